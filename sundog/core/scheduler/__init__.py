@@ -1,0 +1,52 @@
+"""The scheduler: filters say which hosts could, a policy says which one, ``explain`` says why.
+
+Start reading at ``scheduler.Scheduler.decide``. A request is a ``Shape`` (all that makes requests alike)
+and what is its own. Infeasibility is a value, ``NoValidHost``, never an exception.
+"""
+
+from sundog.core.scheduler.explain import Explanation, Scored, WhyNot, explain, host_reasons, why_not
+from sundog.core.scheduler.filters import DEFAULT_FILTERS, Filter
+from sundog.core.scheduler.groups import ServerGroups
+from sundog.core.scheduler.hosts import Hosts, HostView
+from sundog.core.scheduler.policies import BUILT_IN, Policy, load_policy, policy_names
+from sundog.core.scheduler.request import (
+    GROUP_POLICIES,
+    Devices,
+    GroupPolicy,
+    Request,
+    ServerGroup,
+    Shape,
+    Variant,
+    make_shape,
+)
+from sundog.core.scheduler.scheduler import Decision, FilterCount, NoValidHost, Scheduler
+
+__all__ = [
+    "BUILT_IN",
+    "DEFAULT_FILTERS",
+    "GROUP_POLICIES",
+    "Decision",
+    "Devices",
+    "Explanation",
+    "Filter",
+    "FilterCount",
+    "GroupPolicy",
+    "HostView",
+    "Hosts",
+    "NoValidHost",
+    "Policy",
+    "Request",
+    "Scheduler",
+    "Scored",
+    "ServerGroup",
+    "ServerGroups",
+    "Shape",
+    "Variant",
+    "WhyNot",
+    "explain",
+    "host_reasons",
+    "load_policy",
+    "make_shape",
+    "policy_names",
+    "why_not",
+]

@@ -1,0 +1,259 @@
+"""The hosts as a policy sees them: read-only columns, and a shape worked out against them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sundog.core.pool import Amounts, Pool
+from sundog.core.pool.pool import NO_ROW, Bools, Ints, Rows
+from sundog.core.scheduler.groups import ServerGroups
+from sundog.core.scheduler.request import Request, Shape
+
+Floats: TypeAlias = NDArray[np.float64]
+
+_GOLDEN = 0x9E3779B97F4A7C15
+_MASK = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """A shape against a pool's classes and hosts.
+
+    ``units`` is ``int64[classes asked, 1]``, or ``[classes asked, hosts]`` where the demand depends on the machine; it
+    broadcasts over host columns either way. ``variant`` is the index of each host's variant (all 0 without variants).
+    ``devices`` is the demand on each child provider.
+    """
+
+    columns: tuple[int, ...]
+    units: Ints
+    amounts: tuple[Amounts, ...]
+    variant: NDArray[np.int8]
+    devices: Amounts = ()
+    device_count: int = 0
+
+
+class Hosts:
+    """The hosts of a pool as columns indexed by host, 0 to ``n - 1``, in the order of their rows.
+
+    Filters read this; a policy reads a :class:`HostView` of it. ``sequence`` counts committed decisions and
+    ``last_row`` is where the last one went: all the memory that the built-in policies have.
+    """
+
+    def __init__(self, pool: Pool, groups: ServerGroups, seed: int = 0) -> None:
+        self.pool = pool
+        self.groups = groups
+        self.seed = seed
+        self.sequence = 0
+        self.last_row = NO_ROW
+        self._topology = self._scale_version = -1
+        self._scales: dict[int, float] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Follow providers that came or went. Cheap when none did."""
+        if self._topology == self.pool.topology_version:
+            return
+        self._topology = self.pool.topology_version
+        self.rows: Rows = self.pool.roots()
+        self.n = len(self.rows)
+        self._whole = self.n == self.pool.rows
+        self._index: NDArray[np.intp] = np.full(self.pool.rows, NO_ROW, dtype=np.intp)
+        self._index[self.rows] = np.arange(self.n)
+        self.children: Rows = np.flatnonzero(self.pool.parent != NO_ROW)
+        self.child_host: Rows = self._index[self.pool.root[self.children]]
+
+    # ------------------------------------------------------------ columns
+
+    def column(self, matrix: Ints, column: int) -> Ints:
+        """``int64[n]``: one class of a pool matrix over the hosts; a view where there are only hosts, else a copy."""
+        values: Ints = matrix[column] if self._whole else matrix[column, self.rows]
+        return values
+
+    def of(self, values: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Any per-row column of the pool over the hosts."""
+        return values if self._whole else values[self.rows]
+
+    def scale(self, column: int) -> float:
+        """The largest capacity of a class on any host, in units, at least 1. Cached until a fact changes."""
+        if self._scale_version != self.pool.facts_version:
+            self._scale_version = self.pool.facts_version
+            self._scales = {}
+        if column not in self._scales:
+            self._scales[column] = float(max(1, self.column(self.pool.capacity, column).max(initial=0)))
+        return self._scales[column]
+
+    def members(self, group: str) -> Floats:
+        """``float64[n]``: members of a server group on each host."""
+        counts = np.zeros(self.n)
+        for row, count in self.groups.members(group).items():
+            counts[self._index[row]] = count
+        return counts
+
+    # ------------------------------------------------------------ one host
+
+    def name(self, host: int) -> str:
+        """The name of host ``host``."""
+        return self.pool.name(int(self.rows[host]))
+
+    def index(self, name: str) -> int | None:
+        """The host called ``name``, or None if there is no such host."""
+        if name not in self.pool:
+            return None
+        host = int(self._index[self.pool.row(name)])
+        return None if host == NO_ROW else host
+
+    def index_of_row(self, row: int) -> int:
+        """The host on provider row ``row``, or -1."""
+        return int(self._index[row]) if 0 <= row < len(self._index) else NO_ROW
+
+    def uniform(self) -> float:
+        """A number in [0, 1) that depends on the seed and the number of this decision alone (SplitMix64)."""
+        z = (self.seed + (self.sequence + 1) * _GOLDEN) & _MASK
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+        return ((z ^ (z >> 31)) >> 11) * 2.0**-53
+
+    # ------------------------------------------------------------ demand
+
+    def demand(self, shape: Shape) -> Demand:
+        """What ``shape`` asks of each host, in units.
+
+        Raises: PoolError for an unknown class or an amount that is not a whole number of units.
+        """
+        classes = self.pool.classes
+        devices = classes.amounts(dict(shape.devices.resources)) if shape.devices else ()
+        count = shape.devices.count if shape.devices else 0
+        variant = np.zeros(self.n, dtype=np.int8)
+        if not shape.variants:
+            amounts = classes.amounts(dict(shape.resources))
+            units = np.asarray([[u] for _, u in amounts], dtype=np.int64).reshape(len(amounts), 1)
+            return Demand(tuple(c for c, _ in amounts), units, (amounts,), variant, devices, count)
+        options = tuple(classes.amounts(dict(v.resources)) for v in shape.variants)
+        columns = tuple(sorted({c for option in options for c, _ in option}))
+        units = np.zeros((len(columns), self.n), dtype=np.int64)
+        for index in reversed(range(len(options))):  # the first variant that a host has wins
+            has = self.of(self.pool.traits.having_all([shape.variants[index].trait])).astype(bool)
+            variant[has] = index
+            asked = dict(options[index])
+            for position, column in enumerate(columns):
+                units[position, has] = asked.get(column, 0)
+        return Demand(columns, units, options, variant, devices, count)
+
+    def claims_on(self, demand: Demand, host: int) -> tuple[tuple[int, Amounts], ...] | None:
+        """What a server of this demand claims on ``host``: the host itself and, fullest first, its devices.
+
+        None if too few devices have room.
+        """
+        row = int(self.rows[host])
+        own = (row, demand.amounts[int(demand.variant[host])])
+        if not demand.device_count:
+            return (own,)
+        columns = [column for column, _ in demand.devices]
+        children = [child for child in self.pool.tree(row)[1:] if self._device_fits(child, demand.devices)]
+        children.sort(key=lambda child: (int(self.pool.free[columns[0], child]), child))
+        if len(children) < demand.device_count:
+            return None
+        return (own, *((child, demand.devices) for child in children[: demand.device_count]))
+
+    def _device_fits(self, row: int, amounts: Amounts) -> bool:
+        return all(self.pool.free[column, row] >= units for column, units in amounts)
+
+    def devices_with_room(self, demand: Demand, matrix: Ints) -> NDArray[np.intp]:
+        """``intp[n]``: how many of each host's children could give the devices' amounts, by ``matrix``."""
+        fits: Bools = np.ones(len(self.children), dtype=bool)
+        for column, units in demand.devices:
+            fits &= matrix[column, self.children] >= units
+        return np.bincount(self.child_host[fits], minlength=self.n)
+
+
+class HostView:
+    """What a policy sees for one decision: columns over all hosts, ``float64[n]`` in each class's own unit.
+
+    ``feasible`` is ``bool[n]``, the hosts it may choose from. ``last`` is the host chosen last (-1 if none) and
+    :meth:`uniform` is this decision's own dice, so that explaining a decision never changes what comes next.
+    """
+
+    __slots__ = ("_hosts", "classes", "demand", "feasible", "n")
+
+    def __init__(self, hosts: Hosts, demand: Demand, feasible: Bools) -> None:
+        self._hosts = hosts
+        self.classes = hosts.pool.classes
+        self.demand = demand
+        self.feasible = feasible
+        self.n = hosts.n
+
+    def free(self, name: str) -> Floats:
+        """Free amount of a class; negative where a host is over capacity."""
+        return self._natural(self._hosts.pool.free, name)
+
+    def used(self, name: str) -> Floats:
+        """Used amount of a class."""
+        return self._natural(self._hosts.pool.used, name)
+
+    def capacity(self, name: str) -> Floats:
+        """Capacity of a class, after reserved and allocation ratio."""
+        return self._natural(self._hosts.pool.capacity, name)
+
+    def total(self, name: str) -> Floats:
+        """Physical amount of a class, before reserved and allocation ratio."""
+        return self._natural(self._hosts.pool.total, name)
+
+    def reserved(self, name: str) -> Floats:
+        """Amount of a class kept from servers."""
+        return self._natural(self._hosts.pool.reserved, name)
+
+    def asked(self, name: str) -> Floats:
+        """What the request asks of a class on each host; the same on all, unless its demand depends on the machine."""
+        column = self.classes.column(name)
+        if column not in self.demand.columns:
+            return np.zeros(self.n)
+        units = self.demand.units[self.demand.columns.index(column)]
+        return np.broadcast_to(units / self.classes[column].scale, (self.n,))
+
+    def servers(self) -> Floats:
+        """Servers (consumers with an allocation) on each host."""
+        return self._hosts.of(self._hosts.pool.claims).astype(np.float64)
+
+    def members(self, group: str) -> Floats:
+        """Members of a server group on each host."""
+        return self._hosts.members(group)
+
+    def left_shares(self) -> list[Floats]:
+        """For each class asked: what would be left free after placing, as a share of the largest host's capacity."""
+        pool = self._hosts.pool
+        return [
+            (self._hosts.column(pool.free, column) - units) / self._hosts.scale(column)
+            for column, units in zip(self.demand.columns, self.demand.units, strict=True)
+        ]
+
+    def free_and_asked_shares(self) -> list[tuple[Floats, Floats]]:
+        """For each class asked: (free, asked) as shares of the largest host's capacity; ``asked`` may be ``[1]``."""
+        pool = self._hosts.pool
+        return [
+            (self._hosts.column(pool.free, column) / scale, units / scale)
+            for column, units in zip(self.demand.columns, self.demand.units, strict=True)
+            for scale in (self._hosts.scale(column),)
+        ]
+
+    @property
+    def last(self) -> int:
+        """The host that the last committed decision chose, or -1."""
+        return self._hosts.index_of_row(self._hosts.last_row)
+
+    def uniform(self) -> float:
+        """A number in [0, 1) that depends on the seed and the number of this decision alone."""
+        return self._hosts.uniform()
+
+    def _natural(self, matrix: Ints, name: str) -> Floats:
+        column = self.classes.column(name)
+        return self._hosts.column(matrix, column) / self.classes[column].scale
+
+
+def request_text(request: Request) -> str:
+    """A request in a line, for messages."""
+    name = request.id or request.shape.name or "a server"
+    return f"{name} ({request.shape.describe()})"

@@ -1,0 +1,81 @@
+"""What a policy is, and how one is found by name."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
+
+from sundog.core.scheduler.policies.fit import BestFit, FirstFit, NextFit, RoundRobin, WorstFit
+from sundog.core.scheduler.policies.nova import Nova
+from sundog.core.scheduler.policies.rand import Random
+from sundog.core.scheduler.policies.vector import DotProduct
+from sundog.errors import InputError
+
+Policy: TypeAlias = Any
+"""Any object with ``score(request, hosts)`` or ``choose(request, hosts)``: duck-typed, nothing to inherit from."""
+
+BUILT_IN: Final[Mapping[str, type]] = {
+    "first-fit": FirstFit,
+    "next-fit": NextFit,
+    "best-fit": BestFit,
+    "worst-fit": WorstFit,
+    "random": Random,
+    "round-robin": RoundRobin,
+    "dot-product": DotProduct,
+    "nova": Nova,
+}
+
+
+def policy_names() -> tuple[str, ...]:
+    """Names of the built-in policies."""
+    return tuple(BUILT_IN)
+
+
+def load_policy(name: str, parameters: Mapping[str, Any] | None = None) -> Policy:
+    """The policy called ``name`` (a built-in one, or ``module:Class``), made with ``parameters``.
+
+    Raises: InputError for an unknown name, a module that cannot be imported, a class that is no policy, or parameters
+    that it does not take.
+    """
+    given = dict(parameters or {})
+    factory = _imported(name) if ":" in name else BUILT_IN.get(name)
+    if factory is None:
+        near = difflib.get_close_matches(name, BUILT_IN, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise InputError(
+            f"there is no policy {name!r}; {hint}built in are {', '.join(BUILT_IN)}; your own is 'module:Class'",
+            policy=name,
+        )
+    try:
+        inspect.signature(factory).bind(**given)
+    except TypeError as exc:
+        known = [p for p in inspect.signature(factory).parameters if p not in ("args", "kwargs")]
+        raise InputError(
+            f"policy {name!r} does not take these parameters: {exc}; it takes {', '.join(known) or 'none'}", policy=name
+        ) from exc
+    try:
+        policy = factory(**given)
+    except ValueError as exc:
+        raise InputError(f"policy {name!r}: {exc}", policy=name) from exc
+    if not (callable(getattr(policy, "score", None)) or callable(getattr(policy, "choose", None))):
+        raise InputError(f"{name!r} is no policy: it has neither score(request, hosts) nor choose(request, hosts)")
+    return policy
+
+
+def _imported(name: str) -> Any:
+    module_name, _, attribute = name.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as exc:
+        raise InputError(
+            f"policy {name!r}: module {module_name!r} cannot be imported: {exc}; is its folder the current one, or on "
+            "PYTHONPATH?",
+            policy=name,
+        ) from exc
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        raise InputError(f"policy {name!r}: module {module_name!r} has no {attribute!r}", policy=name) from None

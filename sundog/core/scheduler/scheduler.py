@@ -1,0 +1,285 @@
+"""The scheduler: a pipeline of filters and a policy that decides, and the commit that makes it so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sundog.core.pool import Claim, Pool, Refusal
+from sundog.core.pool.pool import Bools
+from sundog.core.scheduler.filters import DEFAULT_FILTERS, Filter
+from sundog.core.scheduler.groups import ServerGroups
+from sundog.core.scheduler.hosts import Demand, Floats, Hosts, HostView, request_text
+from sundog.core.scheduler.policies import Policy
+from sundog.core.scheduler.request import Request, ServerGroup, Shape
+from sundog.errors import PolicyError
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where a request goes: the host (provider row and name) and all that is to be claimed. Nothing is claimed yet."""
+
+    request: Request
+    row: int
+    host: str
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FilterCount:
+    """One step of the funnel: of ``hosts`` that came this far, the filter refused ``refused``."""
+
+    filter: str
+    hosts: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoValidHost:
+    """No host is feasible: ``reason`` is a short stable phrase to count by, ``funnel`` is which filter refused how many."""
+
+    request: Request
+    reason: str
+    funnel: tuple[FilterCount, ...]
+
+
+@dataclass(slots=True)
+class _Shaped:
+    """What a shape comes to as long as no fact changes: its demand, and the hosts that pass the static filters."""
+
+    facts_version: int
+    demand: Demand
+    passes: Bools
+
+
+class Scheduler:
+    """Decides where requests go, over one pool, by filters and one policy.
+
+    :meth:`decide` is pure: it changes nothing, and the same state gives the same answer. :meth:`commit` claims what was
+    decided and may be refused if the pool changed in between. :meth:`place` does both. ``seed`` feeds the policies
+    that throw dice.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        policy: Policy,
+        *,
+        policy_name: str = "",
+        filters: Sequence[Filter] = DEFAULT_FILTERS,
+        seed: int = 0,
+    ) -> None:
+        self.pool = pool
+        self.policy = policy
+        self.policy_name = policy_name or type(policy).__name__
+        self.filters = tuple(filters)
+        self.groups = ServerGroups()
+        self.hosts = Hosts(pool, self.groups, seed)
+        self._static = [each for each in self.filters if each.static]
+        self._dynamic = [each for each in self.filters if not each.static]
+        self._shapes: dict[Shape, _Shaped] = {}
+        self._soft_by_us = not getattr(policy, "weighs_groups", False)
+        self._chooses = callable(getattr(policy, "choose", None))
+
+    # ---------------------------------------------------------------- deciding
+
+    def decide(self, request: Request) -> Decision | NoValidHost:
+        """The host for ``request``, or why there is none. Changes nothing.
+
+        Raises: PolicyError if the policy fails or answers with a host that is not feasible; PoolError for a demand in
+        classes that the pool does not have.
+        """
+        demand, feasible = self.feasible(request)
+        if not feasible.any():
+            return self._no_valid_host(request)
+        view = HostView(self.hosts, demand, feasible)
+        host = self._choice(request, view)
+        claims = self.hosts.claims_on(demand, host)
+        assert claims is not None, "ResourcesFilter counted the devices"
+        row = int(self.hosts.rows[host])
+        return Decision(request, row, self.pool.name(row), claims)
+
+    def feasible(self, request: Request) -> tuple[Demand, Bools]:
+        """The demand of ``request``, and ``bool[n]``: the hosts the policy may choose from."""
+        shaped = self.shaped(request.shape)
+        feasible = shaped.passes
+        for each in self._dynamic:
+            passes = each.passes(request, shaped.demand, self.hosts)
+            if passes is not None:
+                feasible = feasible & passes
+        if self._soft_by_us and request.group is not None and request.group.policy.startswith("soft-"):
+            feasible = self._softly(request.group, feasible)
+        return shaped.demand, feasible
+
+    def shaped(self, shape: Shape) -> _Shaped:
+        """``shape`` against the hosts as they are now; kept until a fact changes."""
+        self.hosts.refresh()
+        shaped = self._shapes.get(shape)
+        if shaped is None or shaped.facts_version != self.pool.facts_version:
+            demand = self.hosts.demand(shape)
+            passes: Bools = np.ones(self.hosts.n, dtype=bool)
+            for each in self._static:
+                answer = each.passes(Request(shape), demand, self.hosts)
+                if answer is not None:
+                    passes &= answer
+            shaped = self._shapes[shape] = _Shaped(self.pool.facts_version, demand, passes)
+        return shaped
+
+    def funnel(self, request: Request) -> tuple[FilterCount, ...]:
+        """What each filter refuses of the hosts that came through those before it."""
+        demand = self.shaped(request.shape).demand
+        left: Bools = np.ones(self.hosts.n, dtype=bool)
+        counts = []
+        for each in self.filters:
+            before = int(np.count_nonzero(left))
+            passes = each.passes(request, demand, self.hosts)
+            if passes is not None:
+                left = left & passes
+            counts.append(FilterCount(each.name, before, before - int(np.count_nonzero(left))))
+        return tuple(counts)
+
+    def scores(self, request: Request, view: HostView) -> Floats | None:
+        """The policy's scores, checked; None for a policy that chooses without scoring."""
+        if not callable(getattr(self.policy, "score", None)):
+            return None
+        try:
+            scores = np.asarray(self.policy.score(request, view), dtype=np.float64)
+        except Exception as exc:  # the user's code: whatever it raises is named together with what it was given
+            raise self._blame(request, f"raised {type(exc).__name__}: {exc}", view) from exc
+        if scores.shape != (view.n,):
+            raise self._blame(request, f"scored with shape {scores.shape} instead of ({view.n},)", view)
+        if np.isnan(scores[view.feasible]).any():
+            raise self._blame(request, "scored a feasible host as NaN", view)
+        return scores
+
+    def _choice(self, request: Request, view: HostView) -> int:
+        if not self._chooses:
+            scores = self.scores(request, view)
+            assert scores is not None, "load_policy admits no policy without score or choose"
+            ranked = np.where(view.feasible, scores, -np.inf)
+            host = int(np.argmax(ranked))
+            # All scores minus infinity: argmax may name a host that is not feasible.
+            return host if view.feasible[host] else int(np.argmax(view.feasible))
+        try:
+            answer = self.policy.choose(request, view)
+        except PolicyError:
+            raise
+        except Exception as exc:  # the user's code, as in scores()
+            raise self._blame(request, f"raised {type(exc).__name__}: {exc}", view) from exc
+        if isinstance(answer, bool) or not isinstance(answer, int | np.integer):
+            raise self._blame(request, f"chose {answer!r}, which is not the index of a host", view)
+        if not 0 <= answer < view.n:
+            raise self._blame(request, f"chose host {answer} of {view.n}", view)
+        if not view.feasible[answer]:
+            raise self._blame(request, f"chose {self.hosts.name(int(answer))}, which is not feasible", view)
+        return int(answer)
+
+    def _blame(self, request: Request, what: str, view: HostView) -> PolicyError:
+        feasible = int(np.count_nonzero(view.feasible))
+        return PolicyError(
+            f"policy {self.policy_name} {what}; it was given {request_text(request)} at decision "
+            f"{self.hosts.sequence} with {feasible} of {view.n} hosts feasible",
+            policy=self.policy_name,
+            request=request,
+            sequence=self.hosts.sequence,
+        )
+
+    def _softly(self, group: ServerGroup, feasible: Bools) -> Bools:
+        """A soft group over a policy that does not weigh groups: only the feasible hosts that suit the group best."""
+        if not self.groups.members(group.id) or not feasible.any():
+            return feasible
+        members = self.hosts.members(group.id)
+        best = members[feasible].max() if group.policy == "soft-affinity" else members[feasible].min()
+        suited: Bools = feasible & (members == best)
+        return suited
+
+    def _no_valid_host(self, request: Request) -> NoValidHost:
+        funnel = self.funnel(request)
+        return NoValidHost(request, self._reason(request, funnel), funnel)
+
+    def _reason(self, request: Request, funnel: Sequence[FilterCount]) -> str:
+        """A short phrase for the filter that refused the last hosts."""
+        last = next((count for count in funnel if count.hosts and count.hosts == count.refused), None)
+        if last is None:
+            return "no hosts"
+        phrase = {
+            "CapacityFilter": "too large for any host",
+            "ComputeFilter": "no host in service",
+            "AvailabilityZoneFilter": "zone",
+            "TraitsFilter": "traits",
+            "AggregatesFilter": "aggregates",
+            "ForcedHostsFilter": "forced host",
+            "IgnoredHostsFilter": "ignored hosts",
+            "ServerGroupAffinityFilter": "server group affinity",
+            "ServerGroupAntiAffinityFilter": "server group anti-affinity",
+        }.get(last.filter)
+        if phrase is not None:
+            return phrase
+        return self._shortage(request) if last.filter == "ResourcesFilter" else last.filter
+
+    def _shortage(self, request: Request) -> str:
+        """Which classes no host left has enough of; ``fragmentation`` where each is free somewhere, but not together."""
+        shaped = self.shaped(request.shape)
+        demand, left = shaped.demand, shaped.passes
+        for each in self._dynamic:
+            passes = each.passes(request, demand, self.hosts) if each.name != "ResourcesFilter" else None
+            left = left if passes is None else left & passes
+        short = [
+            self.pool.classes[column].name
+            for column, units in zip(demand.columns, demand.units, strict=True)
+            if not (left & (self.hosts.column(self.pool.free, column) >= units)).any()
+        ]
+        if demand.device_count:
+            ready = self.hosts.devices_with_room(demand, self.pool.free) >= demand.device_count
+            if not (left & ready).any():
+                short.append(" and ".join(self.pool.classes.values(demand.devices)))
+        return f"no room: {', '.join(short)}" if short else "no room: fragmentation"
+
+    # ---------------------------------------------------------------- committing
+
+    def commit(self, decision: Decision, consumer: int) -> Refusal | None:
+        """Claim what was decided for ``consumer``, or say why the pool refuses; then nothing changed."""
+        refusal = self.pool.claim(consumer, decision.claims)
+        if refusal is None:
+            self._committed(decision)
+        return refusal
+
+    def commit_move(self, decision: Decision, consumer: int, *, hold_as: int | None = None) -> Refusal | None:
+        """As :meth:`commit` for a consumer that moves; ``hold_as`` keeps the source until released (``Pool.move``)."""
+        source = self.host_of(consumer)
+        refusal = self.pool.move(consumer, decision.claims, hold_as=hold_as)
+        if refusal is None:
+            if decision.request.group is not None:
+                self.groups.leave(decision.request.group.id, source)
+            self._committed(decision)
+        return refusal
+
+    def place(self, request: Request, consumer: int) -> Decision | NoValidHost:
+        """Decide and commit at once, where nothing can come between.
+
+        Raises: PolicyError as :meth:`decide`.
+        """
+        decision = self.decide(request)
+        if isinstance(decision, Decision):
+            refusal = self.commit(decision, consumer)
+            assert refusal is None, refusal
+        return decision
+
+    def release(self, consumer: int, group: ServerGroup | None = None) -> None:
+        """Give back what ``consumer`` holds, and its place in ``group``."""
+        row = self.host_of(consumer) if group is not None else -1
+        self.pool.release(consumer)
+        if group is not None:
+            self.groups.leave(group.id, row)
+
+    def host_of(self, consumer: int) -> int:
+        """The provider row of the host that ``consumer`` is on."""
+        return int(self.pool.root[self.pool.allocations(consumer)[0].row])
+
+    def _committed(self, decision: Decision) -> None:
+        if decision.request.group is not None:
+            self.groups.join(decision.request.group.id, decision.row)
+        self.hosts.last_row = decision.row
+        self.hosts.sequence += 1

@@ -1,0 +1,69 @@
+"""Families of errors, one for each reaction of the caller.
+
+Every message says what is wrong, where (file, line, column or id), why, and what to do next. The facts are also
+attributes, so that a caller never parses a message. An expected *no* (no valid host, a refused claim) is a value, not
+an exception; see ``core.pool.Refusal`` and ``core.scheduler.NoValidHost``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+
+class SundogError(Exception):
+    """Root of every error that Sundog raises on purpose. ``exit_code`` is what the command line returns for it."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts = facts
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["facts"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+class InputError(SundogError):
+    """What the user gave cannot be used: a scenario, a trace, an option. Nothing was run and nothing was written."""
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | Path | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        **facts: Any,
+    ) -> None:
+        where = [str(x) for x in (path, line, column) if x is not None]
+        super().__init__(f"{':'.join(where)}: {message}" if where else message, **facts)
+        self.path, self.line, self.column = path, line, column
+
+
+class PolicyError(SundogError):
+    """A placement policy raised, or answered with something that is not a feasible host."""
+
+    exit_code = 3
+
+
+class OutputError(SundogError):
+    """The results cannot be written: the folder exists, is not writable, or the disk is full."""
+
+    exit_code = 4
+
+
+class PoolError(SundogError):
+    """The pool was used against its contract: an unknown provider, a negative amount, a provider still in use."""
+
+
+class InvariantError(SundogError):
+    """Sundog found its own books wrong. Always a bug of ours; never to be caught and ignored."""
+
+    exit_code = 70
