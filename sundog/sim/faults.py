@@ -1,0 +1,85 @@
+"""What breaks: host and rack failures by laws, outages told beforehand, and machine events replayed from a trace.
+
+None of it looks at the VMs, so faults fall at the same times whatever the policy does:
+comparisons use common random numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sundog.sim.spec import Faults, FaultsSpec, Outage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sundog.sim.engine import Engine, Steps
+
+
+def start_faults(engine: Engine, spec: FaultsSpec, machine_events: pd.DataFrame | None = None) -> None:
+    """Start the processes that break hosts.
+
+    ``machine_events`` has columns time_s, machine, event (add, remove, update), in order of time.
+    Raises: InputError if an outage names what the fleet does not have.
+    """
+    fleet = engine.fleet
+    if spec.hosts is not None:
+        rng = engine.streams.stream("faults.hosts")
+        for host in range(len(fleet)):
+            engine.world.process(_breaks(engine, spec.hosts, [host], "host failure", rng, fleet.at(host)))
+    if spec.racks is not None:
+        rng = engine.streams.stream("faults.racks")
+        for rack, hosts in fleet.racks_with_hosts().items():
+            engine.world.process(_breaks(engine, spec.racks, hosts, f"rack {rack} failure", rng, 0.0))
+    for outage in spec.outages:
+        hosts = fleet.select(zone=outage.zone, rack=outage.rack, hosts=outage.hosts)
+        engine.world.process(_outage(engine, outage, hosts))
+    if machine_events is not None:
+        engine.world.process(_replay(engine, machine_events))
+
+
+def _breaks(
+    engine: Engine, faults: Faults, hosts: Sequence[int], detail: str, rng: np.random.Generator, begin: float
+) -> Steps:
+    failure, repair, world = faults.failure_law, faults.repair_law, engine.world
+    if begin:
+        yield world.at(begin)
+    while True:
+        yield world.at(world.now + failure.sample(rng, 1)[0])
+        for host in hosts:
+            engine.host_down(host, detail)
+        yield world.at(world.now + repair.sample(rng, 1)[0])
+        for host in hosts:
+            engine.host_up(host, detail)
+
+
+def _outage(engine: Engine, outage: Outage, hosts: Sequence[int]) -> Steps:
+    detail = f"outage of {outage.zone or outage.rack or 'hosts'}"
+    yield engine.world.at(outage.at)
+    for host in hosts:
+        engine.host_down(host, detail)
+    yield engine.world.at(outage.at + outage.duration)
+    for host in hosts:
+        engine.host_up(host, detail)
+
+
+def _replay(engine: Engine, events: pd.DataFrame) -> Steps:
+    """Machine *i* of the file, by first appearance, is host *i*; machines beyond the fleet are left out."""
+    machines = {machine: index for index, machine in enumerate(dict.fromkeys(events["machine"].tolist()))}
+    down: dict[int, None] = {}
+    columns = (events["time_s"].tolist(), events["machine"].tolist(), events["event"].tolist())
+    for time, machine, event in zip(*columns, strict=True):
+        host = machines[machine]
+        if host >= len(engine.fleet) or event == "update":
+            continue
+        if time > engine.world.now:
+            yield engine.world.at(time)
+        if event == "remove" and host not in down:
+            down[host] = None
+            engine.host_down(host, "machine event")
+        elif event == "add" and host in down:
+            del down[host]
+            engine.host_up(host, "machine event")
