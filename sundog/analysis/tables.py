@@ -28,7 +28,7 @@ Codes = npt.NDArray[np.int32]
 COMPLETED, RUNNING, REJECTED, LOST = range(4)
 OUTCOMES: Final = ("completed", "running", "rejected", "lost")
 ARRIVAL, EVACUATION, MIGRATION = range(3)
-CAUSES: Final = ("arrival", "evacuation", "migration")
+CAUSES: Final = ("arrival", "evacuation", "migration", "restart")
 ADDED, FAILED, REPAIRED, DISABLED, ENABLED, REMOVED = range(6)
 HOST_EVENTS: Final = ("added", "failed", "repaired", "disabled", "enabled", "removed")
 

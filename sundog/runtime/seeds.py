@@ -54,7 +54,7 @@ class Streams:
         return f"Streams({self.seed}, path={self.path})"
 
     def stream(self, name: str) -> np.random.Generator:
-        """The generator called ``name``: the same object each time, so a second caller goes on where the first stopped."""
+        """The generator called ``name``, the same object each time: a second caller goes on where the first stopped."""
         if name not in self._streams:
             self._streams[name] = self.fresh(name)
         return self._streams[name]

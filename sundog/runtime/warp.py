@@ -13,23 +13,23 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import heapq
 import math
 import selectors
 import signal
-import sys
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Sized
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final, Literal, SupportsIndex, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, SupportsIndex, TypeAlias, TypeVar, TypeVarTuple, overload
 
 import simpy
 from simpy.core import BoundClass, EmptySchedule, StopSimulation
-from simpy.events import NORMAL, URGENT
+from simpy.events import NORMAL, URGENT, ProcessGenerator
 
 from sundog.errors import SundogError
 from sundog.runtime.clock import EPOCH, VirtualClock, monotonic
@@ -47,6 +47,7 @@ __all__ = [
     "HorizonReached",
     "LoopStatistics",
     "Process",
+    "ProcessGenerator",
     "ThreadsUnavailable",
     "WarpLoop",
     "World",
@@ -56,6 +57,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 JUMP: Final = math.inf
 REAL: Final = 1.0
@@ -74,9 +76,11 @@ ENDING: Final = 3600.0
 _BUDGET: Final = 10_000
 # Passes of a jumping loop between two looks at the signal pipe. Sockets of its own it looks at in each pass.
 _PASSES_PER_POLL: Final = 256
-# Real seconds for which callbacks that are ready may hold up due events at a finite rate. Without it a loop that
-# always has something ready (a saturated server, a task spinning on ``sleep(0)``) would stop the clock.
-_GRACE: Final = 0.05
+# At a finite rate, callbacks that are ready hold up what falls due, as they do while the clock jumps; but not for
+# longer than this many passes and real seconds. Without an end, a loop that always has something ready (a saturated
+# server, a task that spins on ``sleep(0)``) would stop the clock. Passes too: a machine that stalls changes no order.
+_GRACE_PASSES: Final = 1000
+_GRACE_SECONDS: Final = 0.05
 # Longest real wait in one call of select, in seconds; the operating system refuses much longer ones.
 _LONGEST_SELECT: Final = 3600.0
 # Dead entries that the heap may hold before it is swept, if they are also more than half of it.
@@ -87,7 +91,7 @@ _IO_KEYS: Final = frozenset({"transport", "protocol", "socket", "server"})
 
 
 class Deadlock(SundogError):
-    """Nothing is scheduled, yet the main task is not done. A real loop would hang. ``waiting`` names who waits where."""
+    """Nothing is scheduled, yet the main task is not done: a real loop would hang. ``waiting`` says who waits where."""
 
 
 class HorizonReached(SundogError):
@@ -131,18 +135,16 @@ class Process(simpy.Process):
                 else:
                     event._defused = True
                     event = self._generator.throw(event._value)
-                waiters = getattr(event, "callbacks", self)
-                if waiters is self:
+                if not isinstance(event, simpy.Event):
                     event = _misuse(env, f"process {self.name} yielded {event!r}, which is not an event of a world")
-                elif waiters is not None:
-                    waiters.append(self._resume)
+                elif event.callbacks is not None:
+                    event.callbacks.append(self._resume)
                     self._target = event
                     return
         except StopIteration as stop:
             self._ok, self._value = True, stop.value
-        except BaseException as error:
-            # Without this frame, which says nothing. A failure is kept as the value of the process, whatever its kind.
-            self._ok, self._value = False, error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
+        except BaseException as error:  # noqa: BLE001 - the root of a process: whatever it fails with is its value
+            self._ok, self._value = False, error
         finally:
             env._active_proc = None
         self._target = None  # type: ignore[assignment]  # as SimPy does for a dead process
@@ -176,6 +178,8 @@ class World(simpy.Environment):
         super().__init__(float(start))
         self.streams: Final = Streams(seed)
         self.horizon = horizon
+        # SimPy's heap, by a name of our own: loop timers are on it as well, which are no ``simpy.Event``.
+        self._heap: list[tuple[Seconds, int, int, Any]] = self._queue  # type: ignore[assignment]
         self._dead = 0
 
     def push(self, when: Seconds, event: Any, *, priority: int = NORMAL) -> None:
@@ -186,7 +190,7 @@ class World(simpy.Environment):
         """
         if not when >= self._now:
             raise ValueError(f"cannot schedule {event!r} at {when!r}: the clock shows {self._now!r}")
-        heapq.heappush(self._queue, (when, priority, next(self._eid), event))  # type: ignore[arg-type]
+        heapq.heappush(self._heap, (when, priority, next(self._eid), event))
 
     def at(self, when: Seconds, value: Any = None, *, priority: int = NORMAL) -> simpy.Event:
         """A new event that happens at exactly ``when``, with ``value``; never, if that is infinite.
@@ -212,15 +216,15 @@ class World(simpy.Environment):
             raise ValueError(f"{event!r} is not scheduled, so there is nothing to cancel")
         event.callbacks = _CANCELLED
         self._dead += 1
-        if self._dead > _DEAD_BEFORE_SWEEP and self._dead * 2 > len(self._queue):
-            self._queue[:] = [entry for entry in self._queue if entry[3].callbacks is not _CANCELLED]  # type: ignore[comparison-overlap]
-            heapq.heapify(self._queue)  # every key is unique, so the order of what is left does not change
+        if self._dead > _DEAD_BEFORE_SWEEP and self._dead * 2 > len(self._heap):
+            self._heap[:] = [entry for entry in self._heap if entry[3].callbacks is not _CANCELLED]
+            heapq.heapify(self._heap)  # every key is unique, so the order of what is left does not change
             self._dead = 0
 
     def peek(self) -> Seconds:
         """The time of the next event that will happen; infinite if there is none."""
-        queue = self._queue
-        while queue and queue[0][3].callbacks is _CANCELLED:  # type: ignore[comparison-overlap]
+        queue = self._heap
+        while queue and queue[0][3].callbacks is _CANCELLED:
             heapq.heappop(queue)
             self._dead -= 1
         return queue[0][0] if queue else math.inf
@@ -232,8 +236,8 @@ class World(simpy.Environment):
         """
         if self.peek() == math.inf:
             raise EmptySchedule
-        self._now, _, _, event = heapq.heappop(self._queue)
-        callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
+        self._now, _, _, event = heapq.heappop(self._heap)
+        callbacks, event.callbacks = event.callbacks, None
         for done, callback in enumerate(callbacks, start=1):
             try:
                 callback(event)
@@ -244,28 +248,28 @@ class World(simpy.Environment):
         if not event._ok and not event.defused:
             raise event._value
 
-    def play(self, limit: Seconds, ready: Sized, budget: int = _BUDGET) -> None:
-        """Let events happen up to and including ``limit``, until ``ready`` holds something or ``budget`` are done.
+    def play(self, limit: Seconds, ready: Sized, known: int = 0, *, budget: int = _BUDGET) -> None:
+        """Let events happen up to and including ``limit``, until ``ready`` outgrows ``known`` or ``budget`` are done.
 
         This is ``step`` in a loop, written out, since a world of hosts spends its life here.
         Raises: whatever an event failed with, if nobody took it: the object itself, not a copy as in SimPy.
         """
-        queue, pop = self._queue, heapq.heappop
+        queue, pop = self._heap, heapq.heappop
         for _ in range(budget):
             if not queue or queue[0][0] > limit:
                 return
             when, _priority, _number, event = pop(queue)
             callbacks = event.callbacks
-            if callbacks is _CANCELLED:  # type: ignore[comparison-overlap]
+            if callbacks is _CANCELLED:
                 self._dead -= 1
                 continue
             self._now = when
-            event.callbacks = None  # type: ignore[assignment]
+            event.callbacks = None
             for callback in callbacks:
                 callback(event)
             if not event._ok and not event.defused:
                 raise event._value
-            if ready:
+            if len(ready) > known:
                 return
 
     def advance_to(self, when: Seconds) -> None:
@@ -282,7 +286,7 @@ class World(simpy.Environment):
     @property
     def scheduled(self) -> int:
         """How many events and timers are going to happen."""
-        return len(self._queue) - self._dead
+        return len(self._heap) - self._dead
 
 
 # ------------------------------------------------------------------------------------------------------------- the loop
@@ -332,8 +336,10 @@ class _Selector(selectors.DefaultSelector):
 
 @dataclass(frozen=True, slots=True)
 class LoopStatistics:
-    """How a loop is doing. ``lag`` is how many real seconds the world is behind its rate just now; ``slipped`` how many
-    it gave up for good, because the machine was too slow for the rate or stood still. A run that slipped is no measurement.
+    """How a loop is doing.
+
+    ``lag`` is how many real seconds the world is behind its rate just now; ``slipped`` how many it gave up for good,
+    because the machine was too slow for the rate, or stood still. A live run that slipped measures nothing.
     """
 
     now: Seconds
@@ -347,8 +353,9 @@ class LoopStatistics:
 class WarpLoop(asyncio.SelectorEventLoop, VirtualClock):
     """An asyncio event loop whose ``time()`` is the clock of ``world``.
 
-    ``rate`` is simulated seconds a real second: ``JUMP`` (infinite), any number above 0, or ``PAUSE``. ``epoch`` is what
-    the calendar shows at second 0. A world more than ``max_lag`` real seconds behind its rate stops trying to catch up.
+    ``rate`` is simulated seconds a real second: ``JUMP`` (infinite), any number above 0, or ``PAUSE``. ``epoch`` is
+    what the calendar shows at second 0. A world that is more than ``max_lag`` real seconds behind its rate gives up
+    the rest of them.
     """
 
     def __init__(
@@ -362,12 +369,12 @@ class WarpLoop(asyncio.SelectorEventLoop, VirtualClock):
         self.world: Final = World() if world is None else world
         self.epoch = epoch
         self.max_lag = max_lag
-        self._rate = _checked_rate(rate)
+        self._rate = JUMP
         self._slipped = 0.0
-        self._passes = 0
+        self._passes = self._busy_passes = 0
         self._failure: BaseException | None = None
-        # Strong and in order of creation. asyncio's own record is a set of weak references: its order hangs on id(), and
-        # a task that only a cycle refers to vanishes when the garbage collector likes.
+        # Strong and in order of creation. asyncio's own record is a set of weak references: its order hangs on id(),
+        # and a task that only a cycle refers to vanishes when the garbage collector likes.
         self._live: dict[asyncio.Task[Any], None] = {}
         self._created = 0
         self._generators: weakref.WeakKeyDictionary[AsyncGenerator[Any, Any], None] = weakref.WeakKeyDictionary()
@@ -375,7 +382,11 @@ class WarpLoop(asyncio.SelectorEventLoop, VirtualClock):
         super().__init__(self._gate)
         self._own_files = len(self._gate.get_map())  # the loop's pipe to itself
         self._gate.decide = self._select
-        self._anchor()
+        try:
+            self.set_rate(rate)
+        except ValueError:
+            self.close()
+            raise
 
     # -- time
 
@@ -394,7 +405,11 @@ class WarpLoop(asyncio.SelectorEventLoop, VirtualClock):
         From another thread or a signal handler: ``loop.call_soon_threadsafe(loop.set_rate, rate)``.
         Raises: ValueError if ``rate`` is negative or not a number.
         """
-        self._rate = _checked_rate(rate)
+        if not rate >= 0.0:
+            raise ValueError(
+                f"a rate of {rate!r} makes no sense; use a number above 0, math.inf to jump, 0 for a pause"
+            )
+        self._rate = float(rate)
         self._anchor()
 
     def statistics(self) -> LoopStatistics:
@@ -414,9 +429,13 @@ class WarpLoop(asyncio.SelectorEventLoop, VirtualClock):
     # -- timers and tasks
 
     def call_at(
-        self, when: Seconds, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+        self,
+        when: Seconds,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
-        """Call ``callback`` when the clock shows ``when``; as soon as possible if that has passed; never if infinite."""
+        """Call ``callback`` when the clock shows ``when``; at once if that has passed; never if it is infinite."""
         self._check_closed()  # type: ignore[attr-defined]
         if self.get_debug():
             self._check_thread()  # type: ignore[attr-defined]
@@ -434,12 +453,12 @@ class WarpLoop(asyncio.SelectorEventLoop, VirtualClock):
         self,
         coro: Coroutine[Any, Any, T] | Generator[Any, None, T],
         *,
-        name: str | None = None,
+        name: object = None,
         context: contextvars.Context | None = None,
     ) -> asyncio.Task[T]:
         """A task that runs ``coro``. Its name, unless given, counts from 1 in each loop, so that it may be recorded."""
         self._created += 1
-        task: asyncio.Task[T] = super().create_task(coro, name=name or f"task-{self._created}", context=context)
+        task: asyncio.Task[T] = super().create_task(coro, name=str(name or f"task-{self._created}"), context=context)
         self._live[task] = None
         task.add_done_callback(self._live.pop)
         return task
@@ -448,13 +467,13 @@ class WarpLoop(asyncio.SelectorEventLoop, VirtualClock):
         """The tasks that are not done, the oldest first."""
         return [task for task in self._live if not task.done()]
 
-    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+    def run_in_executor(self, executor: Any, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """Run ``func`` in a thread. Raises: ThreadsUnavailable while the clock jumps."""
         if self._rate == math.inf:
             raise ThreadsUnavailable(
-                f"{getattr(func, '__qualname__', func)} was given to a thread, and threads do not exist in virtual time: "
-                "the clock would jump past its work; call it directly if it is short, make the endpoint or dependency "
-                "`async def`, or run the world at a finite rate",
+                f"{_callable_name(func)} was given to a thread, and threads do not exist in virtual "
+                "time: the clock would jump past its work; call it directly if it is short, make the endpoint or "
+                "dependency `async def`, or run the world at a finite rate",
                 function=func,
             )
         return super().run_in_executor(executor, func, *args)
@@ -485,17 +504,16 @@ class WarpLoop(asyncio.SelectorEventLoop, VirtualClock):
         Raises: Deadlock, HorizonReached; whatever a world's process or a loop's callback failed with.
         """
         self._anchor()
-        self._failure = None
         super().run_forever()
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
+        failure, self._failure = self._failure, None
+        if failure is not None:
             raise failure
 
     def _deadlock(self) -> Deadlock:
         waiting = tuple(_where(task) for task in self.tasks())
         shown = "; ".join(waiting[:5]) + (f"; and {len(waiting) - 5} more" if len(waiting) > 5 else "")
         return Deadlock(
-            f"t={self.time():g}: nothing is scheduled and {len(waiting)} tasks wait: {shown}. Something never happens, "
+            f"t={self.time():g}: nothing is scheduled, and what waits is: {shown}. Something never happens, "
             "or a thread was to do it, which virtual time cannot see",
             now=self.time(),
             waiting=waiting,
@@ -511,8 +529,8 @@ class WarpLoop(asyncio.SelectorEventLoop, VirtualClock):
             horizon=horizon,
         )
 
-    # -- one pass: what asyncio does instead of sleeping. ``timeout`` is 0 if something is ready, else None: the loop has
-    #    no timers of its own.
+    # -- one pass: what asyncio does instead of sleeping. ``timeout`` is 0 if something is ready, else None, since the
+    #    loop has no timers of its own.
 
     def _select(self, poll: _Poll, timeout: float | None) -> _Found:
         return self._jump(poll, timeout == 0) if self._rate == math.inf else self._pace(poll, timeout == 0)
@@ -533,6 +551,8 @@ class WarpLoop(asyncio.SelectorEventLoop, VirtualClock):
         if due > world.horizon:
             raise self._horizon_reached()
         world.play(world.horizon, self._ready)  # type: ignore[attr-defined]
+        if not self._ready:  # type: ignore[attr-defined]
+            self._passes = -1  # a long stretch of the world alone: look at the signal pipe in the next pass
         return found
 
     def _pace(self, poll: _Poll, busy: bool) -> _Found:
@@ -540,7 +560,8 @@ class WarpLoop(asyncio.SelectorEventLoop, VirtualClock):
         world, rate = self.world, self._rate
         found = poll(0 if busy else self._real_wait())
         target = self._target()
-        if busy and target - world._now <= _GRACE * rate:
+        self._busy_passes = self._busy_passes + 1 if busy else 0
+        if busy and (self._busy_passes < _GRACE_PASSES or target - world._now <= _GRACE_SECONDS * rate):
             return found
         lag = target - world.peek()
         if lag > self.max_lag * rate:  # never in a pause, in which nothing falls due
@@ -549,9 +570,9 @@ class WarpLoop(asyncio.SelectorEventLoop, VirtualClock):
             target = self._target()
         limit = min(target, world.horizon)
         ready = self._ready  # type: ignore[attr-defined]
-        woken = len(ready)
-        world.play(limit, ready if not busy else _Beyond(ready, woken))
-        if len(ready) == woken and world.peek() > limit:
+        known = len(ready)
+        world.play(limit, ready, known)
+        if len(ready) == known and world.peek() > limit:
             if target > world.horizon and not busy and not found:
                 raise self._horizon_reached()
             world.advance_to(max(limit, world._now))
@@ -575,40 +596,55 @@ class WarpLoop(asyncio.SelectorEventLoop, VirtualClock):
     async def shutdown_asyncgens(self) -> None:
         """Close the asynchronous generators that are left, the newest first."""
         for generator in reversed(list(self._generators)):
-            (error,) = await asyncio.gather(generator.aclose(), return_exceptions=True)
-            if isinstance(error, BaseException):
+            error: BaseException | None = (await asyncio.gather(generator.aclose(), return_exceptions=True))[0]
+            if error is not None:
                 self.call_exception_handler({"message": f"closing {generator!r} failed", "exception": error})
         await super().shutdown_asyncgens()
 
-    async def _cancel_tasks(self, errors: list[BaseException]) -> None:
+    async def _cancel_tasks(self, ending: _Ending) -> None:
         """Cancel what is left, the oldest first, and each to its end before the next.
 
         The oldest own the others: a group that is cancelled ends its own tasks, so that each is cancelled once.
         """
         me = asyncio.current_task()
-        while left := [task for task in self.tasks() if task is not me]:
-            left[0].cancel("the run is ending")
-            await asyncio.wait(left[:1])
-            if not left[0].cancelled() and (error := left[0].exception()):
-                errors.append(error)
+        while left := [task for task in self.tasks() if task is not me and task not in ending.hopeless]:
+            task = ending.waiting_for = left[0]
+            if task not in ending.asked:
+                ending.asked[task] = None
+                task.cancel("the run is ending")
+            await asyncio.wait([task])
+            if not task.cancelled() and (error := task.exception()) is not None:
+                ending.errors.append(error)
 
     def end(self) -> list[BaseException]:
         """Cancel what is left, close asynchronous generators and threads, and return what went wrong meanwhile.
 
-        The tasks have an hour of simulated time for their rollbacks.
+        The tasks have an hour of simulated time for their rollbacks. One that does not end is left behind.
         """
-        errors: list[BaseException] = []
-        self.world.horizon = self.time() + ENDING
+        horizon, ending = self.world.horizon, _Ending()
         if self._rate == PAUSE:
             self.set_rate(REAL)
-        for finish in (lambda: self._cancel_tasks(errors), self.shutdown_asyncgens):
-            try:
-                self.run_until_complete(finish())
-            except Exception as error:  # noqa: BLE001 - the root of the run: whatever a task or the world fails with
-                errors.append(error)
+        while not self._ended(ending, self._cancel_tasks(ending)):
+            pass
+        self._ended(ending, self.shutdown_asyncgens())
         self.set_rate(REAL)  # threads exist again, so that they can be joined
-        self.run_until_complete(self.shutdown_default_executor())
-        return errors
+        self._ended(ending, self.shutdown_default_executor())
+        self.world.horizon = horizon
+        return ending.errors
+
+    def _ended(self, ending: _Ending, work: Coroutine[Any, Any, None]) -> bool:
+        """Do one part of the end. False if a task, or the world, broke it off."""
+        self.world.horizon = self.time() + ENDING
+        task = self.create_task(work)
+        try:
+            self.run_until_complete(task)
+        except Exception as error:  # noqa: BLE001 - the root of the run: whatever the world fails with
+            task.cancel()
+            ending.errors.append(error)
+            if isinstance(error, Deadlock | HorizonReached) and ending.waiting_for is not None:
+                ending.hopeless[ending.waiting_for] = None
+            return False
+        return True
 
     def close(self) -> None:
         """Close the loop."""
@@ -616,22 +652,21 @@ class WarpLoop(asyncio.SelectorEventLoop, VirtualClock):
         self._gate.decide = None
 
 
-class _Beyond(Sized):
-    """True as soon as ``ready`` holds more than it did: what ``play`` asks when something was ready before."""
+@dataclass(slots=True)
+class _Ending:
+    """How far the end of a run has come."""
 
-    __slots__ = ("_known", "_ready")
-
-    def __init__(self, ready: Sized, known: int) -> None:
-        self._ready, self._known = ready, known
-
-    def __len__(self) -> int:
-        return max(0, len(self._ready) - self._known)
+    errors: list[BaseException] = field(default_factory=list)
+    asked: dict[asyncio.Task[Any], None] = field(default_factory=dict)
+    hopeless: dict[asyncio.Task[Any], None] = field(default_factory=dict)
+    waiting_for: asyncio.Task[Any] | None = None
 
 
-def _checked_rate(rate: float) -> float:
-    if not rate >= 0.0:
-        raise ValueError(f"a rate of {rate!r} makes no sense; use a number above 0, math.inf to jump, or 0 for a pause")
-    return float(rate)
+def _callable_name(func: Any) -> str:
+    """What the user calls ``func``: ``asyncio.to_thread`` wraps it in the ``run`` of a context, in a partial."""
+    while isinstance(func, functools.partial):
+        func = func.args[0] if func.args else func.func
+    return getattr(func, "__qualname__", repr(func))
 
 
 def _where(task: asyncio.Task[Any]) -> str:
@@ -643,7 +678,7 @@ def _where(task: asyncio.Task[Any]) -> str:
     return f"{task.get_name()} in {code.co_qualname} ({PurePath(code.co_filename).name}:{stack[0].f_lineno})"
 
 
-# ------------------------------------------------------------------------------------------------------ the entry points
+# ----------------------------------------------------------------------------------------------------- the entry points
 
 
 def current_world() -> World:
@@ -662,7 +697,7 @@ async def of(event: simpy.Event) -> Any:
     world = current_world()
     if event.env is not world:
         raise RuntimeError(f"{event!r} belongs to another world and would never happen here")
-    if event.callbacks is None:
+    if event.processed:
         if event._ok:
             return event._value
         raise event._value
@@ -756,7 +791,8 @@ def run(
     simulated time for their rollbacks. What goes wrong then fails the run, or is noted on the failure that it has.
     Ctrl-C cancels ``main`` between two events.
 
-    Raises: what ``main``, a process of the world, or a callback failed with; Deadlock; HorizonReached; KeyboardInterrupt.
+    Raises: what ``main``, a process of the world or a callback failed with; Deadlock; HorizonReached;
+    KeyboardInterrupt.
     """
     if asyncio._get_running_loop() is not None:
         raise RuntimeError("a world cannot be run from inside a running event loop; await its parts instead")
@@ -788,7 +824,7 @@ def _run(loop: WarpLoop, main: Callable[[World], Coroutine[Any, Any, T]], *, sto
         failure = errors.pop(0)
     if failure is None:
         return None if task.cancelled() else task.result()
-    for error in errors:
-        if error is not failure:
-            failure.add_note(f"while the run was ending: {error!r}")
+    for another in errors:
+        if another is not failure:
+            failure.add_note(f"while the run was ending: {another!r}")
     raise failure

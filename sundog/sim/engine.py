@@ -19,7 +19,7 @@ import numpy as np
 import simpy
 
 from sundog.core.pool import Pool
-from sundog.core.scheduler import Decision, NoValidHost, Policy, Request, Scheduler, ServerGroup
+from sundog.core.scheduler import TOO_LARGE, Decision, NoValidHost, Policy, Request, Scheduler, ServerGroup
 from sundog.errors import InvariantError
 from sundog.runtime.seeds import Streams
 from sundog.runtime.warp import URGENT, World
@@ -101,6 +101,7 @@ class Engine:
         self.host_events = HostEvents()
         self._stay = np.full(n, NOWHERE, dtype=np.int32)
         self._arrived = 0
+        self._to_enter = 0  # fleet entries that are to enter service later
         self._open = 0  # VMs whose fate is open: waiting, down, or with an end to come; not those that stay for ever
         self._waiting: dict[int, str] = {}  # by VM: why it found no host when it came
         self._down_since: dict[int, float] = {}
@@ -127,6 +128,7 @@ class Engine:
             if group.at == 0:
                 self._enter(number)
             elif group.at <= self.horizon_s:
+                self._to_enter += 1
                 self.world.process(self._enters(number, group.at))
         self.world.process(self._arrivals())
         while not self._done and (upcoming := self.world.peek()) <= self.horizon_s and upcoming != math.inf:
@@ -141,12 +143,18 @@ class Engine:
         self._done.append(None)
 
     @property
+    def waits(self) -> bool:
+        """Whether a request that finds no host is tried again."""
+        return self._wait_limit > 0
+
+    @property
     def now(self) -> float:
         """Simulated seconds."""
         return float(self.world.now)
 
     def _enters(self, group: int, when: float) -> Steps:
         yield self.world.at(when)
+        self._to_enter -= 1
         self._enter(group)
 
     def _enter(self, group: int) -> None:
@@ -202,7 +210,7 @@ class Engine:
             refused = self._place(vm, Cause.ARRIVAL)
             if refused is None:
                 continue
-            if self._wait_limit and refused.reason != "too large for any host":
+            if self.waits and (refused.reason != TOO_LARGE or self._to_enter):
                 deadline = when + self._wait_limit
                 self._waiting[vm] = refused.reason
                 self.world.at(deadline, vm).callbacks.append(self._waited)

@@ -113,7 +113,13 @@ class Wait(Spec):
     wait: Duration
 
 
-OnFull: TypeAlias = Literal["reject"] | Wait
+def _on_full(value: object) -> object:
+    if value == "reject" or isinstance(value, Wait | dict):
+        return value
+    raise ValueError(f"{value!r} is not an answer; write 'reject' or {{wait: 10 min}}")
+
+
+OnFull: TypeAlias = Annotated[Literal["reject"] | Wait, BeforeValidator(_on_full)]
 
 
 class Faults(Spec):

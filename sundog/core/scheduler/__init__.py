@@ -19,12 +19,13 @@ from sundog.core.scheduler.request import (
     Variant,
     make_shape,
 )
-from sundog.core.scheduler.scheduler import Decision, FilterCount, NoValidHost, Scheduler
+from sundog.core.scheduler.scheduler import TOO_LARGE, Decision, FilterCount, NoValidHost, Scheduler
 
 __all__ = [
     "BUILT_IN",
     "DEFAULT_FILTERS",
     "GROUP_POLICIES",
+    "TOO_LARGE",
     "Decision",
     "Devices",
     "Explanation",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from sundog.core.scheduler.hosts import Demand, Floats, Hosts, HostView, request
 from sundog.core.scheduler.policies import Policy
 from sundog.core.scheduler.request import Request, ServerGroup, Shape
 from sundog.errors import PolicyError
+
+TOO_LARGE: Final = "too large for any host"
+"""The reason of a request that no host could take even if all were empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class FilterCount:
 
 @dataclass(frozen=True, slots=True)
 class NoValidHost:
-    """No host is feasible: ``reason`` is a short stable phrase to count by, ``funnel`` is which filter refused how many."""
+    """No host is feasible. ``reason`` is a short stable phrase to count by; ``funnel`` is who refused how many."""
 
     request: Request
     reason: str
@@ -205,7 +209,7 @@ class Scheduler:
         if last is None:
             return "no hosts"
         phrase = {
-            "CapacityFilter": "too large for any host",
+            "CapacityFilter": TOO_LARGE,
             "ComputeFilter": "no host in service",
             "AvailabilityZoneFilter": "zone",
             "TraitsFilter": "traits",
@@ -220,7 +224,7 @@ class Scheduler:
         return self._shortage(request) if last.filter == "ResourcesFilter" else last.filter
 
     def _shortage(self, request: Request) -> str:
-        """Which classes no host left has enough of; ``fragmentation`` where each is free somewhere, but not together."""
+        """Which classes no host left has enough of; fragmentation where each is free somewhere, but not together."""
         shaped = self.shaped(request.shape)
         demand, left = shaped.demand, shaped.passes
         for each in self._dynamic:

@@ -1,4 +1,4 @@
-"""What every reader gives: a :class:`Trace` whose ``vms`` have the normalised columns, whatever the file looked like."""
+"""What every reader gives: a :class:`Trace` whose ``vms`` have the normalised columns, whatever the file was like."""
 
 from __future__ import annotations
 
@@ -107,12 +107,16 @@ def parse_options(
     return parsed
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """``"did you mean 'vcpus'? "`` for ``"vcpu"``, or nothing where no name of ``known`` is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean {near[0]!r}? " if near else ""
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown ``word``: the nearest of ``known``, and all of them."""
     names = list(known)
-    near = difflib.get_close_matches(word, names, n=1)
-    start = f"did you mean {near[0]!r}? " if near else ""
-    return start + (f"it knows {', '.join(names)}" if names else "it knows no options")
+    return nearest(word, names) + (f"it knows {', '.join(names)}" if names else "it knows no options")
 
 
 def choice(*words: str) -> Callable[[Any], str]:
@@ -155,15 +159,17 @@ def in_arrival_order(columns: Mapping[str, Any]) -> pd.DataFrame:
     return frame
 
 
-def flavor_names(vcpus: np.ndarray, memory_gb: np.ndarray) -> pd.Categorical:
+def flavor_names(vcpus: np.ndarray, memory_gb: np.ndarray) -> pd.Categorical[Any]:
     """Flavours named by size, as the Huawei traces do: 2 vCPUs with 4 GB are ``2U4G``. Shape: (n,)."""
-    sizes, codes = np.unique(np.column_stack([vcpus, memory_gb]), axis=0, return_inverse=True)
-    names = [f"{cpus:.6g}U{memory:.6g}G" for cpus, memory in sizes]
-    return pd.Categorical.from_codes(codes.reshape(-1), names)
+    cpu_codes, cpus = pd.factorize(vcpus, sort=True)
+    memory_codes, memory = pd.factorize(memory_gb, sort=True)
+    sizes, codes = np.unique(cpu_codes * len(memory) + memory_codes, return_inverse=True)
+    names = [f"{cpus[size // len(memory)]:.6g}U{memory[size % len(memory)]:.6g}G" for size in sizes]
+    return pd.Categorical.from_codes(codes, pd.Index(names))
 
 
 def host_types(hosts: pd.DataFrame) -> pd.DataFrame:
-    """The kinds of ``hosts``, in the order in which they first appear, with ``count`` summed: what a fleet is made of."""
+    """The kinds of ``hosts``, in order of first appearance, with ``count`` summed: what a fleet is made of."""
     named = hosts.drop(columns=[name for name in ("host", "count") if name in hosts])
     types = named.drop_duplicates("type").reset_index(drop=True)
     if "count" in hosts:

@@ -22,7 +22,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from sundog.errors import InputError
-from sundog.scenarios.traces.model import suggest
+from sundog.scenarios.traces.model import nearest, suggest
 
 _WHOLE = r"^(0|-?[1-9][0-9]{0,17})$"  # what int64 holds for certain and prints back as it was: 007 stays text
 _UNIT = {pa.types.is_boolean: "true/false", pa.types.is_temporal: "dates or times"}
@@ -33,12 +33,13 @@ class Source:
     """A table that was read, and how to name one of its rows.
 
     ``first_line``: the line of the file that holds row 0; None where a file has no lines, and rows count from 1.
+    ``of``: the table within the file, where it has several.
     """
 
     path: Path
     table: pa.Table
     first_line: int | None
-    notes: tuple[str, ...] = ()
+    of: str = ""
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -47,7 +48,7 @@ class Source:
         """The error to raise for ``row`` (from 0)."""
         if self.first_line is not None:
             return InputError(message, path=self.path, line=self.first_line + row)
-        return InputError(f"row {row + 1}: {message}", path=self.path, row=row + 1)
+        return InputError(f"{self.of} row {row + 1}: {message}".lstrip(), path=self.path, row=row + 1)
 
     def refuse(self, bad: np.ndarray, message: Callable[[int], str]) -> None:
         """Raise for the first true row of ``bad``; ``message`` is given the row."""
@@ -64,10 +65,10 @@ class Source:
         found = self.table.column_names
         missing = [name for name in names if name not in found]
         if missing:
-            hints = " ".join(suggest(missing[0], found).partition("it knows")[:1])
             listed = ", ".join(found) if found else "none"
             raise InputError(
-                f"missing column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; {hints}found {listed}",
+                f"missing column{'s' if len(missing) > 1 else ''} {', '.join(missing)};"
+                f" {nearest(missing[0], found)}found {listed}",
                 path=self.path,
                 line=None if self.first_line is None else 1,
                 missing=missing,
@@ -117,6 +118,16 @@ class Source:
         self.refuse(values != np.floor(values), lambda row: f"{name} is {values[row]:g}; a whole number is expected")
         return values.astype(np.int64)
 
+    def flag(self, name: str, *, missing: bool) -> np.ndarray:
+        """Column ``name`` of true and false, or 1 and 0, shape (n,); nulls are ``missing``. Raises: InputError."""
+        column = self.table.column(name)
+        if pa.types.is_boolean(column.type) or pa.types.is_null(column.type):
+            return np.asarray(column.cast(pa.bool_()).fill_null(missing).to_numpy(), dtype=bool)
+        words = pc.utf8_lower(_as_text(column)).fill_null(str(missing).lower())
+        true, false = (pc.is_in(words, pa.array(known)).to_numpy() for known in (["true", "1"], ["false", "0"]))
+        self.refuse(~true & ~false, lambda row: f"{name} is {words[row].as_py()!r}; true or false is expected")
+        return np.asarray(true)
+
     def text(self, name: str, *, required: bool = False, values: Sequence[str] | None = None) -> pd.Series:
         """Column ``name`` as pandas text, missing where null. Raises: InputError for a word outside ``values``."""
         column = _as_text(self.table.column(name))
@@ -124,8 +135,10 @@ class Source:
             self.refuse(_nulls(column), lambda _: f"{name} is empty, and every row needs one")
         if values is not None:
             odd = pc.invert(pc.is_in(column, pa.array([*values, None], column.type)))
-            self.refuse(odd.to_numpy(), lambda row: f"{name} is {column[row].as_py()!r}; {suggest('', values)}")
-        return column.to_pandas(types_mapper={pa.string(): pd.StringDtype()}.get)
+            self.refuse(
+                odd.to_numpy(), lambda row: f"{name} is {column[row].as_py()!r}; {suggest(str(column[row]), values)}"
+            )
+        return _as_series(column)
 
     def identity(self, name: str, *, required: bool = True) -> Any:
         """Column ``name`` as whole numbers if all of it is, else as text. Shape: (n,).
@@ -142,7 +155,7 @@ class Source:
         elif self.first_line is not None and pc.all(pc.match_substring_regex(column, _WHOLE), min_count=0).as_py():
             column = column.cast(pa.int64()) if column.null_count < len(column) else column
         if not pa.types.is_integer(column.type):
-            return _as_text(column).to_pandas(types_mapper={pa.string(): pd.StringDtype()}.get)
+            return _as_series(_as_text(column))
         if column.null_count:
             return column.cast(pa.int64()).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
         return column.cast(pa.int64()).to_numpy()
@@ -151,7 +164,7 @@ class Source:
         """As :meth:`identity`, and no id may come twice. Raises: InputError naming the second row."""
         ids = self.identity(name)
         repeated = pd.Series(ids).duplicated().to_numpy()
-        self.refuse(repeated, lambda row: f"{name} {pd.Series(ids).iloc[row]!r} comes a second time; ids are unique")
+        self.refuse(repeated, lambda row: f"{name} {pd.Series(ids).iloc[row]} comes a second time; ids are unique")
         return ids
 
     def ascending(self, name: str, values: np.ndarray) -> None:
@@ -192,12 +205,13 @@ def read_table(path: Path, *, names: Sequence[str] | None = None) -> Source:
 
     Raises: InputError where the file is missing, empty, unreadable, cut short or not such a table.
     """
-    if _magic(path)[:4] == b"PAR1" or path.suffix.lower() in (".parquet", ".pq"):
+    if head_of(path)[:4] == b"PAR1" or path.suffix.lower() in (".parquet", ".pq"):
         return _read_parquet(path)
     return _read_csv(path, names)
 
 
-def _magic(path: Path) -> bytes:
+def head_of(path: Path) -> bytes:
+    """The first 16 bytes of the file. Raises: InputError where it is missing, a folder, empty or not to be read."""
     try:
         with path.open("rb") as file:
             head = file.read(16)
@@ -217,7 +231,7 @@ def _read_parquet(path: Path) -> Source:
         # One file, not a data set: a folder name such as year=2017 must not add a column.
         with pyarrow.parquet.ParquetFile(path) as file:
             table = file.read()
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise InputError(f"not a whole Parquet file, it may be cut short: {_first_line(error)}", path=path) from None
     for index, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
@@ -248,7 +262,7 @@ def _read_csv(path: Path, names: Sequence[str] | None) -> Source:
                 null_values=["", "null", "NULL"],
             ),
         )
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         if torn:
             line = torn[0].number
             raise InputError(
@@ -272,7 +286,7 @@ def _header(path: Path) -> list[str]:
         with pa.input_stream(str(path), compression="detect") as stream:
             head = stream.read(1 << 16)
         first = head.decode("utf-8-sig", errors="replace").split("\n", 1)[0].rstrip("\r")
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise InputError(f"cannot be read as CSV: {_first_line(error)}", path=path) from None
     names = [name.strip() for name in next(csv.reader([first]), [])]
     if "\0" in first or not any(names):
@@ -292,6 +306,12 @@ def _without_blank_end(table: pa.Table) -> pa.Table:
 
 def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column if pa.types.is_string(column.type) else column.cast(pa.string())
+
+
+def _as_series(column: pa.ChunkedArray) -> pd.Series:
+    # pandas' own default would be object or str, by its version; this is text with NA in all of them.
+    series: pd.Series = column.to_pandas(types_mapper={pa.string(): pd.StringDtype()}.get)
+    return series
 
 
 def _nulls(column: pa.ChunkedArray) -> np.ndarray:

@@ -57,7 +57,8 @@ class Hourly:
     @cached_property
     def _normalised(self) -> Floats:
         factors = np.array(self.factors)
-        return factors / factors.mean()
+        normalised: Floats = factors / factors.mean()
+        return normalised
 
     def at(self, t: Floats) -> Floats:
         """The factor at times ``t`` in seconds; negative times are the weeks before. Shape: that of ``t``."""

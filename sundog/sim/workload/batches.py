@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from functools import cached_property
 from typing import Annotated, Final, Literal, TypeAlias
 
 import numpy as np
@@ -38,7 +37,7 @@ class Batch(BaseModel):
         raise NotImplementedError
 
     def size_biased(self, draws: Floats) -> Counts:
-        """Sizes of the batches of n VMs picked at random: k counts k times. Shapes: ``draws`` (n, 2), the result (n,)."""
+        """Sizes of the batches of n VMs picked at random: k counts k times. Shapes: ``draws`` (n, 2), result (n,)."""
         raise NotImplementedError
 
 
@@ -75,7 +74,8 @@ class GeometricBatch(Batch):
         """Sizes by the inverse of the distribution function."""
         if self.mean == 1:
             return np.ones(len(u), dtype=np.int64)
-        return np.ceil(np.log(u) / np.log1p(-1 / self.mean)).astype(np.int64).clip(min=1)
+        sizes: Counts = np.ceil(np.log(u) / np.log1p(-1 / self.mean)).astype(np.int64)
+        return np.maximum(sizes, 1)
 
     def size_biased(self, draws: Floats) -> Counts:
         """The sum of two of these laws, less one."""
@@ -90,11 +90,13 @@ class EmpiricalBatch(Batch):
     """
 
     law: Literal["empirical"] = "empirical"
-    quantiles: tuple[tuple[Probability, Annotated[int, Field(ge=1, le=LARGEST_BATCH)]], ...] = Field(min_length=1)
+    quantiles: tuple[tuple[Probability, Annotated[int, Field(ge=1, le=LARGEST_BATCH)]], ...]
 
     @field_validator("quantiles")
     @classmethod
     def _rising(cls, rows: tuple[tuple[float, int], ...]) -> tuple[tuple[float, int], ...]:
+        if not rows:
+            raise ValueError("a table of batch sizes needs at least one row, [1, size]")
         if rows[0][0] <= 0 or rows[-1][0] != 1:
             raise ValueError(
                 f"the first probability must be above 0 and the last 1, not {rows[0][0]:g} and {rows[-1][0]:g}"
@@ -104,7 +106,7 @@ class EmpiricalBatch(Batch):
                 raise ValueError(f"quantiles must rise strictly in both columns: ({p0:g}, {k0}) then ({p1:g}, {k1})")
         return rows
 
-    @cached_property
+    @property
     def _cdf(self) -> Floats:
         """P(size <= k) for k from the smallest size to the largest. Shape: (largest - smallest + 1,)."""
         p, k = (np.array(column, dtype=np.float64) for column in zip(*self.quantiles, strict=True))
@@ -112,7 +114,7 @@ class EmpiricalBatch(Batch):
         cdf[-1] = 1.0
         return cdf
 
-    @cached_property
+    @property
     def _smallest(self) -> int:
         return self.quantiles[0][1]
 
@@ -122,12 +124,14 @@ class EmpiricalBatch(Batch):
 
     def at(self, u: Floats) -> Counts:
         """Sizes by the inverse of the distribution function."""
-        return self._smallest + np.searchsorted(self._cdf, u, side="left").astype(np.int64)
+        above: Counts = np.searchsorted(self._cdf, u, side="left").astype(np.int64)
+        return above + self._smallest
 
     def size_biased(self, draws: Floats) -> Counts:
         """Sizes with probability proportional to k P(size = k)."""
         weights = np.cumsum(np.diff(self._cdf, prepend=0.0) * (self._smallest + np.arange(len(self._cdf))))
-        return self._smallest + np.searchsorted(weights[:-1], draws[:, 0] * weights[-1], side="right").astype(np.int64)
+        above: Counts = np.searchsorted(weights[:-1], draws[:, 0] * weights[-1], side="right").astype(np.int64)
+        return above + self._smallest
 
 
 BATCH_LAWS: Final = ("constant", "geometric", "empirical")

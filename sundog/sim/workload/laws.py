@@ -14,7 +14,6 @@ import difflib
 import itertools
 import math
 from collections.abc import Callable
-from functools import cached_property
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -84,15 +83,15 @@ class Law(BaseModel):
         return 1.0 - self.sf(x)
 
     def at(self, draws: Floats) -> Floats:
-        """Lifetimes for ``draws``: (n, 2) uniforms strictly inside (0, 1), of which most laws use the first. Shape: (n,)."""
+        """Lifetimes for ``draws``, uniforms strictly inside (0, 1). Shapes: ``draws`` (n, 2), the result (n,)."""
         raise NotImplementedError
 
     def beyond(self, age: Floats, draws: Floats) -> Floats:
-        """Whole lifetimes of VMs that have reached ``age``: the law given lifetime > age. Shapes: ``age`` (n,), ``draws`` (n, 2)."""
+        """Whole lifetimes of VMs that have reached ``age``. Shapes: ``age`` (n,), ``draws`` (n, 2), the result (n,)."""
         raise NotImplementedError
 
     def length_biased(self, draws: Floats) -> Floats:
-        """Lifetimes with density x f(x) / mean: those of the VMs running at a random instant. Shape: (n,)."""
+        """Lifetimes with density x f(x) / mean: those of the VMs running at a random instant."""
         raise NotImplementedError
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
@@ -157,7 +156,7 @@ class LogNormal(ClosedLaw):
             raise ValueError("a log-normal takes exactly one of 'median' and 'mean', and 'sigma'")
         return self
 
-    @cached_property
+    @property
     def _mu(self) -> float:
         if self.median is not None:
             return math.log(self.median)
@@ -197,7 +196,7 @@ class Weibull(ClosedLaw):
             raise ValueError("a Weibull takes exactly one of 'scale' and 'mean', and 'shape'")
         return self
 
-    @cached_property
+    @property
     def _scale(self) -> float:
         if self.scale is not None:
             return self.scale
@@ -235,7 +234,7 @@ class HyperExponential(Law):
     """A choice among exponentials: many short lives and a few long ones. Probabilities sum to one."""
 
     law: Literal["hyperexponential"] = "hyperexponential"
-    branches: tuple[Branch, ...] = Field(min_length=1)
+    branches: tuple[Branch, ...]
 
     @field_validator("branches")
     @classmethod
@@ -245,11 +244,11 @@ class HyperExponential(Law):
             raise ValueError(f"the probabilities of the branches sum to {total:.6g}; they must sum to one")
         return branches
 
-    @cached_property
+    @property
     def _p(self) -> Floats:
         return np.array([branch.probability for branch in self.branches if branch.probability > 0])
 
-    @cached_property
+    @property
     def _m(self) -> Floats:
         return np.array([branch.mean for branch in self.branches if branch.probability > 0])
 
@@ -264,7 +263,8 @@ class HyperExponential(Law):
 
     def at(self, draws: Floats) -> Floats:
         """The branch is chosen by the second uniform, its exponential by the first."""
-        return -np.log(draws[:, 0]) * self._m[_choose(self._p, draws[:, 1])]
+        longer: Floats = -np.log(draws[:, 0])
+        return longer * self._m[_choose(self._p, draws[:, 1])]
 
     def beyond(self, age: Floats, draws: Floats) -> Floats:
         """An old VM is likelier to be of a long branch; what is left is exponential again."""
@@ -272,7 +272,8 @@ class HyperExponential(Law):
         exponent = age[:, None] * (1 / self._m.max() - 1 / self._m)
         cumulative = np.cumsum(self._p * np.exp(exponent), axis=1)
         branch = (draws[:, 1:] * cumulative[:, -1:] > cumulative).sum(axis=1)
-        return age - np.log(draws[:, 0]) * self._m[np.minimum(branch, len(self._m) - 1)]
+        left: Floats = -np.log(draws[:, 0]) * self._m[np.minimum(branch, len(self._m) - 1)]
+        return age + left
 
     def length_biased(self, draws: Floats) -> Floats:
         """A branch by its share of time; then Gamma of shape 2, its second uniform being what the choice leaves."""
@@ -281,7 +282,8 @@ class HyperExponential(Law):
         branch = _choose(share, v)
         start = np.concatenate(([0.0], np.cumsum(share)[:-1]))[branch]
         rest = np.clip((v - start) / share[branch], 2.0**-54, 1 - 2.0**-53)
-        return -(np.log(u) + np.log(rest)) * self._m[branch]
+        twice: Floats = -(np.log(u) + np.log(rest)) * self._m[branch]
+        return twice
 
 
 class Empirical(ClosedLaw):
@@ -292,11 +294,13 @@ class Empirical(ClosedLaw):
     """
 
     law: Literal["empirical"] = "empirical"
-    quantiles: tuple[tuple[Probability, Duration], ...] = Field(min_length=2)
+    quantiles: tuple[tuple[Probability, Duration], ...]
 
     @field_validator("quantiles")
     @classmethod
     def _rising(cls, rows: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        if len(rows) < 2:
+            raise ValueError("a table of quantiles needs at least two rows, for the probabilities 0 and 1")
         if rows[0][0] != 0 or rows[-1][0] != 1:
             raise ValueError(f"quantiles run from probability 0 to 1, not from {rows[0][0]:g} to {rows[-1][0]:g}")
         for (p0, x0), (p1, x1) in itertools.pairwise(rows):
@@ -306,15 +310,15 @@ class Empirical(ClosedLaw):
                 )
         return rows
 
-    @cached_property
+    @property
     def _p(self) -> Floats:
         return np.array([p for p, _ in self.quantiles])
 
-    @cached_property
+    @property
     def _log(self) -> Floats:
         return np.log([x for _, x in self.quantiles])
 
-    @cached_property
+    @property
     def _segment_means(self) -> Floats:
         """Each segment's part of the mean; a segment is log-uniform. Shape: (rows - 1,)."""
         x = np.exp(self._log)
@@ -338,8 +342,9 @@ class Empirical(ClosedLaw):
         """A segment by its share of the mean; inside it a length-biased log-uniform is plain uniform."""
         u, v = draws.T
         segment = _choose(self._segment_means / self._segment_means.sum(), v)
-        x = np.exp(self._log)
-        return x[segment] + u * (x[segment + 1] - x[segment])
+        x: Floats = np.exp(self._log)
+        found: Floats = x[segment] + u * (x[segment + 1] - x[segment])
+        return found
 
 
 class Deterministic(ClosedLaw):

@@ -70,7 +70,7 @@ class SyntheticSpec(BaseModel):
     modulation: Modulation | None = None
     batches: BatchLaw = ConstantBatch()
     lifetimes: LifetimeLaw | None = None
-    flavors: tuple[SyntheticFlavor, ...] = Field(min_length=1)
+    flavors: tuple[SyntheticFlavor, ...]
     group_policy: GroupPolicy | None = None
     group_share: Probability = 1.0
     start: Literal["empty", "stationary"] = "empty"
@@ -80,7 +80,17 @@ class SyntheticSpec(BaseModel):
     def _from_preset(cls, given: Any) -> Any:
         if not isinstance(given, dict) or given.get("preset") is None:
             return given
-        return _merged(_body(given["preset"]), given)
+        documents = _documents()
+        # An unknown name is refused by its own field; with any body under it, nothing else is reported as missing.
+        name = given["preset"] if given["preset"] in tuple(documents) else next(iter(documents))
+        return _merged(documents[name]["synthetic"], given)
+
+    @field_validator("preset")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        if name is not None:
+            _document(name)
+        return name
 
     @field_validator("hourly")
     @classmethod
@@ -90,6 +100,9 @@ class SyntheticSpec(BaseModel):
     @field_validator("flavors")
     @classmethod
     def _flavors(cls, flavors: tuple[SyntheticFlavor, ...]) -> tuple[SyntheticFlavor, ...]:
+        # Not min_length, which would also complain of a list whose only flavor has a fault of its own.
+        if not flavors:
+            raise ValueError("no flavors; give at least one, with name, vcpus and memory")
         names = [flavor.name for flavor in flavors]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
@@ -135,7 +148,7 @@ class SyntheticSpec(BaseModel):
 
 
 class Preset(BaseModel):
-    """A workload fitted to a public data set: its source, how it was fitted, how well it fits, and the workload itself."""
+    """A workload fitted to a public data set: its source, how it was fitted and how well, and the workload itself."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -158,8 +171,8 @@ def load_preset(name: str) -> Preset:
 
     Raises: ValueError naming the presets that exist, and the close ones.
     """
-    document = dict(_document(name))
-    return Preset.model_validate({**document, "spec": document.pop("synthetic")})
+    document = {key: value for key, value in _document(name).items() if key != "synthetic"}
+    return Preset.model_validate({**document, "spec": {"preset": name}})
 
 
 def _merged(body: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
@@ -177,15 +190,10 @@ def _merged(body: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _body(name: Any) -> dict[str, Any]:
-    body: dict[str, Any] = _document(name)["synthetic"]
-    return body
-
-
-def _document(name: Any) -> dict[str, Any]:
+def _document(name: str) -> dict[str, Any]:
     documents = _documents()
     if name not in documents:
-        close = difflib.get_close_matches(str(name), documents, n=2)
+        close = difflib.get_close_matches(name, documents, n=2)
         hint = f"did you mean {' or '.join(close)}? " if close else ""
         raise ValueError(f"unknown preset {name!r}; {hint}the presets are {', '.join(sorted(documents))}")
     return documents[name]

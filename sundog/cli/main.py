@@ -1,0 +1,310 @@
+"""The commands, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import sundog
+from sundog.analysis import analyse, render_summary
+from sundog.cli import explain as explanations
+from sundog.cli.progress import Progress
+from sundog.core.scheduler import policy_names
+from sundog.errors import InputError, OutputError, SundogError
+from sundog.runtime.seeds import Streams
+from sundog.scenarios.load import library, load_scenario
+from sundog.scenarios.run import changed_files, prepare, run_study
+from sundog.scenarios.schema import Loaded
+from sundog.scenarios.traces import FORMATS, read_trace, trace_info, write_normalised
+from sundog.sim.engine import Engine
+from sundog.units import format_duration
+
+app = typer.Typer(
+    help="Sundog: an emulated cloud with a real mode.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+trace_app = typer.Typer(help="Look at workload traces and convert them.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(trace_app, name="trace")
+
+ScenarioArgument = Annotated[str, typer.Argument(help="A scenario file, a name of the library, or a result folder.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key: fleet.0.count=50. Repeatable.")
+]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="Use this seed instead of the scenario's.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+FormatOption = Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")]
+
+PARTIAL = 130
+"""Exit code of a run that Ctrl-C cut short: the shell's own for an interrupted command."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    _import_from_here()
+    try:
+        app(args=None if arguments is None else list(arguments), standalone_mode=True)
+    except SundogError as exc:
+        Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"sundog: {exc.message}")
+        sys.exit(exc.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _import_from_here() -> None:
+    """Let ``policy: {name: module:Class}`` find a module in the current folder, as ``python -m`` would."""
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+
+
+def _load(scenario: str, options: list[str] | None, seed: int | None) -> Loaded:
+    loaded = load_scenario(scenario, options or [], seed=seed)
+    beside = str(loaded.path.parent.resolve())
+    if beside not in sys.path:
+        sys.path.append(beside)  # a policy may also live beside its scenario
+    return loaded
+
+
+@app.callback()
+def _root() -> None:
+    pass
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(sundog.__version__)
+
+
+@app.command()
+def run(
+    scenario: ScenarioArgument,
+    options: SetOption = None,
+    seed: SeedOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Result folder; runs/NAME by default.")] = None,
+    as_json: JsonOption = False,
+    force: ForceOption = False,
+) -> None:
+    """Play a scenario and write its results and report.
+
+    Ctrl-C ends it early; what was done so far is kept and marked as partial.
+    """
+    loaded = _load(scenario, options, seed)
+    out = out if out is not None else Path("runs") / loaded.scenario.name
+    messages = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    for name in changed_files(loaded):
+        messages.print(f"note: {name} is not the file that the locked run read; results may differ")
+    study = prepare(loaded)
+    for note in study.notes:
+        messages.print(f"note: {note}")
+    with Progress(study, quiet=not sys.stderr.isatty()) as progress:
+        run_study(study, out, force=force, progress=progress.update, on_engine=_stop_on_interrupt)
+    summary = _analysed(out, messages)
+    if as_json:
+        print(json.dumps(summary, indent=2, ensure_ascii=False))
+    else:
+        console = Console(highlight=False)
+        console.print(render_summary(summary))
+        console.print(f"Report: {(out / 'report.html').resolve()}", soft_wrap=True, markup=False)
+    if summary["partial"]:
+        messages.print("The run was interrupted: the results are partial.")
+        raise typer.Exit(PARTIAL)
+
+
+def _analysed(out: Path, messages: Console) -> dict[str, Any]:
+    if messages.is_terminal:
+        with messages.status("analysing and drawing"):
+            return analyse(out)
+    return analyse(out)
+
+
+def _stop_on_interrupt(engine: Engine) -> None:
+    """The first Ctrl-C ends the run in order; the second one ends the program."""
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        engine.stop()
+
+    signal.signal(signal.SIGINT, stop)
+
+
+@app.command()
+def validate(scenario: ScenarioArgument, options: SetOption = None, seed: SeedOption = None) -> None:
+    """Check a scenario and everything it reads, without running it."""
+    study = prepare(_load(scenario, options, seed))
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    for note in study.notes:
+        console.print(f"note: {note}")
+    horizon = study.loaded.scenario.horizon
+    until = "until the last event" if horizon is None else format_duration(horizon)
+    console.print(
+        f"{study.loaded.path}: valid; {len(study.fleet):,} hosts, {len(study.workload):,} VMs in "
+        f"{len(study.workload.shapes):,} sizes, {until}, policy {study.loaded.scenario.policy.name}"
+    )
+
+
+@app.command()
+def scenarios(as_json: JsonOption = False) -> None:
+    """List the scenarios that come with Sundog, and the policies."""
+    rows = []
+    for name, path in library().items():
+        scenario = load_scenario(path).scenario
+        trace = scenario.workload.trace
+        rows.append(
+            {
+                "name": name,
+                "description": scenario.description,
+                "trace": trace.format if trace is not None and trace.path is None else None,
+                "path": str(path),
+            }
+        )
+    if as_json:
+        print(json.dumps({"scenarios": rows, "policies": list(policy_names())}, indent=2))
+        return
+    table = Table("scenario", "what it shows", "needs a trace", box=None, padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(row["name"], row["description"], row["trace"] or "")
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"policies: {', '.join(policy_names())}, or module:Class", markup=False)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A result folder.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Make summary, time series, figures and report of a result folder again."""
+    summary = _analysed(folder, Console(stderr=True))
+    if as_json:
+        print(json.dumps(summary, indent=2, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    console.print(render_summary(summary))
+    console.print(f"Report: {(folder / 'report.html').resolve()}", soft_wrap=True, markup=False)
+
+
+@app.command()
+def explain(
+    folder: Annotated[Path, typer.Argument(help="A result folder.")],
+    vm_id: Annotated[str, typer.Argument(help="The VM whose placement is to be explained.")],
+    host: Annotated[
+        str | None, typer.Option("--why-not", metavar="HOST", help="Say why it is not on this host.")
+    ] = None,
+    best: Annotated[int, typer.Option("--best", min=1, help="How many of the best hosts to show.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """Say why a VM was put where it is, or nowhere, by playing the run again up to that decision."""
+    told = explanations.explain_decision(folder, vm_id, host=host, best=best)
+    if as_json:
+        print(json.dumps(told.as_dict(), indent=2, ensure_ascii=False))
+    else:
+        Console(highlight=False).print(told.render())
+
+
+# ---------------------------------------------------------------- traces
+
+
+TracePath = Annotated[Path, typer.Argument(help="The trace: a file, or the data set's folder.")]
+OptionOption = Annotated[
+    list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the format. Repeatable.")
+]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first so many VMs.")]
+
+
+def _options(given: list[str] | None) -> dict[str, Any]:
+    """``key=value`` pairs; a value that reads as a number is one."""
+    options: dict[str, Any] = {}
+    for each in given or []:
+        key, equals, text = each.partition("=")
+        if not equals:
+            raise InputError(f"--option {each}: write key=value")
+        try:
+            options[key] = json.loads(text)
+        except ValueError:
+            options[key] = text
+    return options
+
+
+@trace_app.command("info")
+def trace_info_command(
+    path: TracePath,
+    format_name: FormatOption = "normalised",
+    limit: LimitOption = None,
+    options: OptionOption = None,
+    seed: Annotated[int, typer.Option("--seed", help="For formats that sample what they miss.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what is in a trace: counts, sizes, lifetimes, peaks."""
+    streams = Streams(seed).child("trace")
+    info = trace_info(read_trace(format_name, path, limit=limit, streams=streams, options=_options(options)))
+    if as_json:
+        print(json.dumps(info, indent=2, ensure_ascii=False))
+        return
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    for key, value in info.items():
+        if key == "notes":
+            for note in value:
+                console.print(f"note: {note}")
+        elif isinstance(value, dict):
+            console.print(f"{key}:")
+            for inner, figure in value.items():
+                console.print(f"  {inner}: {_figure(figure)}")
+        elif value is not None:
+            console.print(f"{key}: {_figure(value)}")
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_figure(each)}" for key, each in value.items())
+    if isinstance(value, list):
+        return ", ".join(_figure(each) for each in value)
+    return f"{value:,.10g}" if isinstance(value, int | float) else str(value)
+
+
+@trace_app.command("convert")
+def trace_convert(
+    path: TracePath,
+    target: Annotated[Path, typer.Argument(help="A .parquet or .csv file in the normalised form.")],
+    format_name: FormatOption,
+    limit: LimitOption = None,
+    options: OptionOption = None,
+    seed: Annotated[int, typer.Option("--seed", help="For formats that sample what they miss.")] = 1,
+    force: ForceOption = False,
+) -> None:
+    """Write a trace in the normalised form."""
+    if target.exists() and not force:
+        raise OutputError(f"{target} exists; choose another name, or replace it with --force")
+    trace = read_trace(format_name, path, limit=limit, streams=Streams(seed).child("trace"), options=_options(options))
+    write_normalised(trace, target, force=force)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    for note in trace.notes:
+        console.print(f"note: {note}")
+    console.print(f"{target}: {len(trace.vms):,} VMs")
+
+
+@trace_app.command("formats")
+def trace_formats() -> None:
+    """List the formats and their options."""
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    for each in FORMATS.values():
+        console.print(f"{each.name}: {each.description}")
+        for key, option in each.options.items():
+            console.print(f"  {key}: {option.meaning} (default {option.default})")
+
+
+if __name__ == "__main__":
+    main()

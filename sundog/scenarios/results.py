@@ -1,0 +1,226 @@
+"""The result folder: tables as Parquet, facts as JSON, the lock that repeats the run; written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from sundog.core.scheduler import Shape
+from sundog.errors import OutputError
+from sundog.sim.boot import BootTimes
+from sundog.sim.fleet import GPU, Fleet, Resource
+from sundog.sim.records import Cause, Outcome, Record
+from sundog.sim.requests import Workload
+from sundog.units import format_mebibytes
+
+_CARRIED = ("project_id", "group", "zone", "priority", "node")
+RUN_FILE = "run.json"
+
+
+@contextmanager
+def new_folder(out: Path, *, force: bool = False) -> Iterator[Path]:
+    """A folder to fill that becomes ``out`` when the block ends well, and is removed when it does not.
+
+    ``force`` replaces an existing result folder; never anything else.
+    Raises: OutputError if ``out`` exists, cannot be written, or the disk is full.
+    """
+    replaces = _checked(out, force)
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if partial.exists():
+            shutil.rmtree(partial)  # left behind by a run that was killed
+        partial.mkdir()
+        yield partial
+        if replaces:
+            shutil.rmtree(out)
+        partial.rename(out)
+    except OSError as exc:
+        shutil.rmtree(partial, ignore_errors=True)
+        why = "the disk is full" if exc.errno == errno.ENOSPC else exc.strerror or str(exc)
+        raise OutputError(f"cannot write the results to {out}: {why}; choose another place with --out") from exc
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _checked(out: Path, force: bool) -> bool:
+    """Whether there is an old result folder to replace."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return out.exists()
+    if not force:
+        raise OutputError(f"{out} exists; choose another folder with --out, or replace it with --force")
+    if not (out / RUN_FILE).is_file():
+        raise OutputError(f"{out} is not a result folder (it has no {RUN_FILE}), so --force does not replace it")
+    return True
+
+
+def vms_table(workload: Workload, fleet: Fleet, record: Record, boot: BootTimes | None) -> pa.Table:
+    """``vms.parquet``: one row a request that arrived, in arrival order."""
+    n = len(record.outcome)
+    frame = workload.frame.iloc[:n]
+    columns: dict[str, Any] = {"vm_id": pa.array(frame["vm_id"], from_pandas=True), "arrival_s": frame["arrival_s"]}
+    first = _first_stays(record, n)
+    host_group = fleet.group[record.stays.host] if record.stays.count else np.empty(0, dtype=np.int32)
+    # What a VM takes may depend on the machine: on the one it ran on first, or else on the first that could run it.
+    group = np.where(first >= 0, host_group[first] if record.stays.count else 0, -1)
+    for resource in workload.resources:
+        columns[resource.name] = amounts(workload, fleet, resource, workload.shape[:n], group)
+    columns["flavor"] = _coded(workload.shape[:n], [shape.name or _size_name(shape) for shape in workload.shapes])
+    columns |= {name: _as_arrow(frame[name]) for name in _CARRIED if name in frame}
+    columns["outcome"] = _coded(record.outcome, [each.name.lower() for each in Outcome])
+    columns["reason"] = _coded(record.reason, record.reasons)
+    columns["start_s"] = pa.array(record.start_s, from_pandas=True)
+    columns["end_s"] = pa.array(record.end_s, from_pandas=True)
+    columns["boot_s"] = pa.array(_boot_of_vms(record, boot, n, workload), from_pandas=True)
+    columns["evacuations"] = record.evacuations
+    columns["migrations"] = record.migrations
+    columns["downtime_s"] = record.downtime_s + _boot_after_failures(record, boot, n)
+    return pa.table(columns)
+
+
+def placements_table(workload: Workload, fleet: Fleet, record: Record) -> pa.Table:
+    """``placements.parquet``: one row a stay of a VM on a host, in the order they began."""
+    stays = record.stays
+    columns: dict[str, Any] = {
+        "vm_id": pa.array(workload.frame["vm_id"], from_pandas=True).take(pa.array(stays.vm)),
+        "host": _coded(stays.host, fleet.names),
+        "start_s": stays.start_s,
+        "end_s": pa.array(stays.end_s, from_pandas=True),
+        "cause": _coded(stays.cause, [each.name.lower() for each in Cause]),
+    }
+    group = fleet.group[stays.host]
+    for resource in workload.resources:
+        columns[resource.name] = amounts(workload, fleet, resource, workload.shape[stays.vm], group)
+    return pa.table(columns)
+
+
+def hosts_table(workload: Workload, fleet: Fleet) -> pa.Table:
+    """``hosts.parquet``: one row a host, with its physical sizes and its capacity after reserved and overcommit."""
+    types = [fleet.type_of(host) for host in range(len(fleet))]
+    columns: dict[str, Any] = {
+        "host": list(fleet.names),
+        "type": [each.name for each in types],
+        "zone": [fleet.zone_of(host) for host in range(len(fleet))],
+        "rack": list(fleet.racks),
+        "added_s": [fleet.at(host) for host in range(len(fleet))],
+    }
+    for resource in workload.resources:
+        columns[resource.name] = [fleet.sizes(each, resource) for each in types]
+        columns[f"capacity_{resource.name}"] = [_capacity(workload, fleet, each, resource) for each in types]
+    return pa.table(columns)
+
+
+def events_table(fleet: Fleet, record: Record) -> pa.Table:
+    """``events.parquet``: what happened to hosts, in order."""
+    events = record.host_events
+    return pa.table(
+        {
+            "time_s": pa.array(events.time_s, type=pa.float64()),
+            "host": _coded(np.asarray(events.host, dtype=np.int32), fleet.names),
+            "event": pa.array(events.event, type=pa.string()),
+            "detail": pa.array(events.detail, type=pa.string()),
+        }
+    )
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Stable JSON: same value, same bytes."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """A Parquet file; the same table gives the same bytes."""
+    pq.write_table(table, path, compression="zstd")
+
+
+def amounts(
+    workload: Workload, fleet: Fleet, resource: Resource, shape: NDArray[np.int32], group: NDArray[np.int32]
+) -> NDArray[np.float64]:
+    """What VMs of these shapes take on hosts of these fleet entries (-1: on the first kind of machine that fits)."""
+    table = np.zeros((len(fleet.groups) + 1, len(workload.shapes)))
+    for column, each in enumerate(workload.shapes):
+        if resource.resource_class == GPU and each.devices is not None:
+            table[:, column] = each.devices.count * sum(amount for _, amount in each.devices.resources)
+        elif each.variants:
+            by_trait = {v.trait: dict(v.resources).get(resource.resource_class, 0.0) for v in each.variants}
+            table[-1, column] = next(iter(by_trait.values()))
+            for row, host_group in enumerate(fleet.groups):
+                traits = fleet.traits(host_group.type)
+                table[row, column] = next((by_trait[trait] for trait in by_trait if trait in traits), 0.0)
+        else:
+            table[:, column] = dict(each.resources).get(resource.resource_class, 0.0)
+    result: NDArray[np.float64] = table[group, shape]
+    return result
+
+
+def _size_name(shape: Shape) -> str:
+    """A flavor for a trace that names none."""
+    asked = dict(shape.resources)
+    parts = [f"{asked.get('VCPU', 0):g} vCPU", format_mebibytes(asked.get("MEMORY_MB", 0.0))]
+    if shape.devices is not None:
+        parts.append(f"{shape.devices.count * sum(amount for _, amount in shape.devices.resources):g} GPU")
+    return " / ".join(parts)
+
+
+def _capacity(workload: Workload, fleet: Fleet, host_type: Any, resource: Resource) -> float:
+    if resource.resource_class == GPU:
+        return float(host_type.gpus)
+    inventory = fleet.inventory(host_type).get(resource.resource_class)
+    if inventory is None:
+        return 0.0
+    item = workload.classes[resource.resource_class]
+    units = int((item.units(inventory.total) - item.units(inventory.reserved)) * inventory.allocation_ratio)
+    return item.value(units)
+
+
+def _first_stays(record: Record, vms: int) -> NDArray[np.int64]:
+    """The first stay of each VM, -1 where it has none."""
+    first = np.full(vms, -1, dtype=np.int64)
+    first[record.stays.vm[::-1]] = np.arange(record.stays.count - 1, -1, -1)
+    return first
+
+
+def _boot_of_vms(record: Record, boot: BootTimes | None, vms: int, workload: Workload) -> NDArray[np.float64]:
+    """From arrival until the guest was up for the first time; NaN if it never was."""
+    result = np.full(vms, np.nan)
+    if boot is None:
+        return result
+    first = _first_stays(record, vms)
+    started = first >= 0
+    stay = first[started]
+    up = record.stays.start_s[stay] + boot.seconds[stay]
+    end = record.stays.end_s[stay]
+    alive = np.isnan(end) | (up <= end)
+    arrival = np.maximum(workload.arrival_s[:vms][started], 0.0)
+    result[started] = np.where(alive & (workload.arrival_s[:vms][started] >= 0), up - arrival, np.nan)
+    return result
+
+
+def _boot_after_failures(record: Record, boot: BootTimes | None, vms: int) -> NDArray[np.float64]:
+    """Seconds that guests took to boot again after their host had died or was worked on."""
+    extra = np.zeros(vms)
+    if boot is not None:
+        again = np.isin(record.stays.cause, (Cause.EVACUATION, Cause.RESTART))
+        length = np.nan_to_num(record.stays.end_s[again], nan=record.reached_s) - record.stays.start_s[again]
+        np.add.at(extra, record.stays.vm[again], np.minimum(boot.seconds[again], length))
+    return extra
+
+
+def _coded(codes: NDArray[Any], texts: Sequence[str]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(texts, type=pa.string()))
+
+
+def _as_arrow(column: pd.Series) -> pa.Array:
+    return pa.array(column, from_pandas=True)

@@ -1,0 +1,333 @@
+"""Playing a scenario: its fleet and workload are made, the engine runs, and the results are written."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import platform
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from ruamel.yaml import YAML
+
+import sundog
+from sundog.core.pool import Pool
+from sundog.core.scheduler import Request, Scheduler, load_policy
+from sundog.errors import InputError
+from sundog.runtime.seeds import Streams
+from sundog.scenarios import results
+from sundog.scenarios.schema import InventoryGroup, Loaded
+from sundog.scenarios.traces import Trace, host_types, read_machine_events, read_trace
+from sundog.scenarios.traces.tables import read_table
+from sundog.sim.boot import boot_times
+from sundog.sim.engine import Engine
+from sundog.sim.faults import start_faults
+from sundog.sim.fleet import Fleet, build_fleet
+from sundog.sim.maintenance import start_maintenance
+from sundog.sim.requests import Workload, build_workload
+from sundog.sim.spec import HostGroup, HostType
+from sundog.sim.workload import generate
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A scenario made ready: everything is read and checked, nothing has run.
+
+    ``notes`` are for the user: what the trace reader sampled or dropped, and requests that no host could ever take.
+    """
+
+    loaded: Loaded
+    fleet: Fleet
+    workload: Workload
+    machine_events: pd.DataFrame | None
+    notes: tuple[str, ...]
+    files: dict[str, Path]
+
+    def engine(self, on_decision: Callable[[int, Request], None] | None = None) -> Engine:
+        """A new engine, at the start, with its faults and maintenance in place. Each call gives the same run."""
+        scenario = self.loaded.scenario
+        engine = Engine(
+            self.fleet,
+            self.workload,
+            load_policy(scenario.policy.name, scenario.policy.parameters),
+            policy_name=scenario.policy.name,
+            seed=scenario.seed,
+            on_full=scenario.on_full,
+            evacuation=scenario.faults.evacuation,
+            migration=scenario.migration,
+            horizon_s=scenario.horizon if scenario.horizon is not None else math.inf,
+            on_decision=on_decision,
+        )
+        start_faults(engine, scenario.faults, self.machine_events)
+        for plan in scenario.maintenance:
+            start_maintenance(engine, plan)
+        return engine
+
+
+def prepare(loaded: Loaded) -> Study:
+    """Read the traces, build the fleet and the workload, and check what can be checked before a run.
+
+    Raises: InputError for whatever is wrong with the scenario, its files or its policy.
+    """
+    scenario = loaded.scenario
+    streams = Streams(scenario.seed)
+    files: dict[str, Path] = {}
+    load_policy(scenario.policy.name, scenario.policy.parameters)
+    trace = _trace(loaded, streams, files)
+    fleet = build_fleet(_host_groups(loaded, trace, files), scenario.overcommit)
+    asked = scenario.workload.trace
+    horizon = scenario.horizon if scenario.horizon is not None else math.inf
+    workload = build_workload(
+        trace.vms,
+        fleet,
+        variants=trace.variants,
+        group_policy=asked.group_policy if asked is not None else None,
+        horizon_s=horizon,
+    )
+    machine_events = _machine_events(loaded, files)
+    for outage in scenario.faults.outages:
+        fleet.select(zone=outage.zone, rack=outage.rack, hosts=outage.hosts)
+    for plan in scenario.maintenance:
+        fleet.select(zone=plan.zone, rack=plan.rack, host_type=plan.type)
+    notes = (*trace.notes, *workload.notes, *_impossible(fleet, workload))
+    return Study(loaded, fleet, workload, machine_events, notes, files)
+
+
+def run_study(
+    study: Study,
+    out: Path,
+    *,
+    force: bool = False,
+    progress: Callable[[float, int], None] | None = None,
+    on_engine: Callable[[Engine], None] | None = None,
+) -> Path:
+    """Play the study and write its result folder; returns ``out``.
+
+    ``on_engine`` is given the engine before it runs, so that a signal handler can stop it: the results are then marked
+    as partial.
+    Raises: OutputError if the folder cannot be written, before anything is run where that can be known;
+    PolicyError as the scheduler does.
+    """
+    scenario = study.loaded.scenario
+    with results.new_folder(out, force=force) as folder:
+        engine = study.engine()
+        if on_engine is not None:
+            on_engine(engine)
+        record = engine.run(progress=progress)
+        boot = None
+        if scenario.boot is not None:
+            boot = boot_times(record.stays, len(record.outcome), scenario.boot, engine.streams)
+        results.write_table(folder / "vms.parquet", results.vms_table(study.workload, study.fleet, record, boot))
+        results.write_table(
+            folder / "placements.parquet", results.placements_table(study.workload, study.fleet, record)
+        )
+        results.write_table(folder / "hosts.parquet", results.hosts_table(study.workload, study.fleet))
+        results.write_table(folder / "events.parquet", results.events_table(study.fleet, record))
+        facts: dict[str, Any] = {
+            "name": scenario.name,
+            "description": scenario.description,
+            "seed": scenario.seed,
+            "policy": {"name": scenario.policy.name, **scenario.policy.parameters},
+            "horizon_s": record.reached_s,
+            "warmup_s": scenario.warmup,
+            "partial": record.partial,
+            "notes": list(study.notes),
+            "resources": [
+                {"name": r.name, "class": r.resource_class, "label": r.label, "unit": r.unit}
+                for r in study.workload.resources
+            ],
+            "engine": {"events": record.events, "placements": record.placements},
+            "images": None if boot is None else {"fetched": boot.fetched, "cached": boot.cached},
+            "sundog": sundog.__version__,
+        }
+        results.write_json(folder / results.RUN_FILE, facts)
+        _write_lock(folder / "scenario.lock.yaml", study)
+    return out
+
+
+# ---------------------------------------------------------------- inputs
+
+
+def _trace(loaded: Loaded, streams: Streams, files: dict[str, Path]) -> Trace:
+    scenario = loaded.scenario
+    spec = scenario.workload.trace
+    if spec is None:
+        assert scenario.workload.synthetic is not None
+        assert scenario.horizon is not None
+        made = generate(scenario.workload.synthetic, horizon_s=scenario.horizon, streams=streams.child("workload"))
+        return Trace(made)
+    if spec.path is None:
+        raise InputError(
+            f"scenario {scenario.name} needs a trace in format {spec.format}, and none is given; "
+            "say where it is with --set workload.trace.path=PATH",
+            path=loaded.path,
+        )
+    path = loaded.resolve(spec.path, key="workload.trace.path")
+    if not path.exists():
+        raise InputError(
+            f"workload.trace.path: there is no {path}; say where the trace is with --set workload.trace.path=PATH",
+            path=loaded.path,
+        )
+    files["workload.trace.path"] = path
+    trace = read_trace(
+        spec.format,
+        path,
+        limit=spec.limit,
+        time_scale=spec.time_scale,
+        streams=streams.child("trace"),
+        options=spec.options,
+    )
+    if not len(trace.vms):
+        raise InputError("the trace has no VMs", path=path)
+    return trace
+
+
+def _machine_events(loaded: Loaded, files: dict[str, Path]) -> pd.DataFrame | None:
+    spec = loaded.scenario.faults.machine_events
+    if spec is None:
+        return None
+    path = files["faults.machine_events.path"] = loaded.resolve(spec.path, key="faults.machine_events.path")
+    events = read_machine_events(path)
+    return events.assign(time_s=events["time_s"] * spec.time_scale)
+
+
+def _host_groups(loaded: Loaded, trace: Trace, files: dict[str, Path]) -> list[HostGroup]:
+    groups: list[HostGroup] = []
+    for number, entry in enumerate(loaded.scenario.fleet):
+        if isinstance(entry, HostGroup):
+            groups.append(entry)
+        else:
+            groups.extend(_inventory(loaded, entry, f"fleet.{number}.inventory", trace, files))
+    return groups
+
+
+def _inventory(
+    loaded: Loaded, entry: InventoryGroup, key: str, trace: Trace, files: dict[str, Path]
+) -> list[HostGroup]:
+    if entry.inventory == "trace":
+        if trace.hosts is None:
+            raise InputError(f"{key}: the trace has no inventory of hosts; describe the fleet", path=loaded.path)
+        types = host_types(trace.hosts)
+    else:
+        path = files[key] = loaded.resolve(entry.inventory, key=key)
+        types = host_types(_read_inventory(path))
+    groups = []
+    for row in types.to_dict("records"):
+        count = round(float(row["count"]) * entry.scale)
+        if count < 1:
+            continue
+        sizes: dict[str, Any] = {"name": str(row["type"]), "vcpus": row["vcpus"], "memory": row["memory_mb"]}
+        if _given(row.get("disk_gb")):
+            sizes["disk"] = float(row["disk_gb"])
+        if _given(row.get("gpus")):
+            sizes |= {
+                "gpus": int(row["gpus"]),
+                "gpu_model": row.get("gpu_model") if _given(row.get("gpu_model")) else None,
+            }
+        groups.append(HostGroup(type=HostType(**sizes), count=count, zone=entry.zone, racks=min(entry.racks, count)))
+    if not groups:
+        raise InputError(f"{key}: the inventory has no hosts", path=loaded.path)
+    return groups
+
+
+def _read_inventory(path: Path) -> pd.DataFrame:
+    source = read_table(path)
+    source.require(["type", "vcpus", "memory_mb"])
+    columns: dict[str, Any] = {
+        "type": source.text("type", required=True),
+        "count": source.integer("count", missing=1, least=1) if source.has("count") else 1,
+        "vcpus": source.number("vcpus", above=0),
+        "memory_mb": source.number("memory_mb", above=0),
+    }
+    for name in ("disk_gb", "gpus"):
+        if source.has(name):
+            columns[name] = source.number(name, missing=math.nan, least=0)
+    if source.has("gpu_model"):
+        columns["gpu_model"] = source.text("gpu_model")
+    return pd.DataFrame(columns)
+
+
+def _given(value: Any) -> bool:
+    return value is not None and value is not pd.NA and not (isinstance(value, float) and math.isnan(value))
+
+
+# ---------------------------------------------------------------- checks and notes
+
+
+def _impossible(fleet: Fleet, workload: Workload) -> list[str]:
+    """Requests that no host could take even if the whole fleet were empty: said before the run, not after it."""
+    pool = Pool(workload.classes)
+    for number in range(len(fleet.groups)):
+        fleet.enter(pool, number)
+    scheduler = Scheduler(pool, policy=None)
+    hopeless = [i for i, shape in enumerate(workload.shapes) if not scheduler.shaped(shape).passes.any()]
+    if not hopeless:
+        return []
+    counts = np.bincount(workload.shape, minlength=len(workload.shapes))
+    worst = max(hopeless, key=lambda i: (counts[i], -i))
+    total, example = int(counts[hopeless].sum()), workload.shapes[worst]
+    return [
+        f"{total:,} of {len(workload):,} requests fit no host even when the fleet is empty, and will be rejected; "
+        f"the most frequent of {len(hopeless)} such sizes is {example.name or example.describe()} "
+        f"({example.describe()}), {int(counts[worst]):,} times"
+    ]
+
+
+def _write_lock(path: Path, study: Study) -> None:
+    """The scenario with every option applied, absolute paths, and what it was run with."""
+    document = dict(study.loaded.document)
+    document = _with_paths(document, study.files)
+    document["seed"] = study.loaded.scenario.seed
+    document["lock"] = {
+        "sundog": sundog.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "files": {str(each): _digest(each) for each in study.files.values()},
+    }
+    yaml = YAML()
+    yaml.width = 120
+    with path.open("w", encoding="utf-8") as file:
+        yaml.dump(document, file)
+
+
+def _with_paths(document: dict[str, Any], files: dict[str, Path]) -> dict[str, Any]:
+    copy: dict[str, Any] = _deep(document)
+    for key, path in files.items():
+        here: Any = copy
+        *parents, last = key.split(".")
+        for part in parents:
+            here = here[int(part)] if isinstance(here, list) else here[part]
+        here[last] = str(path)
+    return copy
+
+
+def _deep(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _deep(each) for key, each in value.items()}
+    return [_deep(each) for each in value] if isinstance(value, list) else value
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, or of the files of a folder, by name."""
+    total = hashlib.sha256()
+    paths = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+    for each in paths:
+        with each.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def changed_files(loaded: Loaded) -> list[str]:
+    """Files that are no longer what they were when the lock was written."""
+    changed = []
+    for name, digest in (loaded.scenario.lock.files if loaded.scenario.lock else {}).items():
+        with suppress(OSError):
+            if _digest(Path(name)) == digest:
+                continue
+        changed.append(name)
+    return changed

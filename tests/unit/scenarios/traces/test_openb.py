@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sundog.scenarios.traces import host_types, write_normalised
+
+NODES = """sn,cpu_milli,memory_mib,gpu,model
+n0,32000,262144,0,
+n1,96000,524288,8,G2
+n2,32000,262144,0,
+n3,96000,393216,4,T4"""
+HEAD = "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,deletion_time,scheduled_time"
+PODS = f"""{HEAD}
+p0,12000,16384,1,1000,,LS,Succeeded,0,1500,0
+p1,500,0,1,460,V100M16|V100M32,BE,Running,1100,1300,1100
+p2,8000,30517,8,1000,T4,LS,Running,1200,2000,1201
+p3,1000,1024,0,0,,LS,Pending,1200,1250,
+p4,1000,1024,0,0,,LS,Failed,900,1000,901"""
+
+
+@pytest.fixture
+def folder(write):
+    write("openb_node_list_all_node.csv", NODES)
+    return write("openb_pod_list_default.csv", PODS).parent
+
+
+def test_pods_become_vms_by_creation_with_time_from_the_first_end(folder, read):
+    trace = read("openb", folder)
+    vms = trace.vms
+    assert vms["vm_id"].tolist() == ["p0", "p4", "p1", "p2", "p3"]
+    assert vms["arrival_s"].tolist() == [-1000.0, -100.0, 100.0, 200.0, 200.0]
+    np.testing.assert_array_equal(vms["lifetime_s"], [1500.0, 100.0, 200.0, np.nan, 50.0])
+    assert vms["vcpus"].tolist() == [12.0, 1.0, 0.5, 8.0, 1.0]
+    assert vms["memory_mb"].tolist() == [16384.0, 1024.0, 1.0, 30517.0, 1024.0]
+    assert vms["gpus"].tolist() == [1.0, 0.0, 1.0, 8.0, 0.0]
+    assert vms["gpu_share"].tolist() == [1.0, 1.0, 0.46, 1.0, 1.0]
+    assert vms["gpu_models"].tolist() == [pd.NA, pd.NA, "V100M16|V100M32", "T4", pd.NA]
+
+
+def test_what_was_decided_is_noted(folder, read):
+    notes = " / ".join(read("openb", folder).notes)
+    for words in ("1 pods were running when", "1 pods ask for no memory", "time 0 is 1000 s", "1 pods were never"):
+        assert words in notes
+
+
+def test_options_keep_recorded_times_let_running_pods_outlive_and_drop_pending_ones(folder, read):
+    vms = read("openb", folder, options={"start": "recorded", "running": "outlives", "pending": "drop"}).vms
+    assert vms["vm_id"].tolist() == ["p0", "p4", "p1", "p2"]
+    assert vms["arrival_s"].tolist() == [0.0, 900.0, 1100.0, 1200.0]
+    np.testing.assert_array_equal(vms["lifetime_s"], [1500.0, 100.0, np.nan, np.nan])
+
+
+def test_nodes_become_hosts_and_their_types_are_counted_in_order(folder, read):
+    hosts = read("openb", folder).hosts
+    assert hosts["host"].tolist() == ["n0", "n1", "n2", "n3"]
+    types = host_types(hosts)
+    assert types["type"].tolist() == ["cpu-32c-256g", "G2x8-96c-512g", "T4x4-96c-384g"]
+    assert types["count"].tolist() == [2, 1, 1]
+    assert types["vcpus"].tolist() == [32.0, 96.0, 96.0]
+    assert types["memory_mb"].tolist() == [262144.0, 524288.0, 393216.0]
+    assert types["gpus"].tolist() == [0.0, 8.0, 4.0]
+    assert types["gpu_model"].tolist() == [pd.NA, "G2", "T4"]
+
+
+def test_pods_without_nodes_beside_them_have_no_inventory(write, read):
+    assert read("openb", write("pods.csv", PODS)).hosts is None
+
+
+def test_the_option_pods_picks_the_file(folder, write, read, refusal):
+    write("openb_pod_list_gpuspec33.csv", PODS.replace("p0", "other"))
+    assert "other" in read("openb", folder, options={"pods": "gpuspec33"}).vms["vm_id"].tolist()
+    assert "'all' is not one of default, gpuspec33" in refusal("openb", folder, options={"pods": "all"})
+
+
+def test_a_written_trace_is_read_again_as_it_was(folder, read, tmp_path):
+    trace = read("openb", folder)
+    write_normalised(trace, tmp_path / "t.parquet")
+    pd.testing.assert_frame_equal(read("normalised", tmp_path / "t.parquet").vms, trace.vms)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("p0,1,1,0,0,,LS,Failed,5,6,", "name p0 comes a second time"),
+        ("p9,1,1,0,0,,LS,Failed,7,6,", "the pod ends before it starts: created at 7, deleted at 6"),
+        ("p9,0,1,0,0,,LS,Failed,5,6,", "cpu_milli is 0"),
+        ("p9,1,-1,0,0,,LS,Failed,5,6,", "memory_mib is -1"),
+        ("p9,1,1,2,500,,LS,Failed,5,6,", "gpu_milli is 500; only one GPU can be shared"),
+        ("p9,1,1,1,0,,LS,Failed,5,6,", "gpu_milli is 0 where num_gpu is not"),
+        ("p9,1,1,1,1001,,LS,Failed,5,6,", "gpu_milli is 1001"),
+        ("p9,1,1,1.5,1000,,LS,Failed,5,6,", "num_gpu is 1.5; a whole number"),
+        ("p9,1,1,0,0,,LS,running,5,6,", "did you mean 'Running'?"),
+        ("p9,1,1,0,0,,LS,Failed,5,NaN,", "deletion_time is NaN"),
+    ],
+)
+def test_a_bad_pod_is_named_by_file_and_line(write, refusal, row, message):
+    path = write("pods.csv", f"{PODS}\n{row}")
+    text = refusal("openb", path)
+    assert text.startswith(f"{path}:7: ")
+    assert message in text
+
+
+def test_bad_nodes_and_missing_columns_are_refused(folder, write, refusal):
+    nodes = write("openb_node_list_all_node.csv", f"{NODES}\nn4,1000,1024,2,")
+    assert f"{nodes}:6: 2 GPUs without a model" in refusal("openb", folder)
+    assert "missing columns cpu_milli" in refusal("openb", write("pods.csv", "name\nx"))
+    assert "no openb pods (gpuspec33) here" in refusal("openb", folder, options={"pods": "gpuspec33"})
