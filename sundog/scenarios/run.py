@@ -121,7 +121,9 @@ def run_study(
         record = engine.run(progress=progress)
         boot = None
         if scenario.boot is not None:
-            boot = boot_times(record.stays, len(record.outcome), scenario.boot, engine.streams)
+            boot = boot_times(
+                record.stays, study.workload.arrival_s[: len(record.outcome)], scenario.boot, engine.streams
+            )
         results.write_table(folder / "vms.parquet", results.vms_table(study.workload, study.fleet, record, boot))
         results.write_table(
             folder / "placements.parquet", results.placements_table(study.workload, study.fleet, record)

@@ -38,8 +38,13 @@ class _Host:
     images: OrderedDict[int, float]
 
 
-def boot_times(stays: Stays, vms: int, spec: Boot, streams: Streams) -> BootTimes:
-    """Boot times of every stay. Images are chosen by the stream ``boot.images``, guests by ``boot.guests``."""
+def boot_times(stays: Stays, arrival_s: NDArray[np.float64], spec: Boot, streams: Streams) -> BootTimes:
+    """Boot times of every stay of VMs that arrived at ``arrival_s``.
+
+    A VM alive at the beginning runs already, and its host has its image. Images are chosen by the stream
+    ``boot.images``, guests by ``boot.guests``.
+    """
+    vms = len(arrival_s)
     image = zipf_images(spec, vms, streams)
     guest = spec.guest.sample(streams.fresh("boot.guests"), stays.count)
     seconds = np.zeros(stays.count)
@@ -56,18 +61,28 @@ def boot_times(stays: Stays, vms: int, spec: Boot, streams: Streams) -> BootTime
         there = place.images.get(image[vm])
         if cause == Cause.RESTART:
             there = begun  # its disk is there already
+        elif cause == Cause.ARRIVAL and arrival_s[vm] < 0:
+            if room:
+                _keep(place, image[vm], start, room)
+            continue
         elif there is None:
             there = place.link_free_s = max(begun, place.link_free_s) + size_mib / spec.fetch_mib_s
             fetched += 1
             if room:
-                place.images[image[vm]] = there
-                if len(place.images) > room:
-                    place.images.popitem(last=False)
+                _keep(place, image[vm], there, room)
         else:
             place.images.move_to_end(image[vm])
             cached += 1
         seconds[number] = max(begun, there) + guest[number] - start
     return BootTimes(seconds, fetched, cached)
+
+
+def _keep(place: _Host, image: int, there: float, room: int) -> None:
+    """Put an image into a host's cache, at the cost of the one used longest ago."""
+    place.images[image] = there
+    place.images.move_to_end(image)
+    if len(place.images) > room:
+        place.images.popitem(last=False)
 
 
 def zipf_images(spec: Boot, vms: int, streams: Streams) -> list[int]:

@@ -235,9 +235,8 @@ class Engine:
         if cause is not Cause.ARRIVAL:
             return
         self.start_s[vm] = now
-        # A VM alive at the beginning has that much less to live; one that waited lives as long as it would have.
-        begun = now if self.workload.arrival_s[vm] >= 0 else self.workload.arrival_s[vm]
-        end = begun + self.workload.lifetime_s[vm]
+        # A VM alive at the beginning has lived a part of its life; one that waited lives as long as it would have.
+        end = now + float(self.workload.lifetime_s[vm] + min(self.workload.arrival_s[vm], 0.0))
         if end != math.inf:
             self.world.push(end, _Departure(self._leave, vm), priority=URGENT)
         else:

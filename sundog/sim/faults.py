@@ -48,10 +48,10 @@ def _breaks(
     if begin:
         yield world.at(begin)
     while True:
-        yield world.at(world.now + failure.sample(rng, 1)[0])
+        yield world.at(world.now + float(failure.sample(rng, 1)[0]))
         for host in hosts:
             engine.host_down(host, detail)
-        yield world.at(world.now + repair.sample(rng, 1)[0])
+        yield world.at(world.now + float(repair.sample(rng, 1)[0]))
         for host in hosts:
             engine.host_up(host, detail)
 

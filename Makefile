@@ -1,0 +1,55 @@
+# Two commands do everything: `make demo` runs the quickstart, `make test` passes every test.
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast test-slow lint types contracts coverage bench test-pythons clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+OUT ?= runs/quickstart
+
+help:  ## Say what there is to make
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.run: pyproject.toml tools/setup-venv
+	tools/setup-venv $(VENV) .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml tools/setup-venv
+	tools/setup-venv $(VENV) '.[dev]'
+	@touch $(VENV)/.run $@
+
+demo: $(VENV)/.run  ## Set everything up, run the quickstart scenario, print its summary and where the report is
+	$(BIN)/sundog run quickstart --out $(OUT) --force
+
+test: lint types contracts test-fast test-slow coverage  ## Set everything up and pass every check and test
+
+test-fast: $(VENV)/.dev  ## The tests for every save: under three minutes
+	rm -f .coverage .coverage.*
+	$(BIN)/pytest -n $(JOBS) -q -m "not slow and not system and not trace" --cov --cov-report=
+
+test-slow: $(VENV)/.dev  ## Real traces, the installed command, and whatever takes long
+	$(BIN)/pytest -n $(JOBS) -q -m "slow or system or trace" --cov --cov-append --cov-report=
+
+coverage: $(VENV)/.dev  ## Branch coverage of the core, which must not fall below 95 %
+	$(BIN)/coverage report --include='sundog/core/*' --fail-under=95 --skip-covered
+	$(BIN)/coverage report --skip-covered --skip-empty | tail -n 1
+
+lint: $(VENV)/.dev  ## Style, spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell sundog tests docs benchmarks tools README.md CONTRIBUTING.md CHANGELOG.md
+
+types: $(VENV)/.dev  ## Types: strict in core and runtime
+	$(BIN)/mypy
+
+contracts: $(VENV)/.dev  ## Who may import whom
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev  ## Measure again what the tables in README and benchmarks/ say
+	$(BIN)/python benchmarks/run.py
+
+test-pythons: $(VENV)/.dev  ## The loops' conformance suite on every Python from 3.11 at hand
+	tools/test-pythons
+
+clean:  ## Remove what make made, but no results
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* *.egg-info
