@@ -18,7 +18,7 @@ from sundog.analysis.tables import (
     RUNNING,
     Results,
 )
-from sundog.analysis.timeline import HostChanges, Ledger, VmOrder, build_ledger, host_changes, order_by_vm
+from sundog.analysis.timeline import HostChanges, Ledger, build_ledger, first_stays, host_changes, other_places
 
 CAP: Final = 100
 # Amounts that a scaled class cannot hold exactly (a tenth of a GPU) add up with rounding; whole units add up exactly.
@@ -85,19 +85,20 @@ class _Books:
     results: Results
     changes: HostChanges
     entries: Ledger
-    by_vm: VmOrder
+    first_stays: npt.NDArray[np.intp]
 
 
 def check_conservation(results: Results, *, cap: int = CAP) -> Conservation:
     """Audit ``results``: counts add up, no host is over capacity at any instant, no VM is in two places.
 
-    At equal times departures come before arrivals. A migration may overlap the stay that it ends. At most ``cap``
+    At equal times departures come before arrivals. A migration may begin while
+    the VM is on one other host. At most ``cap``
     violations are listed; ``broken`` counts them all. A host that goes over capacity is one violation until it is back.
     """
     count = np.bincount(results.vms.outcome, minlength=len(OUTCOMES))
     changes = host_changes(results)
-    books = _Books(results, changes, build_ledger(results.stays, changes), order_by_vm(results.stays))
-    findings = [*_over_capacity(books), _two_places(books), *_bad_stays(books), *_bad_vms(books)]
+    books = _Books(results, changes, build_ledger(results.stays, changes), first_stays(results.stays))
+    findings = [*_over_capacity(books), _two_places(results), *_bad_stays(books), *_bad_vms(books)]
     listed = [violation for finding in findings for violation, _ in zip(finding.violations, range(cap), strict=False)]
     return Conservation(
         requests=len(results.vms),
@@ -119,7 +120,10 @@ def _over_capacity(books: _Books) -> Iterator[_Finding]:
         rows = rows[np.argsort(entries.time_s[rows], kind="stable")]
 
         def violations(
-            resource: str = resource, rows: npt.NDArray = rows, used: npt.NDArray = used, capacity: npt.NDArray = capacity
+            resource: str = resource,
+            rows: npt.NDArray = rows,
+            used: npt.NDArray = used,
+            capacity: npt.NDArray = capacity,
         ) -> Iterator[Violation]:
             for row in rows:
                 name, time = hosts.names[int(entries.host[row])], float(entries.time_s[row])
@@ -132,36 +136,29 @@ def _over_capacity(books: _Books) -> Iterator[_Finding]:
         yield _Finding(len(rows), violations())
 
 
-def _two_places(books: _Books) -> _Finding:
-    results, by_vm = books.results, books.by_vm
+def _two_places(results: Results) -> _Finding:
     stays = results.stays
-    start = stays.start_s[by_vm.order]
-    migrates = stays.cause[by_vm.order] == MIGRATION
-    busy_until = np.where(migrates, by_vm.busy_until_last_but_one, by_vm.busy_until)
-    lasts = stays.end_s[by_vm.order] > start
-    places = np.flatnonzero((busy_until > start) & lasts)
+    allowed = (stays.cause == MIGRATION).astype(np.int64)
+    rows = np.flatnonzero(other_places(stays) > allowed)
 
     def violations() -> Iterator[Violation]:
-        for place in places:
-            row, until = by_vm.order[place], float(busy_until[place])
-            span = f"until {until:g} s" if np.isfinite(until) else "until the end"
-            name, time = _host_name(results, row), float(start[place])
-            vm_id = stays.vm_id[int(row)].as_py()
+        for row in rows:
+            name, time, vm_id = _host_name(results, row), float(stays.start_s[row]), stays.vm_id[int(row)].as_py()
             yield Violation(
-                "two places", f"VM {vm_id} starts on {name} at {time:g} s while an earlier stay lasts {span}",
+                "two places", f"VM {vm_id} starts on {name} at {time:g} s while it is elsewhere",
                 host=name, vm_id=vm_id, time_s=time,
             )  # fmt: skip
 
-    return _Finding(len(places), violations())
+    return _Finding(len(rows), violations())
 
 
-def _host_name(results: Results, row: int) -> str:
-    host = int(results.stays.host[row])
+def _host_name(results: Results, row: int | np.intp) -> str:
+    host = int(results.stays.host[int(row)])
     return results.hosts.names[host] if host >= 0 else "(unknown)"
 
 
 def _bad_stays(books: _Books) -> Iterator[_Finding]:
-    results, by_vm = books.results, books.by_vm
+    results = books.results
     stays = results.stays
     yield _stay_finding(results, stays.vm < 0, "unknown VM", "is on {host} but not in vms.parquet")
     yield _stay_finding(results, stays.host < 0, "unknown host", "stays on a host that hosts.parquet does not have")
@@ -172,7 +169,7 @@ def _bad_stays(books: _Books) -> Iterator[_Finding]:
     yield _stay_finding(
         results, open_end & (outcome != RUNNING), "never left", "is still on {host} though its outcome is not running"
     )
-    starts = by_vm.order[by_vm.first]
+    starts = books.first_stays
     wrong = np.zeros(len(stays), dtype=np.bool_)
     wrong[starts] = stays.cause[starts] != ARRIVAL
     yield _stay_finding(results, wrong, "no arrival", "is first seen on {host} without having arrived")
@@ -205,7 +202,7 @@ def _starts_on_down_host(books: _Books) -> npt.NDArray[np.bool_]:
 
 
 def _bad_vms(books: _Books) -> Iterator[_Finding]:
-    results, by_vm = books.results, books.by_vm
+    results = books.results
     vms, stays = results.vms, results.stays
     outcome = vms.outcome
     known = stays.vm[stays.vm >= 0]
@@ -218,7 +215,7 @@ def _bad_vms(books: _Books) -> Iterator[_Finding]:
     yield _vm_finding(results, (outcome == COMPLETED) & ~ended, "no end", "is completed but has no end")
     yield _vm_finding(results, (outcome == RUNNING) & ended, "has ended", "is running but has an end")
     yield _vm_finding(results, started & (vms.start_s < vms.arrival_s), "too early", "starts before it arrives")
-    first = by_vm.order[by_vm.first]
+    first = books.first_stays
     start, end = np.full(len(vms), np.nan), np.full(len(vms), -np.inf)
     start[stays.vm[first]] = stays.start_s[first]
     np.maximum.at(end, known, stays.end_s[stays.vm >= 0])

@@ -5,8 +5,8 @@ whole request mix: the amount that is expected to be of no use to a request draw
 
 Source: Weng et al., "Beware of Fragmentation: Scheduling GPU-Sharing Workloads with Fragmentation Gradient Descent",
 USENIX ATC 2023, section 3: F = sum over tasks m of p_m times the resources that no task m can get. There a task that
-asks for no GPU finds every free GPU useless; here a request that fits leaves nothing useless. Only amounts count: a host
-that a trait or a zone rules out still counts as one that fits.
+asks for no GPU finds every free GPU useless; here a request that fits leaves nothing useless. Only amounts count: a
+host that a trait or a zone rules out still counts as one that fits.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Samples:
     """What the hosts look like at the sample instants. Shapes: (instants, resources), units of the resources.
 
     ``free`` is on hosts that take VMs (up, not disabled); ``stranded`` and ``fragmented`` are parts of it.
-    ``heat``: (resources, rows, instants), the allocated share of each bin of neighbouring hosts, NaN where all are down;
-    ``heat_groups``: (first row, zone) of each zone; ``hosts_per_row``: how many hosts the fullest bin holds.
+    ``heat``: (resources, rows, instants), the allocated share of each bin of neighbouring hosts, NaN where all of them
+    are down; ``heat_groups``: (first row, zone) of each zone; ``hosts_per_row``: how many hosts the fullest bin holds.
     """
 
     instants: Floats
@@ -122,9 +122,7 @@ def sample(results: Results, mix: RequestMix, instants: Floats, *, heat_rows: in
     capacity = np.stack([hosts.capacity[name] for name in names])
     stays, states = _stay_stream(results), _state_stream(results)
     order, row_of, groups, rows = _heat_layout(results, heat_rows)
-    fleet = _Fleet(
-        np.zeros_like(capacity), np.zeros(len(hosts), dtype=np.int64), np.zeros(len(hosts), dtype=np.int64)
-    )
+    fleet = _Fleet(np.zeros_like(capacity), np.zeros(len(hosts), dtype=np.int64), np.zeros(len(hosts), dtype=np.int64))
     shape = (len(instants), len(names))
     free, stranded, fragmented = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     heat = np.full((len(names), rows, len(instants)), np.nan)
@@ -193,9 +191,7 @@ def _state_stream(results: Results) -> _Stream:
     return _Stream(changes.time_s[order], changes.host[order], (changes.up[order], changes.enabled[order]))
 
 
-def _heat_layout(
-    results: Results, most_rows: int
-) -> tuple[Ints, Ints, tuple[tuple[int, str], ...], int]:
+def _heat_layout(results: Results, most_rows: int) -> tuple[Ints, Ints, tuple[tuple[int, str], ...], int]:
     """Hosts by zone, rack and type, and the row of the heat map that each falls into.
 
     Returns the order of the hosts, the row of each in that order, the (first row, zone) pairs, and the row count.

@@ -1,7 +1,8 @@
 """The figures of a run. Every one is a value with a unit and one sentence that defines it.
 
-Figures of time (allocation, hosts) are weighted by time over the window; figures of requests count those that arrived in
-it; figures of events count those that happened in it. The window runs from the end of the warm-up to the end of the run.
+Figures of time (allocation, hosts) are weighted by time over the window; figures of requests count those that arrived
+in it; figures of events count those that happened in it. The window runs from the end of the warm-up to the end of the
+run.
 A figure that does not exist (a mean over nothing) is NaN here and null in ``summary.json``.
 """
 
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from sundog.analysis.fragmentation import RequestMix, Samples
 from sundog.analysis.statistics import spread
 from sundog.analysis.tables import (
+    ARRIVAL,
     COMPLETED,
     EVACUATION,
     FAILED,
@@ -61,7 +63,7 @@ def figures(results: Results, timeline: Timeline, samples: Samples) -> list[Figu
         found += _allocation_figures(results, timeline, resource)
         found += _fragmentation_figures(results, timeline, samples, index, resource)
         found += _rejected_amount_figures(results, rows, resource)
-    return [*found, *_host_figures(results, timeline), *_disturbance_figures(results, rows), *_delay_figures(results, rows)]
+    return [*found, *_host_figures(results, timeline), *_disturbance_figures(results), *_delay_figures(results, rows)]
 
 
 def _request_figures(results: Results, rows: npt.NDArray[np.intp]) -> Iterator[Figure]:
@@ -69,6 +71,8 @@ def _request_figures(results: Results, rows: npt.NDArray[np.intp]) -> Iterator[F
     total = len(rows)
     start, end = results.window
     yield Figure("requests.total", total, "VM", "requests that arrived in the window")
+    earlier = int((results.vms.arrival_s < start).sum())
+    yield Figure("requests.earlier", earlier, "VM", "arrived before the window or alive at the beginning; not counted")
     for code, name, about in (
         (COMPLETED, "completed", "of those, ran until the end of their lifetime"),
         (RUNNING, "running", "of those, still running when the run ended"),
@@ -162,7 +166,9 @@ def _host_figures(results: Results, timeline: Timeline) -> Iterator[Figure]:
     yield Figure("hosts.total", len(results.hosts), "host", "hosts that were ever part of the fleet")
     yield Figure("hosts.up_mean", up.mean(*window), "host", "hosts up (added, not failed, not removed), mean")
     yield Figure("hosts.up_min", up.lowest(*window), "host", "fewest hosts up at one instant")
-    yield Figure("hosts.disabled_mean", timeline.hosts_disabled.mean(*window), "host", "up, but taking no new VMs, mean")
+    yield Figure(
+        "hosts.disabled_mean", timeline.hosts_disabled.mean(*window), "host", "up, but taking no new VMs, mean"
+    )
     yield Figure("hosts.empty_mean", empty.mean(*window), "host", "hosts up and not disabled, without a VM, mean")
     yield Figure("hosts.empty_min", empty.lowest(*window), "host", "fewest empty hosts at one instant")
     yield Figure("hosts.empty_max", empty.highest(*window), "host", "most empty hosts at one instant")
@@ -175,7 +181,7 @@ def _host_figures(results: Results, timeline: Timeline) -> Iterator[Figure]:
     yield Figure("hosts.failures", int(failures.sum()), "failure", "host failures in the window")
 
 
-def _disturbance_figures(results: Results, rows: npt.NDArray[np.intp]) -> Iterator[Figure]:
+def _disturbance_figures(results: Results) -> Iterator[Figure]:
     vms, stays, window = results.vms, results.stays, results.window
     moved = _inside(stays.start_s, window)
     evacuated = int((moved & (stays.cause == EVACUATION)).sum())
@@ -185,23 +191,34 @@ def _disturbance_figures(results: Results, rows: npt.NDArray[np.intp]) -> Iterat
     yield Figure("evacuations.lost", lost, "VM", "VMs lost in the window because no other host took them")
     yield Figure("evacuations.success_share", _over(evacuated, evacuated + lost), SHARE, "success / total evacuations")
     migrations = int((moved & (stays.cause == MIGRATION)).sum())
-    yield Figure("migrations.total", migrations, "VM", "migrations that reached their host in the window")
-    up, down = _up_and_down(results, rows)
+    yield Figure("migrations.total", migrations, "VM", "migrations that began in the window")
+    up, down = _up_and_down(results)
     yield Figure(
         "availability.vms", _over(up.sum(), up.sum() + down.sum()), SHARE,
-        "uptime / (uptime + downtime) of the VMs that arrived in the window and started",
+        "uptime / (uptime + downtime) of all VMs that ran in the window",
     )  # fmt: skip
     yield Figure("availability.downtime", float(down.sum()), "s", "downtime of those VMs, added up")
     yield Figure("availability.disturbed", int((down > 0).sum()), "VM", "of those VMs, had any downtime")
 
 
-def _up_and_down(results: Results, rows: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
-    """Seconds up and down of each request that started; downtime is what the run says, uptime the rest of its life."""
-    vms = results.vms
-    started = rows[np.isfinite(vms.start_s[rows])]
-    ends = np.where(np.isnan(vms.end_s[started]), results.run.horizon_s, vms.end_s[started])
-    life = np.minimum(ends, results.run.horizon_s) - vms.start_s[started]
-    down = vms.downtime_s[started]
+def _up_and_down(results: Results) -> tuple[Floats, Floats]:
+    """Seconds up and down, in the window, of each VM that lived in it; uptime is the part of its life that is not down.
+
+    The run gives one downtime a VM. Where only some of what disturbed it (evacuations, migrations, restarts, its loss)
+    lies in the window, that part of the downtime counts.
+    """
+    vms, stays, window = results.vms, results.stays, results.window
+    start, end = window
+    ends = np.fmin(vms.end_s, end)
+    lived = np.flatnonzero((vms.start_s <= end) & (ends >= start) & (end > start))
+    moves = np.flatnonzero((stays.cause != ARRIVAL) & (stays.vm >= 0))
+    vm, at = stays.vm[moves], stays.start_s[moves]
+    lost = vms.outcome == LOST
+    disturbed = np.bincount(vm, minlength=len(vms)) + lost
+    inside = np.bincount(vm[_inside(at, window)], minlength=len(vms)) + (lost & _inside(vms.end_s, window))
+    part = np.where(disturbed > 0, inside / np.maximum(disturbed, 1), 1.0)
+    down = (vms.downtime_s * part)[lived]
+    life = ends[lived] - np.maximum(vms.start_s[lived], start)
     return np.maximum(life - down, 0.0), down
 
 
@@ -238,8 +255,8 @@ def lifetimes(results: Results, rows: npt.NDArray[np.intp]) -> Floats:
 def rejections_by(results: Results, column: Coded) -> list[dict[str, Any]]:
     """Rejected requests of the window by the names of ``column``, most first.
 
-    A row: name, requests (rejected), share_of_rejected, share_of_requests, requests_of_name (all requests that carry the
-    name), rejected_share (of those, rejected), and for each resource ``<r>_share`` (amount asked by these rejected
+    A row: name, requests (rejected), share_of_rejected, share_of_requests, requests_of_name (all requests that carry
+    the name), rejected_share (of those, rejected), and for each resource ``<r>_share`` (amount asked by these rejected
     requests / by all requests) and ``<r>_hours_share`` (the same for resource-hours).
     """
     rows = requests_in_window(results)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
 
+import matplotlib.image
 import matplotlib.style
 import numpy as np
 import numpy.typing as npt
@@ -58,12 +59,12 @@ class Theme:
 LIGHT: Final = Theme(
     paper="#ffffff", ink="#1f2937", quiet="#6b7280", grid="#e5e7eb", shade="#f1f3f6",
     palette=("#2563eb", "#d97706", "#059669", "#9333ea", "#0891b2", "#be185d"), bad="#dc2626",
-    heat=("#f4f7fb", "#bcd7f2", "#6aa9df", "#2b6cb8", "#f0a53a", "#c2410c"), down="#3f3f46",
+    heat=("#fbfdf3", "#cdebd0", "#6cc3c8", "#2a7fba", "#173f8a", "#0b1f57"), down="#d9a5a0",
 )  # fmt: skip
 DARK: Final = Theme(
     paper="#171b22", ink="#e5e7eb", quiet="#9ca3af", grid="#2c333d", shade="#212730",
     palette=("#60a5fa", "#fbbf24", "#34d399", "#c084fc", "#22d3ee", "#f472b6"), bad="#f87171",
-    heat=("#1c232d", "#21405f", "#2f6ea6", "#5ba7e6", "#f5b14c", "#f97316"), down="#71717a",
+    heat=("#1b222c", "#1d3a5c", "#1f6091", "#2b8ea8", "#57b894", "#b5d66b"), down="#7d4a48",
 )  # fmt: skip
 
 
@@ -80,6 +81,13 @@ class Data:
     def rows(self) -> npt.NDArray[np.intp]:
         """Rows of the requests that arrived in the window."""
         return requests_in_window(self.results)
+
+    @cached_property
+    def shown(self) -> list[tuple[int, Resource]]:
+        """(place, resource) of the resources that any VM asks for; of all where none asks for any."""
+        asked = self.results.vms.asked
+        listed = list(enumerate(self.results.run.resources))
+        return [(i, resource) for i, resource in listed if asked[resource.name].any()] or listed
 
     @cached_property
     def unit(self) -> tuple[float, str]:
@@ -103,6 +111,11 @@ class Chart:
     size: tuple[float, float]
     absent: Callable[[Data], str]
     draw: Callable[[Figure, Data, Theme], None]
+    rows: Callable[[Data], int] = lambda _: 1
+
+    def inches(self, data: Data) -> tuple[float, float]:
+        """Width and height: ``size`` is that of one row of panels."""
+        return self.size[0], self.size[1] * self.rows(data)
 
     @property
     def wide(self) -> bool:
@@ -115,11 +128,14 @@ def render(chart: Chart, data: Data, theme: Theme = LIGHT) -> bytes:
     with matplotlib.style.context(["default", _style(theme)]), warnings.catch_warnings():
         # A name may hold letters that the font lacks; the report has the name in full, the figure shows a box.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        figure = Figure(figsize=chart.size, layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = Figure(figsize=chart.inches(data), dpi=DPI, layout="constrained")
+        canvas = FigureCanvasAgg(figure)
         chart.draw(figure, data, theme)
+        canvas.draw()  # once; savefig would draw a second time, only to lay the figure out
         file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
+        matplotlib.image.imsave(
+            file, np.asarray(canvas.buffer_rgba()), format="png", dpi=DPI, metadata={"Software": None}
+        )
     return file.getvalue()
 
 
@@ -133,6 +149,7 @@ def _style(theme: Theme) -> dict[str, Any]:
         "axes.grid": True, "grid.color": theme.grid, "grid.linewidth": 0.8, "axes.axisbelow": True,
         "axes.titlesize": 10, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.titlecolor": theme.ink,
         "axes.titlepad": 10, "legend.frameon": False, "legend.fontsize": 9, "lines.linewidth": 1.7,
+        "xtick.major.pad": 6, "ytick.major.pad": 5,
     }  # fmt: skip
 
 
@@ -149,7 +166,8 @@ def _time_axis(axes: Axes, data: Data, theme: Theme) -> None:
         axes.axvspan(0, min(warm, end) / seconds, color=theme.shade, zorder=0, lw=0)
         axes.annotate(
             "warm-up", (0, 1), xycoords="axes fraction", xytext=(4, -4), textcoords="offset points",
-            ha="left", va="top", fontsize=8, color=theme.quiet,
+            ha="left", va="top", fontsize=8, color=theme.quiet, zorder=5,
+            bbox={"facecolor": theme.paper, "alpha": 0.75, "lw": 0, "pad": 1.5},
         )  # fmt: skip
 
 
@@ -198,7 +216,7 @@ def _bars(figure: Figure, names: list[str], values: list[float], notes: list[str
     axes.barh(places, values, height=0.62, color=colour)
     axes.set_yticks(places, [_short(name) for name in names])
     axes.grid(visible=False, axis="y")
-    axes.set_ylim(-0.6, max(len(names), 5) - 0.4 if len(names) >= 5 else len(names) - 0.4)
+    axes.set_ylim(len(names) - 0.4 - max(len(names), 5), len(names) - 0.4)
     _count_axis(axes, label, "x")
     axes.set_xlim(0, max(values) * 1.22)
     for place, value, note in zip(places, values, notes, strict=True):
@@ -240,12 +258,14 @@ def _needs_time(data: Data) -> str:
     return "" if data.results.run.horizon_s > 0 else "the run covers no time"
 
 
+def _allocation_rows(data: Data) -> int:
+    return -(-len(data.shown) // 2)
+
+
 def _draw_allocation(figure: Figure, data: Data, theme: Theme) -> None:
-    resources = data.results.run.resources
-    columns = 1 if len(resources) == 1 else 2
-    rows = -(-len(resources) // columns)
-    grid = figure.subplots(rows, columns, squeeze=False).flat
-    for index, (axes, resource) in enumerate(zip(grid, resources, strict=False)):
+    columns = 1 if len(data.shown) == 1 else 2
+    grid = list(figure.subplots(_allocation_rows(data), columns, squeeze=False).flat)
+    for axes, (index, resource) in zip(grid, data.shown, strict=False):
         colour = theme.palette[index % len(theme.palette)]
         used = data.timeline.allocated[resource.name].at(data.samples.instants)
         capacity = data.timeline.capacity[resource.name].at(data.samples.instants)
@@ -258,13 +278,13 @@ def _draw_allocation(figure: Figure, data: Data, theme: Theme) -> None:
         axes.set_ylim(0, max(float(max(capacity.max(), used.max())) / divisor * 1.06, 1e-9))
         _time_axis(axes, data, theme)
         _legend(axes, 2)
-    for axes in list(grid)[len(resources) :]:
+    for axes in grid[len(data.shown) :]:
         axes.set_axis_off()
 
 
 def _resource_lines(axes: Axes, data: Data, theme: Theme, values: Callable[[int, str], Floats]) -> float:
     highest = 0.0
-    for index, resource in enumerate(data.results.run.resources):
+    for index, resource in data.shown:
         line = values(index, resource.name)
         axes.plot(data.times, line, color=theme.palette[index % len(theme.palette)], label=resource.label)
         highest = max(highest, float(np.nanmax(line, initial=0.0)))
@@ -277,7 +297,7 @@ def _draw_packing(figure: Figure, data: Data, theme: Theme) -> None:
     highest = _resource_lines(axes, data, theme, lambda _, name: data.timeline.packing(name).at(instants))
     _percent_axis(axes, "allocated on hosts with VMs", highest)
     _time_axis(axes, data, theme)
-    _legend(axes, len(data.results.run.resources))
+    _legend(axes, len(data.shown))
 
 
 def _no_stays(data: Data) -> str:
@@ -313,7 +333,7 @@ def _draw_fragmentation(figure: Figure, data: Data, theme: Theme) -> None:
         highest = max(highest, _resource_lines(axes, data, theme, share))
         axes.set_title(title, pad=22)
         _time_axis(axes, data, theme)
-        _legend(axes, len(data.results.run.resources))
+        _legend(axes, len(data.shown))
     _percent_axis(left, "share of capacity in service", highest)
     right.yaxis.set_tick_params(labelleft=True)
 
@@ -327,14 +347,15 @@ def _draw_heat(figure: Figure, data: Data, theme: Theme) -> None:
     resource = data.results.run.resources[index]
     heat = data.samples.heat[index]
     rows = heat.shape[0]
-    colours = LinearSegmentedColormap.from_list("load", theme.heat)
-    colours.set_bad(theme.down)
+    colours = LinearSegmentedColormap.from_list("load", theme.heat).with_extremes(bad=theme.down)
     axes = figure.add_subplot()
     end = data.results.run.horizon_s / data.unit[0]
     image = axes.imshow(
         np.ma.masked_invalid(heat), aspect="auto", interpolation="nearest", cmap=colours, vmin=0, vmax=1,
-        extent=(0, end, rows, 0),
+        extent=(0, end, rows, 0), zorder=1,
     )  # fmt: skip
+    if 0 < data.results.run.warmup_s < data.results.run.horizon_s:
+        axes.axvline(data.results.run.warmup_s / data.unit[0], color=theme.ink, lw=1.2, ls=(0, (4, 3)))
     axes.grid(visible=False)
     groups = data.samples.heat_groups
     for row, _ in groups[1:]:
@@ -350,7 +371,7 @@ def _draw_heat(figure: Figure, data: Data, theme: Theme) -> None:
     _time_axis(axes, data, theme)
     bar = figure.colorbar(image, ax=axes, format=PercentFormatter(1.0), pad=0.015, aspect=28)
     bar.set_label(f"{resource.label} allocated (share of the host's capacity)")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
 
 
 def _tightest(data: Data) -> int:
@@ -369,7 +390,9 @@ def _draw_arrivals(figure: Figure, data: Data, theme: Theme) -> None:
     axes.bar(edges, placed / hours, width=width * 0.92, align="edge", color=theme.palette[0], label="placed")
     if refused.any():
         bottom = placed / hours
-        axes.bar(edges, refused / hours, width=width * 0.92, bottom=bottom, align="edge", color=theme.bad, label="rejected")
+        axes.bar(
+            edges, refused / hours, width=width * 0.92, bottom=bottom, align="edge", color=theme.bad, label="rejected"
+        )
     _count_axis(axes, "arrivals (VM/h)")
     _time_axis(axes, data, theme)
     _legend(axes, 2)
@@ -446,7 +469,9 @@ def _draw_delay(figure: Figure, values: Floats, label: str, colour: str, theme: 
     axes.set_xlim(0, end)
     axes.set_xlabel(f"time {label} ({unit})")
     below = axes.twinx()
-    below.plot(values, np.arange(1, len(values) + 1) / len(values), color=colour, label="share that is faster (right axis)")
+    below.plot(
+        values, np.arange(1, len(values) + 1) / len(values), color=colour, label="share that is faster (right axis)"
+    )
     below.set_ylim(0, 1.02)
     below.grid(visible=False)
     below.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -454,7 +479,11 @@ def _draw_delay(figure: Figure, values: Floats, label: str, colour: str, theme: 
         at = float(np.quantile(values, share))
         below.plot([at, at], [0, share], color=theme.ink, lw=0.9, ls=(0, (2, 2)))
         below.annotate(
-            f"p{share * 100:.0f} {at:.3g} {unit}", (at, share), xytext=(4, -11), textcoords="offset points", fontsize=8.5
+            f"p{share * 100:.0f} {at:.3g} {unit}",
+            (at, share),
+            xytext=(4, -11),
+            textcoords="offset points",
+            fontsize=8.5,
         )
     handles = [axes.get_legend_handles_labels(), below.get_legend_handles_labels()]
     axes.legend(
@@ -532,9 +561,9 @@ NARROW: Final = (6.4, 3.5)
 CHARTS: Final = (
     Chart(
         "allocation", "Allocation and capacity",
-        "What VMs hold (filled) under what the hosts in service offer after overcommit (dashed). Where the two meet, that"
-        " resource is what limits the cloud; a dip of the dashed line is hosts down.",
-        (13.2, 6.2), _needs_time, _draw_allocation,
+        "What VMs hold (filled) under what the hosts in service offer after overcommit (dashed). Where the two meet,"
+        " that resource is what limits the cloud; a dip of the dashed line is hosts down.",
+        (13.2, 3.7), _needs_time, _draw_allocation, _allocation_rows,
     ),
     Chart(
         "arrivals", "Arrivals",
@@ -565,20 +594,21 @@ CHARTS: Final = (
     ),
     Chart(
         "hosts", "Hosts up and empty",
-        "Hosts in service and, of those, the ones without a VM: the reserve for large requests, or what could be switched"
-        " off.",
+        "Hosts in service and, of those, the ones without a VM: the reserve for large requests, or what could be"
+        " switched off.",
         NARROW, _needs_time, _draw_hosts,
     ),
     Chart(
         "fragmentation", "Stranded capacity and fragmentation",
-        "Free capacity that cannot be used, because the host lacks something else or enough of it. Left: for the commonest"
-        " request. Right: expected for a request drawn from the mix (the measure of FGD).",
+        "Free capacity that cannot be used, because the host lacks something else or enough of it. Left: for the"
+        " commonest request. Right: expected for a request drawn from the mix (the measure of FGD).",
         (13.2, 3.7), _no_mix, _draw_fragmentation,
     ),
     Chart(
         "heatmap", "Hosts over time",
-        "One row a host, or a few neighbours, for the resource that is allocated most. Stripes are uneven spreading; dark"
-        " grey is down. Full and empty rows side by side mean tight packing; one even tone means spreading.",
+        "One row a host, or a few neighbours, for the resource that is allocated most; reddish is not in service. Full"
+        " and empty rows side by side mean tight packing, one even tone means spreading. A warm-up ends at the broken"
+        " line.",
         (13.2, 4.8), _needs_time, _draw_heat,
     ),
     Chart(
@@ -588,7 +618,8 @@ CHARTS: Final = (
     ),
     Chart(
         "boot", "Boot latency",
-        "From the request until the guest is up. The right axis reads as: this share of the VMs was up within that time.",
+        "From the request until the guest is up. The right axis reads as: this share of the VMs was up within that"
+        " time.",
         NARROW, _no_boot, _draw_boot,
     ),
     Chart(
@@ -598,7 +629,8 @@ CHARTS: Final = (
     ),
     Chart(
         "lifetimes", "Lifetimes",
-        "Share of completed VMs that lived shorter. VMs still running at the end are missing, so long lives are too few.",
+        "Share of completed VMs that lived shorter. VMs still running at the end are missing, so long lives are"
+        " too few.",
         NARROW, _no_lifetimes, _draw_lifetimes,
     ),
 )  # fmt: skip

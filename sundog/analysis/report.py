@@ -1,7 +1,7 @@
 """From a result folder to ``summary.json``, ``timeseries.parquet``, ``figures/*.png`` and ``report.html``.
 
-The report is one file: pictures are data URIs, the style is inline, nothing is fetched and nothing runs. All text of the
-user goes through Jinja's autoescape.
+The report is one file: pictures are data URIs, the style is inline, nothing is fetched and nothing runs. All text of
+the user goes through Jinja's autoescape.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import base64
 import io
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +22,7 @@ from sundog.analysis.conservation import check_conservation
 from sundog.analysis.fragmentation import request_mix, sample
 from sundog.analysis.metrics import figures
 from sundog.analysis.plots import CHARTS, DARK, LIGHT, Data, render
-from sundog.analysis.summary import build_summary, figure_text, format_figure, format_number
+from sundog.analysis.summary import build_summary, figure_text, format_figure, format_number, resources_in_use
 from sundog.analysis.tables import Results
 from sundog.analysis.timeline import build_timeline
 from sundog.analysis.timeseries import instants, time_series
@@ -90,8 +91,8 @@ class Card:
     tone: str = ""
 
 
-def analyse(folder: str | Path) -> dict[str, Any]:
-    """Read the raw files of a run and write its summary, time series, figures and report beside them.
+def analyse(folder: str | Path, *, report: bool = True) -> dict[str, Any]:
+    """Read the raw files of a run and write its summary and time series beside them, and with ``report`` the pictures.
 
     May be called again on the same folder: every file is replaced whole, and a figure that has nothing to show any more
     goes. Returns the summary, as in ``summary.json``.
@@ -103,7 +104,7 @@ def analyse(folder: str | Path) -> dict[str, Any]:
     timeline, mix = build_timeline(results), request_mix(results)
     samples = sample(results, mix, instants(results.run.horizon_s))
     summary = build_summary(results, figures(results, timeline, samples), mix, check_conservation(results))
-    pictures = draw(Data(results, timeline, samples, mix))
+    pictures = draw(Data(results, timeline, samples, mix)) if report else []
     series = io.BytesIO()
     pq.write_table(time_series(results, timeline, samples), series)
 
@@ -111,12 +112,22 @@ def analyse(folder: str | Path) -> dict[str, Any]:
     for picture in pictures:
         path = folder / "figures" / f"{picture.key}.png"
         if picture.absent:
-            path.unlink(missing_ok=True)
+            _remove(path)
         else:
             _write(path, picture.light)
-    _write(folder / "report.html", render_html(summary, pictures, results.scenario).encode())
-    _write(folder / "summary.json", (json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    if report:
+        _write(folder / "report.html", render_html(summary, pictures, results.scenario).encode())
+    _write(
+        folder / "summary.json", (json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    )
     return summary
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be removed ({error.strerror}); choose another folder") from error
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -127,15 +138,19 @@ def _write(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); free some space or choose another folder") from error
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror}); free some space or choose another folder"
+        ) from error
 
 
 def draw(data: Data) -> list[Picture]:
     """All charts of the report, drawn, or with the reason why one is left out."""
     pictures = []
     for chart in CHARTS:
-        size = (round(chart.size[0] * 96), round(chart.size[1] * 96))
+        width, height = chart.inches(data)
+        size = (round(width * 96), round(height * 96))
         absent = chart.absent(data)
         light, dark = (b"", b"") if absent else (render(chart, data, LIGHT), render(chart, data, DARK))
         pictures.append(Picture(chart.key, chart.title, chart.caption, chart.wide, *size, light, dark, absent))
@@ -156,6 +171,7 @@ def render_html(summary: Mapping[str, Any], pictures: Iterable[Picture], scenari
     return environment.get_template("report.html.j2").render(
         summary=summary,
         run=summary["run"],
+        used=resources_in_use(summary),
         cards=_cards(summary),
         facts=_facts(summary),
         sections=[(key, title, [by_key[name] for name in names if name in by_key]) for key, title, names in SECTIONS],
@@ -178,7 +194,7 @@ def _cards(summary: Mapping[str, Any]) -> list[Card]:
 
     rejected = value("requests.rejected")
     cards = [
-        Card("Requests", format_number(value("requests.total")), f"{text('requests.per_hour')} on average"),
+        Card("Requests", format_number(value("requests.total")), text("requests.per_hour") + _earlier(summary)),
         Card(
             "Rejected", text("requests.rejected_share"), f"{rejected:,} of {value('requests.total'):,}",
             tone="bad" if rejected else "good",
@@ -189,7 +205,7 @@ def _cards(summary: Mapping[str, Any]) -> list[Card]:
             f"{_number(value('hosts.empty_mean'))} empty on average",
         ),
     ]  # fmt: skip
-    for resource in summary["resources"][:4]:
+    for resource in resources_in_use(summary)[:4]:
         key = f"allocation.{resource['name']}"
         cards.append(
             Card(
@@ -214,6 +230,11 @@ def _cards(summary: Mapping[str, Any]) -> list[Card]:
     return cards
 
 
+def _earlier(summary: Mapping[str, Any]) -> str:
+    count = summary["figures"]["requests.earlier"]["value"]
+    return f"; {count:,} before the window" if count else ""
+
+
 def _number(value: float | None) -> str:
     return "–" if value is None else format_number(value)
 
@@ -234,7 +255,9 @@ def _facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     if run["warmup_s"]:
         facts.append(("Warm-up left out", format_duration(run["warmup_s"])))
     facts.append(("Seed", "–" if run["seed"] is None else str(run["seed"])))
-    facts += [(str(key).replace("_", " ").capitalize(), _engine_text(value)) for key, value in summary["engine"].items()]
+    facts += [
+        (str(key).replace("_", " ").capitalize(), _engine_text(value)) for key, value in summary["engine"].items()
+    ]
     return [*facts, ("Sundog", run["sundog"] or "–")]
 
 

@@ -20,6 +20,7 @@ from sundog.units import format_duration, format_mebibytes
 
 SCHEMA: Final = 1
 ABSENT: Final = "–"
+COUNTED: Final = ("VM", "host", "failure")
 
 
 def build_summary(
@@ -31,8 +32,8 @@ def build_summary(
     notes = list(run.notes)
     if end <= start:
         notes.append(
-            f"The run ended at {format_duration(end)}, before the warm-up of {format_duration(start)} was over, so there is"
-            " no window to measure: figures over time are null."
+            f"The run ended at {format_duration(end)}, before the warm-up of {format_duration(start)} was over, so"
+            " there is no window to measure: figures over time are null."
         )
     summary = {
         "schema": SCHEMA,
@@ -90,7 +91,8 @@ def format_figure(value: float | int | None, unit: str) -> str:
         return format_mebibytes(value)
     if unit == "GiB":
         return format_mebibytes(value * 1024)
-    return f"{format_number(value)} {unit}"
+    plural = "s" if unit in COUNTED and value != 1 else ""
+    return f"{format_number(value)} {unit}{plural}"
 
 
 def _format_share(value: float) -> str:
@@ -104,16 +106,27 @@ def _format_share(value: float) -> str:
 
 
 def format_number(value: float | int) -> str:
-    """``value`` with thousands separated: four significant digits below a thousand, none after the point above."""
+    """``value`` with thousands separated: three significant digits below a thousand, none after the point above."""
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.4g}"
+    return f"{value:.3g}"
 
 
 def figure_text(summary: Mapping[str, Any], key: str) -> str:
     """The figure ``key`` of a summary for a reader; a dash where the summary has none."""
     figure = summary["figures"].get(key)
     return ABSENT if figure is None else format_figure(figure["value"], figure["unit"])
+
+
+def resources_in_use(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The resources that VMs hold or ask for. A disk that no request of a trace names is not worth a reader's time."""
+
+    def is_used(name: str) -> bool:
+        figures = summary["figures"]
+        asked = figures[f"rejections.{name}.amount_share"]["value"] is not None
+        return asked or figures[f"allocation.{name}.peak"]["value"] != 0
+
+    return [resource for resource in summary["resources"] if is_used(resource["name"])]
 
 
 def render_summary(summary: Mapping[str, Any]) -> RenderableType:
@@ -142,18 +155,17 @@ def render_summary(summary: Mapping[str, Any]) -> RenderableType:
 def _plain_table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", title_justify="left")
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", no_wrap=index > 0)
+        table.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
     return table
 
 
 def _capacity_table(summary: Mapping[str, Any]) -> Table:
-    table = _plain_table("Resource", "capacity", "allocated", "mean", "peak", "packing", "stranded", "fragmented")
-    for resource in summary["resources"]:
+    table = _plain_table("Resource", "capacity", "allocated", "peak", "packing", "stranded", "fragmented")
+    for resource in resources_in_use(summary):
         name = resource["name"]
         keys = (
-            f"capacity.{name}.mean", f"allocation.{name}.mean", f"allocation.{name}.mean_share",
-            f"allocation.{name}.peak_share", f"packing.{name}.density", f"stranded.{name}.share_of_capacity",
-            f"fragmentation.{name}.share_of_capacity",
+            f"capacity.{name}.mean", f"allocation.{name}.mean_share", f"allocation.{name}.peak_share",
+            f"packing.{name}.density", f"stranded.{name}.share_of_capacity", f"fragmentation.{name}.share_of_capacity",
         )  # fmt: skip
         table.add_row(Text(resource["label"]), *(Text(figure_text(summary, key)) for key in keys))
     return table
@@ -168,6 +180,9 @@ def _facts_table(summary: Mapping[str, Any]) -> Table:
     table.add_column()
     share = text("requests.rejected_share")
     table.add_row("Requests", f"{text('requests.total')}: {_counts(summary)} ({share} rejected)")
+    earlier = summary["figures"]["requests.earlier"]["value"]
+    if earlier:
+        table.add_row("", f"and {earlier:,} that came before the window and are not counted")
     table.add_row("VMs running", f"{text('vms.running_mean')} mean, {text('vms.running_peak')} peak")
     table.add_row(
         "Hosts", f"{text('hosts.total')}, {text('hosts.up_mean')} up, {text('hosts.empty_mean')} empty (mean),"

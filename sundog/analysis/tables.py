@@ -27,7 +27,7 @@ Codes = npt.NDArray[np.int32]
 
 COMPLETED, RUNNING, REJECTED, LOST = range(4)
 OUTCOMES: Final = ("completed", "running", "rejected", "lost")
-ARRIVAL, EVACUATION, MIGRATION = range(3)
+ARRIVAL, EVACUATION, MIGRATION, RESTART = range(4)
 CAUSES: Final = ("arrival", "evacuation", "migration", "restart")
 ADDED, FAILED, REPAIRED, DISABLED, ENABLED, REMOVED = range(6)
 HOST_EVENTS: Final = ("added", "failed", "repaired", "disabled", "enabled", "removed")
@@ -289,7 +289,9 @@ class _Table:
                     f"column {name!r} holds {column.type}, ids are integers or text", path=self.path
                 ) from None
         if column.null_count:
-            raise InputError(f"column {name!r} has {column.null_count} empty cells; every row needs an id", path=self.path)
+            raise InputError(
+                f"column {name!r} has {column.null_count} empty cells; every row needs an id", path=self.path
+            )
         return column
 
 
@@ -326,7 +328,18 @@ def _read_hosts(path: Path, resources: list[str]) -> Hosts:
 
 
 def _read_vms(path: Path, resources: list[str]) -> Vms:
-    required = ["vm_id", "arrival_s", *resources, "flavor", "outcome", "reason", "start_s", "end_s", "boot_s", "downtime_s"]
+    required = [
+        "vm_id",
+        "arrival_s",
+        *resources,
+        "flavor",
+        "outcome",
+        "reason",
+        "start_s",
+        "end_s",
+        "boot_s",
+        "downtime_s",
+    ]
     table = _Table(path, required, optional=("lifetime_s",))
     vm_id = table.ids("vm_id")
     _refuse_twice(vm_id, "vm_id", path)

@@ -1,8 +1,8 @@
 """From stays and host events to step functions: what was allocated, in service, running and empty at every instant.
 
-Words: a host is *up* from the time it is added until it fails or is removed, and again when it is repaired; a *disabled*
-host is up and takes no new VM; a host is *empty* when it is up, not disabled and no VM stays on it. Capacity in service
-is that of the hosts that are up, the disabled ones too, because their VMs still run.
+Words: a host is *up* from the time it is added until it fails or is removed, and again when it is repaired; a
+*disabled* host is up and takes no new VM; a host is *empty* when it is up, not disabled and no VM stays on it. Capacity
+in service is that of the hosts that are up, the disabled ones too, because their VMs still run.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class HostChanges:
 class Ledger:
     """Everything that happens on hosts, ordered by host, then time; what happens at one instant is one entry.
 
-    ``order`` sorts the raw rows (arrivals, then departures, then host changes), ``closing`` are the last raw rows of
+    ``order`` sorts the raw rows (starts, then ends, then host changes), ``closing`` are the last raw rows of
     the entries, ``host`` and ``time_s`` belong to the entries. So at equal times departures and arrivals net out: a
     place freed at an instant can be taken at that instant.
     """
@@ -66,20 +66,6 @@ class Ledger:
         """How much ``level`` changes at each entry; a host begins at 0. Shape: (entries,)."""
         before = np.concatenate(([0], level[:-1]))
         return level - np.where(self.first, 0, before)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class VmOrder:
-    """The stays of each VM in order of time, and how long the earlier ones of the same VM last.
-
-    ``order``: rows of the stays, by VM and start. ``busy_until``: the latest end of all earlier stays of that VM, -inf
-    for the first; ``busy_until_last_but_one`` leaves out the stay just before. Shape: (stays of known VMs,).
-    """
-
-    order: npt.NDArray[np.intp]
-    first: npt.NDArray[np.bool_]
-    busy_until: Floats
-    busy_until_last_but_one: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,48 +156,56 @@ def _latest(first: npt.NDArray[np.bool_], event: npt.NDArray[np.int8], *, on: in
 
 
 def build_ledger(stays: Stays, changes: HostChanges) -> Ledger:
-    """The stays and changes by host and time. Stays on a host that does not exist are left out.
+    """The stays and changes by host and time. Stays on a host that does not exist are left out."""
+    host = np.concatenate((stays.host, stays.host, changes.host))
+    return _ledger(host, np.concatenate((stays.start_s, stays.end_s, changes.time_s)))
 
-    Open stays end at +inf, so that the sum of every host returns to 0 and rounding cannot wander from host to host.
+
+def _ledger(key: npt.NDArray, time: Floats) -> Ledger:
+    """Rows by key and time; those of a negative key are left out.
+
+    Open stays end at +inf, so that the sum of every key returns to 0 and rounding cannot wander from one to the next.
     """
-    known = stays.host >= 0
-    host = np.concatenate((stays.host, stays.host, changes.host)).astype(np.int64)
-    time = np.concatenate((stays.start_s, stays.end_s, changes.time_s))
-    order = np.lexsort((time, host))
-    if not known.all():
-        order = order[host[order] >= 0]
-    host, time = host[order], time[order]
-    closes = np.append((host[1:] != host[:-1]) | (time[1:] != time[:-1]), True) if len(host) else np.zeros(0, np.bool_)
+    order = np.lexsort((time, key))
+    order = order[np.searchsorted(key[order], 0) :]
+    key, time = key[order].astype(np.int64), time[order]
+    closes = np.append((key[1:] != key[:-1]) | (time[1:] != time[:-1]), True) if len(key) else np.zeros(0, np.bool_)
     closing = np.flatnonzero(closes)
-    host, time = host[closing], time[closing]
-    return Ledger(order, closing, host, time, _first_of_run(host))
-
-
-def order_by_vm(stays: Stays) -> VmOrder:
-    """Stays of known VMs by VM and time; at one instant the arrival comes before an evacuation or a migration."""
-    known = np.flatnonzero(stays.vm >= 0)
-    later = (stays.cause[known] != ARRIVAL).astype(np.int8)
-    order = known[np.lexsort((later, stays.start_s[known], stays.vm[known]))]
-    vm, end = stays.vm[order], stays.end_s[order]
-    first = _first_of_run(vm)
-    # A running maximum within each VM without a loop: ends become ranks, and the VM's number outweighs every rank.
-    by_end = np.argsort(end, kind="stable")
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[by_end] = np.arange(len(order))
-    highest = np.maximum.accumulate(vm.astype(np.int64) * len(order) + rank) if len(order) else rank
-    until = end[by_end[highest % max(1, len(order))]]
-    busy = np.where(first, -np.inf, np.concatenate(([-np.inf], until))[: len(order)])
-    second = np.concatenate(([True], first))[: len(order)]
-    earlier = np.where(first | second, -np.inf, np.concatenate(([-np.inf, -np.inf], until))[: len(order)])
-    return VmOrder(order, first, busy, earlier)
+    key, time = key[closing], time[closing]
+    return Ledger(order, closing, key, time, _first_of_run(key))
 
 
 def _vms_running(stays: Stays) -> Steps:
     """How many VMs are on a host. A VM on two hosts, while it migrates, is one VM."""
-    by_vm = order_by_vm(stays)
-    start = np.maximum(stays.start_s[by_vm.order], by_vm.busy_until)
-    end = stays.end_s[by_vm.order]
-    adds = start < end
-    start, end = start[adds], end[adds]
-    one = np.ones(len(start))
-    return stepper(np.concatenate((start, end)))(np.concatenate((one, -one)))
+    entries = _ledger(np.concatenate((stays.vm, stays.vm)), np.concatenate((stays.start_s, stays.end_s)))
+    one = np.ones(len(stays), dtype=np.int64)
+    places = entries.level(np.concatenate((one, -one)))
+    return stepper(entries.time_s)(entries.jumps((places > 0).astype(np.int64)))
+
+
+def first_stays(stays: Stays) -> npt.NDArray[np.intp]:
+    """The row of the first stay of each known VM that has one; at one instant the arrival is first."""
+    known = np.flatnonzero(stays.vm >= 0)
+    later = (stays.cause[known] != ARRIVAL).astype(np.int8)
+    order = known[np.lexsort((later, stays.start_s[known], stays.vm[known]))]
+    return order[_first_of_run(stays.vm[order])]
+
+
+def other_places(stays: Stays) -> Ints:
+    """On how many hosts each stay finds its VM when it begins, by the stays alone. Shape: (stays,).
+
+    What ends at that instant has ended. A stay of no length is nowhere: it finds nothing and is not found. Of stays
+    that begin at one instant, the arrival is first.
+    """
+    lasting = np.flatnonzero((stays.vm >= 0) & (stays.end_s > stays.start_s))
+    n = len(lasting)
+    vm = np.concatenate((stays.vm[lasting], stays.vm[lasting]))
+    time = np.concatenate((stays.start_s[lasting], stays.end_s[lasting]))
+    turn = np.concatenate((1 + (stays.cause[lasting] != ARRIVAL), np.zeros(n))).astype(np.int8)
+    change = np.concatenate((np.ones(n, dtype=np.int64), -np.ones(n, dtype=np.int64)))
+    order = np.lexsort((turn, time, vm))
+    before = np.empty(2 * n, dtype=np.int64)
+    before[order] = np.cumsum(change[order]) - change[order]  # each VM's changes add up to 0, so VMs do not mix
+    found = np.zeros(len(stays), dtype=np.int64)
+    found[lasting] = before[:n]
+    return found

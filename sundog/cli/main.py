@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -22,8 +25,8 @@ from sundog.core.scheduler import policy_names
 from sundog.errors import InputError, OutputError, SundogError
 from sundog.runtime.seeds import Streams
 from sundog.scenarios.load import library, load_scenario
+from sundog.scenarios.results import check_free
 from sundog.scenarios.run import changed_files, prepare, run_study
-from sundog.scenarios.schema import Loaded
 from sundog.scenarios.traces import FORMATS, read_trace, trace_info, write_normalised
 from sundog.sim.engine import Engine
 from sundog.units import format_duration
@@ -53,7 +56,6 @@ PARTIAL = 130
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    _import_from_here()
     try:
         app(args=None if arguments is None else list(arguments), standalone_mode=True)
     except SundogError as exc:
@@ -64,18 +66,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(0)
 
 
-def _import_from_here() -> None:
-    """Let ``policy: {name: module:Class}`` find a module in the current folder, as ``python -m`` would."""
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+def _print_json(value: Any) -> None:
+    """``value`` as JSON that every reader knows: what is not finite is null."""
+    print(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def _load(scenario: str, options: list[str] | None, seed: int | None) -> Loaded:
-    loaded = load_scenario(scenario, options or [], seed=seed)
-    beside = str(loaded.path.parent.resolve())
-    if beside not in sys.path:
-        sys.path.append(beside)  # a policy may also live beside its scenario
-    return loaded
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @app.callback()
@@ -102,49 +103,74 @@ def run(
 
     Ctrl-C ends it early; what was done so far is kept and marked as partial.
     """
-    loaded = _load(scenario, options, seed)
-    out = out if out is not None else Path("runs") / loaded.scenario.name
+    loaded = load_scenario(scenario, options or [], seed=seed)
+    out = out if out is not None else Path("runs") / _folder_name(loaded.scenario.name)
+    check_free(out, force=force)  # before a long trace is read
     messages = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     for name in changed_files(loaded):
         messages.print(f"note: {name} is not the file that the locked run read; results may differ")
     study = prepare(loaded)
     for note in study.notes:
         messages.print(f"note: {note}")
-    with Progress(study, quiet=not sys.stderr.isatty()) as progress:
-        run_study(study, out, force=force, progress=progress.update, on_engine=_stop_on_interrupt)
-    summary = _analysed(out, messages)
+    summary: dict[str, Any] = {}
+    with Progress(study, quiet=not sys.stderr.isatty()) as progress, _interruptible() as watch:
+
+        def finish(folder: Path) -> None:
+            progress.close()
+            summary.update(_analysed(folder, messages, report=loaded.scenario.outputs.report))
+
+        run_study(study, out, force=force, progress=progress.update, on_engine=watch, finish=finish)
     if as_json:
-        print(json.dumps(summary, indent=2, ensure_ascii=False))
+        _print_json(summary)
     else:
-        console = Console(highlight=False)
-        console.print(render_summary(summary))
-        console.print(f"Report: {(out / 'report.html').resolve()}", soft_wrap=True, markup=False)
+        _print_summary(summary, out)
     if summary["partial"]:
         messages.print("The run was interrupted: the results are partial.")
         raise typer.Exit(PARTIAL)
 
 
-def _analysed(out: Path, messages: Console) -> dict[str, Any]:
+def _print_summary(summary: dict[str, Any], folder: Path) -> None:
+    console = Console(highlight=False)
+    console.print(render_summary(summary))
+    page = folder / "report.html"
+    what, where = ("Report", page) if page.is_file() else ("Results", folder)
+    console.print(f"{what}: {where.resolve()}", soft_wrap=True, markup=False)
+
+
+def _folder_name(name: str) -> str:
+    """A scenario's name as that of a folder: no slashes, and not hidden."""
+    return re.sub(r"[^\w.+-]+", "-", name).strip("-.") or "run"
+
+
+def _analysed(out: Path, messages: Console, *, report: bool = True) -> dict[str, Any]:
     if messages.is_terminal:
         with messages.status("analysing and drawing"):
-            return analyse(out)
-    return analyse(out)
+            return analyse(out, report=report)
+    return analyse(out, report=report)
 
 
-def _stop_on_interrupt(engine: Engine) -> None:
-    """The first Ctrl-C ends the run in order; the second one ends the program."""
+@contextmanager
+def _interruptible() -> Iterator[Callable[[Engine], None]]:
+    """What to call with an engine so that the first Ctrl-C ends its run in order; the second ends the program."""
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        engine.stop()
+    def watch(engine: Engine) -> None:
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            engine.stop()
 
-    signal.signal(signal.SIGINT, stop)
+        signal.signal(signal.SIGINT, stop)
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield watch
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @app.command()
 def validate(scenario: ScenarioArgument, options: SetOption = None, seed: SeedOption = None) -> None:
     """Check a scenario and everything it reads, without running it."""
-    study = prepare(_load(scenario, options, seed))
+    study = prepare(load_scenario(scenario, options or [], seed=seed))
     console = Console(highlight=False, soft_wrap=True, markup=False)
     for note in study.notes:
         console.print(f"note: {note}")
@@ -172,7 +198,7 @@ def scenarios(as_json: JsonOption = False) -> None:
             }
         )
     if as_json:
-        print(json.dumps({"scenarios": rows, "policies": list(policy_names())}, indent=2))
+        _print_json({"scenarios": rows, "policies": list(policy_names())})
         return
     table = Table("scenario", "what it shows", "needs a trace", box=None, padding=(0, 2, 0, 0))
     for row in rows:
@@ -190,11 +216,9 @@ def report(
     """Make summary, time series, figures and report of a result folder again."""
     summary = _analysed(folder, Console(stderr=True))
     if as_json:
-        print(json.dumps(summary, indent=2, ensure_ascii=False))
-        return
-    console = Console(highlight=False)
-    console.print(render_summary(summary))
-    console.print(f"Report: {(folder / 'report.html').resolve()}", soft_wrap=True, markup=False)
+        _print_json(summary)
+    else:
+        _print_summary(summary, folder)
 
 
 @app.command()
@@ -210,7 +234,7 @@ def explain(
     """Say why a VM was put where it is, or nowhere, by playing the run again up to that decision."""
     told = explanations.explain_decision(folder, vm_id, host=host, best=best)
     if as_json:
-        print(json.dumps(told.as_dict(), indent=2, ensure_ascii=False))
+        _print_json(told.as_dict())
     else:
         Console(highlight=False).print(told.render())
 
@@ -252,7 +276,7 @@ def trace_info_command(
     streams = Streams(seed).child("trace")
     info = trace_info(read_trace(format_name, path, limit=limit, streams=streams, options=_options(options)))
     if as_json:
-        print(json.dumps(info, indent=2, ensure_ascii=False))
+        _print_json(info)
         return
     console = Console(highlight=False, soft_wrap=True, markup=False)
     for key, value in info.items():

@@ -48,8 +48,13 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar away; what follows has another one, or none."""
         if self._bar is not None:
             self._bar.stop()
+            self._bar = None
 
     def update(self, now: float, arrived: int) -> None:
         """The run is at ``now`` simulated seconds and ``arrived`` VMs have arrived."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import math
 import platform
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +34,9 @@ from sundog.sim.maintenance import start_maintenance
 from sundog.sim.requests import Workload, build_workload
 from sundog.sim.spec import HostGroup, HostType
 from sundog.sim.workload import generate
+
+POLICY_FILE = "policy.name"
+"""The key in ``Study.files`` of the module that a ``module:Class`` policy comes from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,25 +80,32 @@ def prepare(loaded: Loaded) -> Study:
     Raises: InputError for whatever is wrong with the scenario, its files or its policy.
     """
     scenario = loaded.scenario
+    blamed = loaded.origin.blamed
     streams = Streams(scenario.seed)
     files: dict[str, Path] = {}
-    load_policy(scenario.policy.name, scenario.policy.parameters)
+    with blamed("policy", "name"):
+        files |= _policy_files(loaded)
     trace = _trace(loaded, streams, files)
-    fleet = build_fleet(_host_groups(loaded, trace, files), scenario.overcommit)
+    with blamed("fleet"):
+        fleet = build_fleet(_counted(_host_groups(loaded, trace, files)), scenario.overcommit)
     asked = scenario.workload.trace
     horizon = scenario.horizon if scenario.horizon is not None else math.inf
-    workload = build_workload(
-        trace.vms,
-        fleet,
-        variants=trace.variants,
-        group_policy=asked.group_policy if asked is not None else None,
-        horizon_s=horizon,
-    )
+    with blamed("workload"):
+        workload = build_workload(
+            trace.vms,
+            fleet,
+            variants=trace.variants,
+            group_policy=asked.group_policy if asked is not None else None,
+            horizon_s=horizon,
+        )
+    _check_countable(loaded, fleet, workload)
     machine_events = _machine_events(loaded, files)
-    for outage in scenario.faults.outages:
-        fleet.select(zone=outage.zone, rack=outage.rack, hosts=outage.hosts)
-    for plan in scenario.maintenance:
-        fleet.select(zone=plan.zone, rack=plan.rack, host_type=plan.type)
+    for number, outage in enumerate(scenario.faults.outages):
+        with blamed("faults", "outages", number):
+            fleet.select(zone=outage.zone, rack=outage.rack, hosts=outage.hosts)
+    for number, plan in enumerate(scenario.maintenance):
+        with blamed("maintenance", number):
+            fleet.select(zone=plan.zone, rack=plan.rack, host_type=plan.type)
     notes = (*trace.notes, *workload.notes, *_impossible(fleet, workload))
     return Study(loaded, fleet, workload, machine_events, notes, files)
 
@@ -105,11 +117,13 @@ def run_study(
     force: bool = False,
     progress: Callable[[float, int], None] | None = None,
     on_engine: Callable[[Engine], None] | None = None,
+    finish: Callable[[Path], None] | None = None,
 ) -> Path:
     """Play the study and write its result folder; returns ``out``.
 
     ``on_engine`` is given the engine before it runs, so that a signal handler can stop it: the results are then marked
-    as partial.
+    as partial. ``finish`` is given the folder with everything in it, before it takes its name: what it adds (the
+    analysis) is there from the beginning, and if it fails there is no folder.
     Raises: OutputError if the folder cannot be written, before anything is run where that can be known;
     PolicyError as the scheduler does.
     """
@@ -134,7 +148,7 @@ def run_study(
             "name": scenario.name,
             "description": scenario.description,
             "seed": scenario.seed,
-            "policy": {"name": scenario.policy.name, **scenario.policy.parameters},
+            "policy": _finite({"name": scenario.policy.name, **scenario.policy.parameters}),
             "horizon_s": record.reached_s,
             "warmup_s": scenario.warmup,
             "partial": record.partial,
@@ -149,10 +163,30 @@ def run_study(
         }
         results.write_json(folder / results.RUN_FILE, facts)
         _write_lock(folder / "scenario.lock.yaml", study)
+        if finish is not None:
+            finish(folder)
     return out
 
 
 # ---------------------------------------------------------------- inputs
+
+
+def _policy_files(loaded: Loaded) -> dict[str, Path]:
+    """The file of a policy of the user's own, by key; its class has been found and made once.
+
+    Its module is looked for in the current folder, beside the scenario, and where it was when a lock was written.
+    Raises: InputError as ``load_policy``.
+    """
+    policy = loaded.scenario.policy
+    if ":" in policy.name:
+        kept = loaded.scenario.lock.modules if loaded.scenario.lock else ()
+        folders = [str(Path.cwd()), str(loaded.path.parent.resolve()), *kept]
+        sys.path.extend(each for each in dict.fromkeys(folders) if each not in sys.path)
+        importlib.invalidate_caches()
+    load_policy(policy.name, policy.parameters)
+    module = sys.modules.get(policy.name.partition(":")[0]) if ":" in policy.name else None
+    file = getattr(module, "__file__", None)
+    return {POLICY_FILE: Path(file).resolve()} if file is not None else {}
 
 
 def _trace(loaded: Loaded, streams: Streams, files: dict[str, Path]) -> Trace:
@@ -163,27 +197,28 @@ def _trace(loaded: Loaded, streams: Streams, files: dict[str, Path]) -> Trace:
         assert scenario.horizon is not None
         made = generate(scenario.workload.synthetic, horizon_s=scenario.horizon, streams=streams.child("workload"))
         return Trace(made)
+    loc = ("workload", "trace", "path")
     if spec.path is None:
-        raise InputError(
+        raise loaded.origin.error(
+            loc,
             f"scenario {scenario.name} needs a trace in format {spec.format}, and none is given; "
             "say where it is with --set workload.trace.path=PATH",
-            path=loaded.path,
         )
-    path = loaded.resolve(spec.path, key="workload.trace.path")
+    path = loaded.resolve(spec.path, *loc)
     if not path.exists():
-        raise InputError(
-            f"workload.trace.path: there is no {path}; say where the trace is with --set workload.trace.path=PATH",
-            path=loaded.path,
+        raise loaded.origin.error(
+            loc, f"workload.trace.path: there is no {path}; say where the trace is with --set workload.trace.path=PATH"
         )
     files["workload.trace.path"] = path
-    trace = read_trace(
-        spec.format,
-        path,
-        limit=spec.limit,
-        time_scale=spec.time_scale,
-        streams=streams.child("trace"),
-        options=spec.options,
-    )
+    with loaded.origin.blamed("workload", "trace", "options"):
+        trace = read_trace(
+            spec.format,
+            path,
+            limit=spec.limit,
+            time_scale=spec.time_scale,
+            streams=streams.child("trace"),
+            options=spec.options,
+        )
     if not len(trace.vms):
         raise InputError("the trace has no VMs", path=path)
     return trace
@@ -193,7 +228,7 @@ def _machine_events(loaded: Loaded, files: dict[str, Path]) -> pd.DataFrame | No
     spec = loaded.scenario.faults.machine_events
     if spec is None:
         return None
-    path = files["faults.machine_events.path"] = loaded.resolve(spec.path, key="faults.machine_events.path")
+    path = files["faults.machine_events.path"] = loaded.resolve(spec.path, "faults", "machine_events", "path")
     events = read_machine_events(path)
     return events.assign(time_s=events["time_s"] * spec.time_scale)
 
@@ -204,19 +239,23 @@ def _host_groups(loaded: Loaded, trace: Trace, files: dict[str, Path]) -> list[H
         if isinstance(entry, HostGroup):
             groups.append(entry)
         else:
-            groups.extend(_inventory(loaded, entry, f"fleet.{number}.inventory", trace, files))
+            groups.extend(_inventory(loaded, entry, number, trace, files))
     return groups
 
 
 def _inventory(
-    loaded: Loaded, entry: InventoryGroup, key: str, trace: Trace, files: dict[str, Path]
+    loaded: Loaded, entry: InventoryGroup, number: int, trace: Trace, files: dict[str, Path]
 ) -> list[HostGroup]:
+    loc, key = ("fleet", number, "inventory"), f"fleet.{number}.inventory"
     if entry.inventory == "trace":
         if trace.hosts is None:
-            raise InputError(f"{key}: the trace has no inventory of hosts; describe the fleet", path=loaded.path)
+            raise loaded.origin.error(loc, f"{key}: the trace has no inventory of hosts; describe the fleet")
         types = host_types(trace.hosts)
     else:
-        path = files[key] = loaded.resolve(entry.inventory, key=key)
+        path = loaded.resolve(entry.inventory, *loc)
+        if not path.exists():
+            raise loaded.origin.error(loc, f"{key}: there is no {path}")
+        files[key] = path
         types = host_types(_read_inventory(path))
     groups = []
     for row in types.to_dict("records"):
@@ -233,7 +272,7 @@ def _inventory(
             }
         groups.append(HostGroup(type=HostType(**sizes), count=count, zone=entry.zone, racks=min(entry.racks, count)))
     if not groups:
-        raise InputError(f"{key}: the inventory has no hosts", path=loaded.path)
+        raise loaded.origin.error(loc, f"{key}: the inventory has no hosts")
     return groups
 
 
@@ -246,9 +285,10 @@ def _read_inventory(path: Path) -> pd.DataFrame:
         "vcpus": source.number("vcpus", above=0),
         "memory_mb": source.number("memory_mb", above=0),
     }
-    for name in ("disk_gb", "gpus"):
-        if source.has(name):
-            columns[name] = source.number(name, missing=math.nan, least=0)
+    if source.has("disk_gb"):
+        columns["disk_gb"] = source.number("disk_gb", missing=math.nan, least=0)
+    if source.has("gpus"):
+        columns["gpus"] = source.integer("gpus", missing=0, least=0)
     if source.has("gpu_model"):
         columns["gpu_model"] = source.text("gpu_model")
     return pd.DataFrame(columns)
@@ -259,6 +299,35 @@ def _given(value: Any) -> bool:
 
 
 # ---------------------------------------------------------------- checks and notes
+
+_MOST_HOSTS = 10_000_000
+_MOST_UNITS = 2.0**62  # what the pool counts in is int64, and an overflow would be silent
+
+
+def _counted(groups: list[HostGroup]) -> list[HostGroup]:
+    """``groups``, unless they are more hosts than a machine can hold."""
+    total = sum(group.count for group in groups)
+    if total > _MOST_HOSTS:
+        raise InputError(f"{total:,} hosts are more than Sundog takes; give at most {_MOST_HOSTS:,}")
+    return groups
+
+
+def _check_countable(loaded: Loaded, fleet: Fleet, workload: Workload) -> None:
+    """Refuse sizes that the pool cannot count, in hosts and in demands."""
+
+    def units(resource_class: str, amount: float) -> float:
+        return amount * workload.classes[resource_class].scale
+
+    for group in fleet.groups:
+        for name, inventory in fleet.inventory(group.type).items():
+            if units(name, inventory.total * max(1.0, inventory.allocation_ratio)) > _MOST_UNITS:
+                message = f"host type {group.type.name}: {inventory.total:g} of {name} is more than can be counted"
+                raise loaded.origin.error(("fleet",), message)
+    for shape in workload.shapes:
+        for name, amount in (*shape.resources, *(each for v in shape.variants for each in v.resources)):
+            if units(name, amount) > _MOST_UNITS:
+                message = f"a VM that asks for {amount:g} of {name} ({shape.describe()}) is more than can be counted"
+                raise loaded.origin.error(("workload",), message)
 
 
 def _impossible(fleet: Fleet, workload: Workload) -> list[str]:
@@ -283,7 +352,7 @@ def _impossible(fleet: Fleet, workload: Workload) -> list[str]:
 def _write_lock(path: Path, study: Study) -> None:
     """The scenario with every option applied, absolute paths, and what it was run with."""
     document = dict(study.loaded.document)
-    document = _with_paths(document, study.files)
+    document = _with_paths(document, {key: each for key, each in study.files.items() if key != POLICY_FILE})
     document["seed"] = study.loaded.scenario.seed
     document["lock"] = {
         "sundog": sundog.__version__,
@@ -291,10 +360,24 @@ def _write_lock(path: Path, study: Study) -> None:
         "numpy": np.__version__,
         "files": {str(each): _digest(each) for each in study.files.values()},
     }
+    own = study.files.get(POLICY_FILE)
+    if own is not None:
+        # A module of a package is found from the folder that holds the package.
+        depth = study.loaded.scenario.policy.name.partition(":")[0].count(".")
+        document["lock"]["modules"] = [str(own.parents[depth])]
     yaml = YAML()
     yaml.width = 120
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(document, file)
+
+
+def _finite(value: Any) -> Any:
+    """``value`` with infinity and NaN, which JSON does not know, as text."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return value if not isinstance(value, float) or math.isfinite(value) else str(value)
 
 
 def _with_paths(document: dict[str, Any], files: dict[str, Path]) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from sundog.core.scheduler import GroupPolicy
+from sundog.scenarios.origin import Origin
 from sundog.scenarios.traces import FORMATS
 from sundog.scenarios.traces.model import suggest
 from sundog.sim.spec import Boot, FaultsSpec, HostGroup, Instant, Maintenance, Migration, OnFull, Overcommit, Spec
@@ -64,12 +66,13 @@ class InventoryGroup(Spec):
 
 def _kind(value: Any) -> str:
     given = value if isinstance(value, dict) else vars(value) if isinstance(value, BaseModel) else {}
-    return "inventory" if "inventory" in given else "hosts"
+    return "InventoryGroup" if "inventory" in given else "HostGroup"
 
 
 FleetEntry: TypeAlias = Annotated[
-    Annotated[HostGroup, Tag("hosts")] | Annotated[InventoryGroup, Tag("inventory")], Discriminator(_kind)
+    Annotated[HostGroup, Tag("HostGroup")] | Annotated[InventoryGroup, Tag("InventoryGroup")], Discriminator(_kind)
 ]
+"""One entry of the fleet. The tags, which errors have in their way, are such as no key is called."""
 
 
 class PolicySpec(BaseModel):
@@ -96,12 +99,16 @@ class Outputs(Spec):
 
 
 class Lock(Spec):
-    """Written into ``scenario.lock.yaml``: what the run was made with. ``files`` are SHA-256 sums by path."""
+    """Written into ``scenario.lock.yaml``: what the run was made with.
+
+    ``files`` are SHA-256 sums by path; ``modules`` are folders in which the policy's module was looked for.
+    """
 
     sundog: str
     python: str
     numpy: str
     files: dict[str, str] = {}
+    modules: tuple[str, ...] = ()
 
 
 class Scenario(Spec):
@@ -135,23 +142,31 @@ class Scenario(Spec):
         return self
 
 
-class Loaded(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Loaded:
     """A scenario and where it came from.
 
-    ``document`` is what it was made of, with ``options`` (text by dotted key) applied. Relative paths start at the
-    folder of ``path``; those given as options at the current folder, if there is such a file.
+    ``document`` is what it was made of, plain, with the options of the command line applied; ``origin`` has the
+    positions.
     """
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     scenario: Scenario
     document: dict[str, Any]
-    path: Path
-    options: dict[str, str] = {}
+    origin: Origin
 
-    def resolve(self, path: str, *, key: str) -> Path:
-        """An absolute path from one in the scenario. ``key`` is the dotted key that gave it."""
-        if Path(path).is_absolute():
-            return Path(path)
-        here, beside = Path.cwd() / path, self.path.parent / path
-        return (here if key in self.options and here.exists() else beside).resolve()
+    @property
+    def path(self) -> Path:
+        """The file that it was read from."""
+        return self.origin.path
+
+    def resolve(self, path: str, *loc: str | int) -> Path:
+        """An absolute path from the one that the scenario has at ``loc``.
+
+        Relative ones start at the folder of the scenario. One given as an option starts at the current folder, unless
+        there is no such file and one beside the scenario.
+        """
+        beside = (self.path.parent / path).resolve()
+        if self.origin.option_at(loc) is None:
+            return beside
+        here = Path(path).resolve()
+        return beside if beside.exists() and not here.exists() else here

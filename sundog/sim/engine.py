@@ -4,8 +4,9 @@ Every VM is a row of columns, not an object. Arrivals are one SimPy process that
 bare entry on the world's heap. What happens to hosts (``faults``, ``maintenance``) are ordinary SimPy processes that
 call :meth:`Engine.host_down` and its siblings.
 
-At one instant: departures first, then what was scheduled earlier. So room given back at *t* is there for an arrival at
-*t*.
+At one instant: departures first, then those who wait for room, then what was scheduled earlier. So room given back at
+*t* is there for an arrival at *t*. VMs that arrive at one instant are one event: they are placed one after the other
+before anything else happens, so one of zero lifetime gives its room back after them.
 """
 
 from __future__ import annotations
@@ -107,7 +108,9 @@ class Engine:
         self._down_since: dict[int, float] = {}
         self._stranded: dict[int, list[int]] = {}  # by host: VMs that wait for it to come back
         self._moving: dict[int, _Moving] = {}
+        self._room_pending = False  # whether those who wait are about to be tried, at this very instant
         self._reasons_against_host: list[int] = [0] * len(fleet)  # how many things keep it down
+        self._closed_by: list[int] = [0] * len(fleet)  # how many things keep it disabled
         self._rows = [NOWHERE] * len(fleet)
         self._hosts: dict[int, int] = {}
         self._requests = [Request(shape, id=shape.name) for shape in workload.shapes]
@@ -164,6 +167,7 @@ class Engine:
             self.host_events.add(self.now, host, "added")
             if self._reasons_against_host[host]:
                 self.pool.set_status(row, up=False)
+                self.host_events.add(self.now, host, "failed", "down when it entered service")
         self._room_appeared()
 
     def _record(self) -> Record:
@@ -175,6 +179,7 @@ class Engine:
             self._close(vm, Outcome.REJECTED, f"{refused}, still waiting at the end")
         for vm, since in self._down_since.items():
             self.downtime_s[vm] += reached - since
+            self._leave_host(vm)
             self._close(vm, Outcome.LOST, "still down at the end")
             self.end_s[vm] = reached
         running = (self.outcome == Outcome.NONE) & ~np.isnan(self.start_s)
@@ -241,6 +246,7 @@ class Engine:
             self.world.push(end, _Departure(self._leave, vm), priority=URGENT)
         else:
             self._open -= 1
+            self._settle()
 
     def _departs(self, departure: _Departure) -> None:
         vm = departure.vm
@@ -289,9 +295,17 @@ class Engine:
             self._close(vm, Outcome.REJECTED, f"{refused}, waited in vain")
 
     def _room_appeared(self) -> None:
+        """See to those who wait, once all is done that gives or takes room at this instant.
+
+        Not at once: a rack fails host by host, and nobody must be put onto its second host because of the first.
+        """
+        if self._waiting and not self._room_pending:
+            self._room_pending = True
+            self.world.at(self.now, priority=URGENT).callbacks.append(self._serve_waiting)
+
+    def _serve_waiting(self, _event: simpy.Event) -> None:
         """Try those who wait, first come first served; one that does not fit holds up nobody behind it."""
-        if not self._waiting:
-            return
+        self._room_pending = False
         hopeless: set[int] = set()
         for vm in list(self._waiting):
             shape = int(self.workload.shape[vm])
@@ -349,7 +363,12 @@ class Engine:
         self._room_appeared()
 
     def set_enabled(self, host: int, enabled: bool, detail: str) -> None:
-        """Open or close a host for new VMs."""
+        """Close a host for new VMs, or take that back: it is open again when nothing keeps it closed any more."""
+        self._closed_by[host] += -1 if enabled else 1
+        if self._closed_by[host] < 0:
+            raise InvariantError(f"host {self.fleet.names[host]} was enabled more often than it was disabled")
+        if self._closed_by[host] != (0 if enabled else 1):
+            return
         self.pool.set_status(self._rows[host], enabled=enabled)
         self.host_events.add(self.now, host, "enabled" if enabled else "disabled", detail)
         if enabled:
@@ -359,11 +378,13 @@ class Engine:
         """VMs with a claim of their own on a host, ascending; one that moves has it on its target."""
         return [vm for vm in self.pool.consumers_on(self._rows[host]) if vm < len(self.workload)]
 
+    def in_use(self, host: int) -> bool:
+        """Whether VMs are on a host, on their way to it, or not all gone from it yet."""
+        return bool(self.vms_on(host)) or any(moving.source_host == host for moving in self._moving.values())
+
     def _strand(self, host: int) -> None:
         """The VMs of a host that died: evacuate them, or let them wait for it, or lose them."""
-        for vm, moving in list(self._moving.items()):
-            if host in (moving.source_host, self.stays.host_of(int(self._stay[vm]))):
-                self._abort_migration(vm, moving)
+        self._abort_migrations(host)
         dead = [vm for vm in self.vms_on(host) if vm not in self._down_since]
         mode = self.evacuation.mode
         for vm in dead:
@@ -376,13 +397,16 @@ class Engine:
             self._stranded.setdefault(host, []).extend(dead)
         elif mode == "evacuate" and dead:
             self.world.process(self._evacuate(dead))
-        if mode != "restart":
-            self._room_appeared()
+        self._room_appeared()  # not on this host: where a migration ended, or for others of a server group
 
     def stop_vms(self, host: int) -> None:
-        """Stop what runs on a host and keep its claims: it starts again when the host is next up."""
+        """Stop what runs on a host and keep its claims: it starts again when the host is next up.
+
+        Migrations from it and to it end as if they had not begun.
+        """
+        self._abort_migrations(host)
         for vm in self.vms_on(host):
-            if vm not in self._down_since and vm not in self._moving:
+            if vm not in self._down_since:
                 self._stop_vm(vm)
                 self._stranded.setdefault(host, []).append(vm)
 
@@ -441,12 +465,18 @@ class Engine:
     def begin_migration(self, vm: int, host: int) -> bool:
         """Claim a place for a VM of ``host``, which must be disabled, and start copying; False if that cannot be.
 
-        It cannot where no host is valid, or where the VM has gone, moves already or runs elsewhere by now.
+        It cannot where no host is valid, or where the VM has gone, moves already or runs elsewhere by now. A VM is no
+        neighbour of its own, so the last member of an affinity group can move; one that leaves others behind cannot.
         """
         stay = int(self._stay[vm])
         if vm in self._moving or stay == NOWHERE or self.stays.host_of(stay) != host:
             return False
+        group, row = self.group(vm), self._rows[host]
+        if group is not None:
+            self.scheduler.groups.leave(group.id, row)
         decision = self.scheduler.decide(self.request(vm))
+        if group is not None:
+            self.scheduler.groups.join(group.id, row)
         if isinstance(decision, NoValidHost):
             return False
         hold = len(self.workload) + vm
@@ -469,8 +499,14 @@ class Engine:
         self.downtime_s[vm] += self.migration.pause
         self._room_appeared()
 
+    def _abort_migrations(self, host: int) -> None:
+        """End every migration from a host and to it: nothing can be copied."""
+        for vm, moving in list(self._moving.items()):
+            if host in (moving.source_host, self.stays.host_of(int(self._stay[vm]))):
+                self._abort_migration(vm, moving)
+
     def _abort_migration(self, vm: int, moving: _Moving) -> None:
-        """Source or target died: the VM is where it was, as if nothing had been."""
+        """The VM is where it was, as if nothing had been."""
         del self._moving[vm]
         self.stays.end(int(self._stay[vm]), self.now)
         group, row = self.group(vm), self.scheduler.host_of(vm)

@@ -67,9 +67,17 @@ def _outage(engine: Engine, outage: Outage, hosts: Sequence[int]) -> Steps:
 
 
 def _replay(engine: Engine, events: pd.DataFrame) -> Steps:
-    """Machine *i* of the file, by first appearance, is host *i*; machines beyond the fleet are left out."""
+    """Machine *i* of the file, by first appearance, is host *i*; machines beyond the fleet are left out.
+
+    One that is added later than at time 0 is down until then: the file lists those there at the beginning at 0.
+    """
     machines = {machine: index for index, machine in enumerate(dict.fromkeys(events["machine"].tolist()))}
     down: dict[int, None] = {}
+    come_or_go = events[events["event"] != "update"].drop_duplicates("machine")
+    for machine in come_or_go["machine"][(come_or_go["event"] == "add") & (come_or_go["time_s"] > 0)].tolist():
+        if machines[machine] < len(engine.fleet):
+            down[machines[machine]] = None
+            engine.host_down(machines[machine], "machine event")
     columns = (events["time_s"].tolist(), events["machine"].tolist(), events["event"].tolist())
     for time, machine, event in zip(*columns, strict=True):
         host = machines[machine]

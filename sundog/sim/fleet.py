@@ -101,7 +101,7 @@ class Fleet:
         unknown = [name for name in hosts if name not in self.names]
         if unknown:
             raise InputError(f"the fleet has no host {unknown[0]!r}; names are such as {self.names[0]!r}")
-        return [
+        found = [
             host
             for host in range(len(self))
             if (zone is None or self.zone_of(host) == zone)
@@ -109,6 +109,11 @@ class Fleet:
             and (host_type is None or self.type_of(host).name == host_type)
             and (not hosts or self.names[host] in hosts)
         ]
+        if not found:
+            asked = (("zone", zone), ("rack", rack), ("type", host_type), ("host", ", ".join(hosts) or None))
+            both = ", ".join(f"{what} {name!r}" for what, name in asked if name is not None)
+            raise InputError(f"no host of the fleet has all of {both}; leave one of them out")
+        return found
 
     def sizes(self, host_type: HostType, resource: Resource) -> float:
         """The physical amount of a resource that a host of this type has."""

@@ -43,12 +43,12 @@ def _crew(engine: Engine, spec: Maintenance, queue: list[int]) -> Steps:
 def _maintain(engine: Engine, spec: Maintenance, host: int) -> Steps:
     world, deadline = engine.world, engine.now + spec.drain_timeout
     engine.set_enabled(host, False, "maintenance")
-    while engine.vms_on(host) and world.now < deadline:
-        senders = [world.process(_send(engine, host, queue)) for queue in _shares(engine, host)]
+    while engine.in_use(host) and world.now < deadline:
+        senders = [world.process(_send(engine, host, queue, deadline)) for queue in _shares(engine, host)]
         yield simpy.AllOf(world, senders)
-        if engine.vms_on(host):
+        if engine.in_use(host) and world.now < deadline:
             yield world.at(min(deadline, world.now + spec.retry))
-    if engine.vms_on(host) and spec.on_timeout == "skip":
+    if engine.in_use(host) and spec.on_timeout == "skip":
         engine.set_enabled(host, True, "maintenance skipped: not drained in time")
         return
     engine.stop_vms(host)
@@ -64,10 +64,10 @@ def _shares(engine: Engine, host: int) -> list[list[int]]:
     return [vms[i :: engine.migration.parallel] for i in range(min(len(vms), engine.migration.parallel))]
 
 
-def _send(engine: Engine, host: int, vms: list[int]) -> Steps:
-    """Migrate VMs one after the other; those for which there is no place stay."""
+def _send(engine: Engine, host: int, vms: list[int], deadline: float) -> Steps:
+    """Migrate VMs one after the other, none of them from the deadline on; those for which there is no place stay."""
     for vm in vms:
         begun = engine.now
-        if engine.begin_migration(vm, host):
+        if begun < deadline and engine.begin_migration(vm, host):
             yield engine.world.at(begun + engine.migration_s(vm))
             engine.finish_migration(vm, begun)

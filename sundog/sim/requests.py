@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sundog.core.pool import ResourceClasses
 from sundog.core.scheduler import Devices, GroupPolicy, ServerGroup, Shape, make_shape
+from sundog.core.scheduler.request import Resources
 from sundog.errors import InputError
 from sundog.sim.fleet import DISK, GPU, GPUS, MEMORY, VCPUS, Fleet, Resource, classes_for, gpu_trait, machine_trait
 
@@ -63,8 +64,9 @@ def build_workload(
     """The workload of a normalised trace on a fleet.
 
     ``group_policy`` is what every group asks whose rows name no policy of their own. VMs that arrive after the horizon
-    or are gone before the run starts are left out, with a note.
-    Raises: InputError for demands that no class scale can hold, or a demand per machine that no host type answers.
+    or are gone before the run starts are left out, with a note. Demands too fine for any scale of a class are rounded,
+    with a note, but never to nothing.
+    Raises: InputError for a part of a GPU asked as a number of GPUs, or a demand per machine that no host type answers.
     """
     notes: list[str] = []
     late = frame["arrival_s"].to_numpy() > horizon_s
@@ -86,7 +88,7 @@ def build_workload(
     demands = _variant_demands(variants, fleet) if variants is not None else {}
     shapes, resources = _shapes(rows, fleet, demands)
     scales = _scales(shapes, fleet, resources, notes)
-    shapes = tuple(_rounded(shape, scales) for shape in shapes) if demands else shapes
+    shapes = tuple(_rounded(shape, scales) for shape in shapes)
     codes, groups = _groups(frame, group_policy)
     return Workload(
         frame=frame,
@@ -107,9 +109,6 @@ def _shapes(
 ) -> tuple[tuple[Shape, ...], tuple[Resource, ...]]:
     shapes = []
     for row in rows:
-        devices = None
-        if _number(row.get("gpus")):
-            devices = Devices(((GPU, _number(row.get("gpu_share")) or 1.0),), int(row["gpus"]))
         models = row.get("gpu_models")
         zone = row.get("zone")
         flavor = "" if _absent(row.get("flavor")) else str(row["flavor"])
@@ -118,7 +117,7 @@ def _shapes(
         shapes.append(
             make_shape(
                 {} if demands else {name: float(value) for name, value in own.items() if _number(value)},
-                devices=devices,
+                devices=_devices(row),
                 any_traits=() if _absent(models) else [[gpu_trait(model) for model in str(models).split("|")]],
                 zone=None if _absent(zone) else str(zone),
                 variants=demands.get(flavor) if demands else None,
@@ -134,6 +133,18 @@ def _shapes(
         if wanted and resource not in resources:
             resources.append(resource)  # no host has any: such requests are refused, and the results can say why
     return tuple(shapes), tuple(resources)
+
+
+def _devices(row: Mapping[Any, Any]) -> Devices | None:
+    count, share = _number(row.get("gpus")), row.get("gpu_share")
+    if not count:
+        return None
+    if count != int(count):
+        raise InputError(f"a VM asks for {count:g} GPUs; a part of one is written gpus 1 and gpu_share {count % 1:g}")
+    part = 1.0 if _absent(share) else _number(share)
+    if not 0 < part <= 1:
+        raise InputError(f"a VM asks for a share of {part:g} of {count:g} GPUs; gpu_share is above 0 and at most 1")
+    return Devices(((GPU, part),), int(count))
 
 
 def _variant_demands(variants: pd.DataFrame, fleet: Fleet) -> dict[str, dict[str, dict[str, float]]]:
@@ -158,6 +169,11 @@ def _variant_demands(variants: pd.DataFrame, fleet: Fleet) -> dict[str, dict[str
             for column in ("core", "memory", *custom)
         }
         demands.setdefault(str(row["flavor"]), {})[machine_trait(str(row["machine"]))] = asked
+    if not demands:
+        raise InputError(
+            f"no demand of the trace is for a machine of the fleet, which has {', '.join(types)}; "
+            f"the trace has machines {', '.join(dict.fromkeys(variants['machine'].astype(str)))}"
+        )
     return demands
 
 
@@ -187,13 +203,14 @@ def _scales(shapes: Iterable[Shape], fleet: Fleet, resources: Iterable[Resource]
 
 
 def _rounded(shape: Shape, scales: Mapping[str, int]) -> Shape:
-    """``shape`` with the demands of its variants as whole units: a fraction times a size seldom is."""
+    """``shape`` with whole units everywhere: a fraction times the size of a machine seldom is."""
 
-    def nearest(name: str, value: float) -> float:
-        return round(value * scales[name]) / scales[name]
+    def whole(resources: Resources) -> Resources:
+        return tuple((name, max(1, round(value * scales[name])) / scales[name]) for name, value in resources)
 
-    variants = {v.trait: {name: nearest(name, value) for name, value in v.resources} for v in shape.variants}
-    return make_shape(dict(shape.resources), devices=shape.devices, zone=shape.zone, variants=variants, name=shape.name)
+    devices = shape.devices and replace(shape.devices, resources=whole(shape.devices.resources))
+    variants = tuple(replace(variant, resources=whole(variant.resources)) for variant in shape.variants)
+    return replace(shape, resources=whole(shape.resources), devices=devices, variants=variants)
 
 
 def _groups(frame: pd.DataFrame, group_policy: str | None) -> tuple[NDArray[np.int32], tuple[ServerGroup, ...]]:

@@ -6,7 +6,8 @@ disk GiB once parsed; in a file they are written with their units (``30 d``, ``1
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+import re
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -26,6 +27,8 @@ def _instant(value: object) -> Seconds:
 
 Instant: TypeAlias = Annotated[Seconds, BeforeValidator(_instant)]
 """Seconds since the start of the run, or a duration that may be 0."""
+
+_CUSTOM: Final = re.compile(r"CUSTOM_[A-Z0-9_]{1,248}")  # Placement's rule, 255 characters in all
 
 Amount: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -74,7 +77,17 @@ class HostType(Spec):
         for reserved, total, what in kept:
             if reserved >= total:
                 raise ValueError(f"reserved {what} {reserved:g} leaves nothing of {total:g}")
+        if self.reserved.disk and self.reserved.disk >= (self.disk or 0.0):
+            raise ValueError(f"reserved disk {self.reserved.disk:g} leaves nothing of {self.disk or 0:g}")
         return self
+
+    @field_validator("resources")
+    @classmethod
+    def _custom(cls, resources: dict[str, float]) -> dict[str, float]:
+        for name in resources:
+            if not _CUSTOM.fullmatch(name):
+                raise ValueError(f"{name!r} is no class of your own; write CUSTOM_ and A-Z, 0-9, _: CUSTOM_NIC")
+        return resources
 
     @field_validator("machine", mode="before")
     @classmethod
@@ -207,8 +220,8 @@ class FaultsSpec(Spec):
 class Maintenance(Spec):
     """Planned work, host by host, ``at_once`` of them at a time, from ``at`` on, on the hosts selected.
 
-    Each host is disabled and drained by live migration; then it is down for ``duration``. What cannot be moved within
-    ``drain_timeout`` (tried again every ``retry``) is stopped for the work and started again after it
+    Each host is disabled and drained by live migration; then it is down for ``duration``. What could not begin to move
+    within ``drain_timeout`` (tried again every ``retry``) is stopped for the work and started again after it
     (``on_timeout: stop``), or the host is left alone (``skip``). ``every`` repeats the whole round.
     """
 

@@ -71,6 +71,7 @@ class Pool:
     ``claims`` (allocations on the row), ``up``, ``enabled``, ``zone``, ``parent``, ``root``, ``generation``.
 
     ``facts_version`` grows with every change but claims and releases; ``topology_version`` when providers come or go.
+    ``has_units`` says whether any inventory ever had a ``min_unit``, ``max_unit`` or ``step_size``.
     """
 
     def __init__(self, classes: ResourceClasses | None = None) -> None:
@@ -85,7 +86,7 @@ class Pool:
         self._rows: dict[str, int] = {}
         self._vacant: list[int] = []
         self._children: dict[int, list[int]] = {}
-        self._has_units = False
+        self.has_units = False
         self._roots: tuple[int, Rows] = (-1, np.empty(0, dtype=np.intp))
         self._inventory_columns(len(self.classes), 0)
         self.up: Bools = np.zeros(0, dtype=bool)
@@ -197,8 +198,7 @@ class Pool:
         ``parent`` is one row for all or one row each; a child takes its root's zone unless ``zone`` is given.
         Raises: PoolError for a name in use, an unknown parent or class, or a bad inventory; nothing is added then.
         """
-        fresh = dict.fromkeys(names)
-        if len(fresh) != len(names):
+        if len(dict.fromkeys(names)) != len(names):
             raise PoolError("the same provider name is given twice")
         for name in names:
             if name in self._rows:
@@ -206,7 +206,7 @@ class Pool:
         parents: list[int] = [] if parent is None else np.atleast_1d(parent).tolist()
         for each in parents:
             self.name(each)
-        if parents and len(parents) not in (1, len(names)):
+        if parent is not None and len(parents) not in (1, len(names)):
             raise PoolError(f"{len(parents)} parents were given for {len(names)} providers")
         units = self._checked(inventory or {})
 
@@ -219,7 +219,6 @@ class Pool:
         self.zone[rows] = self.zone[self.root[rows]] if parents and zone is None else self._zone(zone)
         self.up[rows] = self.enabled[rows] = True
         self.claims[rows] = 0
-        self.generation[rows] = 0
         for row, above in zip(rows.tolist(), self.parent[rows].tolist(), strict=True):
             if above != NO_ROW:
                 self._children.setdefault(above, []).append(row)
@@ -242,13 +241,14 @@ class Pool:
             raise PoolError(
                 f"{name} still has {len(self._children[row])} child providers; remove them first", provider=name
             )
-        for column in (self.total, self.reserved, self.capacity, self.used, self.free):
-            column[:, row] = 0
+        for column, value in self._defaults():
+            column[:, row] = value
         above = int(self.parent[row])
         if above != NO_ROW:
             self._children[above].remove(row)
-        self.parent[row] = self.root[row] = NO_ROW
+        self.parent[row] = self.root[row] = self.zone[row] = NO_ROW
         self.up[row] = self.enabled[row] = False
+        self.generation[row] += 1  # the next provider on this row goes on from here, and is never taken for this one
         self.traits.assign(row, ())
         self.aggregates.assign(row, ())
         self._names[row] = None
@@ -307,7 +307,10 @@ class Pool:
 
     def refusal(self, claims: Sequence[Claim], *, generations: Mapping[int, int] | None = None) -> Refusal | None:
         """Why :meth:`claim` would refuse ``claims`` now, or None if it would take them."""
+        self.follow_classes()
         for row, generation in (generations or {}).items():
+            if not 0 <= row < len(self._names) or self._names[row] is None:
+                return Refusal(f"row {row} holds no provider", row, "")
             if self.generation[row] != generation:
                 reason = f"{self.name(row)} changed meanwhile: generation {self.generation[row]}, not {generation}"
                 return Refusal(reason, row, self.name(row))
@@ -317,11 +320,12 @@ class Pool:
             if not 0 <= row < len(self._names) or self._names[row] is None:
                 return Refusal(f"row {row} holds no provider", row, "")
             for column, asked in amounts:
-                if asked < 0:
-                    raise PoolError(f"{asked} units of {self.classes[column].name} is not an amount to claim")
+                if asked <= 0:
+                    _check_amount(asked)
+                    continue  # nothing is asked of the class, so its limits and its use do not matter
                 if asked > self.free[column, row]:
                     return self._refused(row, column, asked, "free")
-                if self._has_units:
+                if self.has_units:
                     if asked < self.min_unit[column, row]:
                         return self._refused(row, column, asked, "min_unit")
                     if asked > self.max_unit[column, row]:
@@ -337,8 +341,9 @@ class Pool:
 
         Whether a host is up or enabled is the scheduler's business, not the pool's. ``generations`` (row to expected
         generation) refuses if a provider changed since it was read.
-        Raises: PoolError if the consumer holds something already; see :meth:`move`.
+        Raises: PoolError if the consumer holds something already (see :meth:`move`) or is a negative number.
         """
+        _check_consumer(consumer)
         if self._allocations.has(consumer):
             raise PoolError(f"consumer {consumer} already holds allocations; move or release them", consumer=consumer)
         refusal = self.refusal(claims, generations=generations)
@@ -357,12 +362,12 @@ class Pool:
 
         With ``hold_as`` the old allocations are not given back but handed to that consumer, as Nova hands them to
         the migration: release it when the move is confirmed, or :meth:`transfer` it back to revert.
-        Raises: PoolError if the consumer holds nothing, or ``hold_as`` holds something.
+        Raises: PoolError if the consumer holds nothing, or ``hold_as`` holds something or is a negative number.
         """
         if not self._allocations.has(consumer):
             raise PoolError(f"consumer {consumer} holds nothing to move", consumer=consumer)
-        if hold_as is not None and self._allocations.has(hold_as):
-            raise PoolError(f"consumer {hold_as} already holds allocations", consumer=hold_as)
+        if hold_as is not None:
+            self._check_empty(hold_as)
         refusal = self.refusal(claims)
         if refusal is not None:
             return refusal
@@ -378,12 +383,11 @@ class Pool:
     def transfer(self, consumer: int, to: int) -> None:
         """Hand all that ``consumer`` holds to consumer ``to``.
 
-        Raises: PoolError if ``consumer`` holds nothing or ``to`` holds something.
+        Raises: PoolError if ``consumer`` holds nothing, or ``to`` holds something or is a negative number.
         """
         if not self._allocations.has(consumer):
             raise PoolError(f"consumer {consumer} holds nothing to transfer", consumer=consumer)
-        if self._allocations.has(to):
-            raise PoolError(f"consumer {to} already holds allocations", consumer=to)
+        self._check_empty(to)
         self._allocations.rename(consumer, to)
 
     def allocations(self, consumer: int) -> list[Allocation]:
@@ -424,17 +428,36 @@ class Pool:
     def restore(self, snapshot: PoolSnapshot) -> None:
         """Go back to ``snapshot``, which stays usable. Versions go on growing so that no cache is mistaken.
 
-        Resource classes are never forgotten: those added since the snapshot stay, with no inventory.
+        Resource classes are never forgotten: those added since the snapshot stay, with no inventory. A snapshot of
+        another pool (an unpickled one) is taken if its classes agree in order and scale; those missing here are added.
+        Raises: PoolError if they do not agree; nothing changes then.
         """
-        facts, topology, classes = self.facts_version, self.topology_version, self.classes
+        classes, counted = self.classes, list(snapshot.state["classes"])[: len(snapshot.state["total"])]
+        if list(classes)[: len(counted)] != counted[: len(classes)]:
+            raise PoolError(
+                f"the snapshot counts {', '.join(c.name for c in counted)}, "
+                f"the pool {', '.join(c.name for c in classes)}: order and scale must be the same"
+            )
+        facts, topology = self.facts_version, self.topology_version
         vars(self).update(self._copied(snapshot.state))
+        for item in counted[len(classes) :]:
+            classes.add(item)
         self.classes = classes
-        if len(classes) > len(self.total):
-            self._widen()
+        self.follow_classes()
         self.facts_version = max(facts, self.facts_version) + 1
         self.topology_version = max(topology, self.topology_version) + 1
 
+    def follow_classes(self) -> None:
+        """Make columns for classes that were added after the pool, with no inventory. Cheap when there are none."""
+        if len(self.classes) > len(self.total):
+            self._widen()
+
     # ---------------------------------------------------------------- inside
+
+    def _check_empty(self, consumer: int) -> None:
+        _check_consumer(consumer)
+        if self._allocations.has(consumer):
+            raise PoolError(f"consumer {consumer} already holds allocations", consumer=consumer)
 
     def _copied(self, state: dict[str, Any]) -> dict[str, Any]:
         shared = state["classes"]  # it only ever grows, and others hold it
@@ -480,6 +503,10 @@ class Pool:
                 raise PoolError(f"{entry.reserved:g} {name} reserved of a total of {entry.total:g}")
             if not (np.isfinite(entry.allocation_ratio) and entry.allocation_ratio > 0):
                 raise PoolError(f"allocation ratio {entry.allocation_ratio!r} of {name} is not a positive number")
+            if (total - reserved) * entry.allocation_ratio >= UNLIMITED:
+                raise PoolError(
+                    f"{entry.total:g} {name} at ratio {entry.allocation_ratio:g} is more than can be counted"
+                )
             least = 1 if entry.min_unit is None else item.units(entry.min_unit)
             most = int(UNLIMITED) if entry.max_unit is None else item.units(entry.max_unit)
             step = 1 if entry.step_size is None else item.units(entry.step_size)
@@ -491,8 +518,7 @@ class Pool:
         return result
 
     def _set_inventory(self, rows: Rows, units: Mapping[int, tuple[int, int, float, int, int, int]]) -> None:
-        if len(self.classes) > len(self.total):
-            self._widen()
+        self.follow_classes()
         for column, (total, reserved, ratio, least, most, step) in units.items():
             self.total[column, rows] = total
             self.reserved[column, rows] = reserved
@@ -502,10 +528,15 @@ class Pool:
             self.step_size[column, rows] = step
             self.capacity[column, rows] = int((total - reserved) * ratio)
             self.free[column, rows] = self.capacity[column, rows] - self.used[column, rows]
-            self._has_units |= (least, most, step) != (1, UNLIMITED, 1)
+            self.has_units |= (least, most, step) != (1, UNLIMITED, 1)
+
+    def _defaults(self) -> tuple[tuple[NDArray[Any], float], ...]:
+        """What the inventory columns hold where there is no inventory."""
+        zeros = (self.total, self.reserved, self.capacity, self.used, self.free)
+        ones = (self.allocation_ratio, self.min_unit, self.step_size)
+        return (*((column, 0) for column in zeros), *((column, 1) for column in ones), (self.max_unit, UNLIMITED))
 
     def _widen(self) -> None:
-        """Make columns for classes that were added after the pool."""
         old = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray) and value.ndim == 2}
         self._inventory_columns(len(self.classes), len(self._names))
         for name, column in old.items():
@@ -521,21 +552,16 @@ class Pool:
 
     def _resize(self, rows: int) -> None:
         # Exactly as many rows as providers: fleets are added in bulk, and a reader may then use a column as it is.
-        if len(self.classes) > len(self.total):
-            self._widen()
+        self.follow_classes()
+        before = len(self.generation)
         for name, column in list(vars(self).items()):
             if not isinstance(column, np.ndarray):
                 continue
             wider = np.zeros((*column.shape[:-1], rows), dtype=column.dtype)
             wider[..., : column.shape[-1]] = column
             setattr(self, name, wider)
-        for fresh, value in (
-            (self.allocation_ratio, 1.0),
-            (self.min_unit, 1),
-            (self.max_unit, UNLIMITED),
-            (self.step_size, 1),
-        ):
-            fresh[:, len(self.generation) :] = value
+        for column, value in self._defaults():
+            column[:, before:] = value
         self.traits.resize(rows)
         self.aggregates.resize(rows)
 
@@ -551,11 +577,22 @@ class Pool:
         self.facts_version += 1
 
 
+def _check_consumer(consumer: int) -> None:
+    if consumer < 0:
+        raise PoolError(f"consumer {consumer} is negative; consumers are numbered from 0", consumer=consumer)
+
+
+def _check_amount(units: int) -> None:
+    if units < 0:
+        raise PoolError(f"{units} units is not an amount to claim; it must be 0 or more")
+
+
 def _merged(claims: Sequence[Claim]) -> list[Claim]:
     """Claims with one entry a provider: what must fit is the sum."""
     total: dict[int, dict[int, int]] = {}
     for row, amounts in claims:
         mine = total.setdefault(row, {})
         for column, amount in amounts:
+            _check_amount(amount)
             mine[column] = mine.get(column, 0) + amount
     return [(row, tuple(sorted(mine.items()))) for row, mine in total.items()]

@@ -20,8 +20,11 @@ from sundog.errors import PoolError
 
 _CUSTOM = re.compile(r"CUSTOM_[A-Z0-9_]{1,248}")  # Placement's rule, 255 characters in all
 
-# A float is off from what was meant (0.1 is not a tenth): anything nearer to a whole unit than this is that unit.
+# A float is off from what was meant (0.1 is not a tenth), and more so after arithmetic: anything nearer to a whole unit
+# than a billionth of itself (of one, for small amounts) is that unit.
 _TOLERANCE = 1e-9
+
+_LIMIT = 2.0**63  # amounts are int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,11 @@ class ResourceClass:
 
         Raises: PoolError for a negative, non-finite or non-whole number of units.
         """
-        if not math.isfinite(value) or value < 0:
+        if not 0 <= value < math.inf:  # NaN is neither
             raise PoolError(f"{value!r} is not an amount of {self.name}; it must be a finite number, 0 or more")
         exact = value * self.scale
+        if exact >= _LIMIT:
+            raise PoolError(f"{value} {self.name} is more than can be counted in 1/{self.scale} {self.name}")
         units = round(exact)
         if abs(exact - units) > _TOLERANCE * max(1.0, exact):
             raise PoolError(
@@ -96,7 +101,11 @@ class ResourceClasses:
         try:
             return self._columns[name]
         except KeyError:
-            raise PoolError(f"the pool has no resource class {name!r}; it has {', '.join(self._columns)}") from None
+            near = difflib.get_close_matches(name, self._columns, 1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise PoolError(
+                f"the pool has no resource class {name!r}; {hint}it has {', '.join(self._columns)}", name=name
+            ) from None
 
     def amounts(self, resources: Mapping[str, float]) -> tuple[tuple[int, int], ...]:
         """``resources`` by name as the pool's amounts: (column, units) pairs by column, zeros left out.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sundog.core.scheduler.hosts import Floats, HostView
+from sundog.core.scheduler.hosts import HostView
 from sundog.core.scheduler.request import Request
 from sundog.core.scheduler.scheduler import Decision, FilterCount, NoValidHost, Scheduler
 from sundog.errors import InputError
@@ -86,6 +86,9 @@ def host_reasons(scheduler: Scheduler, request: Request) -> dict[str, str]:
             reason = each.reason(request, demand, scheduler.hosts, host)
             reasons[scheduler.hosts.name(host)] = f"{each.name}: {reason}"
         left &= passes
+    for host in np.flatnonzero(left & ~scheduler.feasible(request)[1]).tolist():
+        name, reason = _unsuited(request)
+        reasons[scheduler.hosts.name(host)] = f"{name}: {reason}"
     return reasons
 
 
@@ -111,17 +114,20 @@ def why_not(scheduler: Scheduler, request: Request, host: str) -> WhyNot:
         ranking = _ranking(scheduler, request, HostView(scheduler.hosts, demand, feasible))
         scored = next(each for each in ranking if each.host == host)
     elif not failed:
-        assert request.group is not None
-        failed.append(("soft server group", f"other hosts suit {request.group.policy} of {request.group.id} better"))
+        failed.append(_unsuited(request))
     return WhyNot(host, chosen, tuple(failed), scored, failed[0][0] if len(failed) == 1 else None)
+
+
+def _unsuited(request: Request) -> tuple[str, str]:
+    """Why a host that every filter passes is not feasible: only a soft group does that."""
+    assert request.group is not None
+    return "soft server group", f"other hosts suit {request.group.policy} of {request.group.id} better"
 
 
 def _ranking(scheduler: Scheduler, request: Request, view: HostView) -> list[Scored]:
     """The feasible hosts, best first; in the order of the fleet, unranked by score, where the policy gives none."""
     scores = scheduler.scores(request, view)
-    parts: dict[str, Floats] = {}
-    if scores is not None and callable(getattr(scheduler.policy, "breakdown", None)):
-        parts = scheduler.policy.breakdown(request, view)
+    parts = scheduler.breakdown(request, view) if scores is not None else {}
     hosts = np.flatnonzero(view.feasible)
     if scores is not None:
         hosts = hosts[np.argsort(-scores[hosts], kind="stable")]

@@ -12,6 +12,7 @@ from sundog.core.pool import Amounts, Pool
 from sundog.core.pool.pool import NO_ROW, Bools, Ints, Rows
 from sundog.core.scheduler.groups import ServerGroups
 from sundog.core.scheduler.request import Request, Shape
+from sundog.errors import InvariantError
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -31,7 +32,7 @@ class Demand:
     columns: tuple[int, ...]
     units: Ints
     amounts: tuple[Amounts, ...]
-    variant: NDArray[np.int8]
+    variant: NDArray[np.int16]
     devices: Amounts = ()
     device_count: int = 0
 
@@ -54,7 +55,8 @@ class Hosts:
         self.refresh()
 
     def refresh(self) -> None:
-        """Follow providers that came or went. Cheap when none did."""
+        """Follow providers and classes that came or went. Cheap when none did."""
+        self.pool.follow_classes()
         if self._topology == self.pool.topology_version:
             return
         self._topology = self.pool.topology_version
@@ -87,10 +89,16 @@ class Hosts:
         return self._scales[column]
 
     def members(self, group: str) -> Floats:
-        """``float64[n]``: members of a server group on each host."""
+        """``float64[n]``: members of a server group on each host.
+
+        Raises: InvariantError for members on a host that is gone.
+        """
         counts = np.zeros(self.n)
         for row, count in self.groups.members(group).items():
-            counts[self._index[row]] = count
+            host = self.index_of_row(row)
+            if host == NO_ROW:
+                raise InvariantError(f"server group {group} has members on row {row}, which holds no host")
+            counts[host] = count
         return counts
 
     # ------------------------------------------------------------ one host
@@ -127,10 +135,11 @@ class Hosts:
         classes = self.pool.classes
         devices = classes.amounts(dict(shape.devices.resources)) if shape.devices else ()
         count = shape.devices.count if shape.devices else 0
-        variant = np.zeros(self.n, dtype=np.int8)
+        variant = np.zeros(self.n, dtype=np.int16)
         if not shape.variants:
             amounts = classes.amounts(dict(shape.resources))
             units = np.asarray([[u] for _, u in amounts], dtype=np.int64).reshape(len(amounts), 1)
+            units.setflags(write=False)
             return Demand(tuple(c for c, _ in amounts), units, (amounts,), variant, devices, count)
         options = tuple(classes.amounts(dict(v.resources)) for v in shape.variants)
         columns = tuple(sorted({c for option in options for c, _ in option}))
@@ -141,6 +150,7 @@ class Hosts:
             asked = dict(options[index])
             for position, column in enumerate(columns):
                 units[position, has] = asked.get(column, 0)
+        units.setflags(write=False)
         return Demand(columns, units, options, variant, devices, count)
 
     def claims_on(self, demand: Demand, host: int) -> tuple[tuple[int, Amounts], ...] | None:
@@ -152,29 +162,35 @@ class Hosts:
         own = (row, demand.amounts[int(demand.variant[host])])
         if not demand.device_count:
             return (own,)
-        columns = [column for column, _ in demand.devices]
-        children = [child for child in self.pool.tree(row)[1:] if self._device_fits(child, demand.devices)]
-        children.sort(key=lambda child: (int(self.pool.free[columns[0], child]), child))
+        below = np.asarray(sorted(self.pool.tree(row)[1:]), dtype=np.intp)
+        children = below[self._fits(below, demand, self.pool.free)]
         if len(children) < demand.device_count:
             return None
-        return (own, *((child, demand.devices) for child in children[: demand.device_count]))
-
-    def _device_fits(self, row: int, amounts: Amounts) -> bool:
-        return all(self.pool.free[column, row] >= units for column, units in amounts)
+        first, _ = demand.devices[0]
+        fullest = children[np.argsort(self.pool.free[first, children], kind="stable")][: demand.device_count]
+        return (own, *((child, demand.devices) for child in fullest.tolist()))
 
     def devices_with_room(self, demand: Demand, matrix: Ints) -> NDArray[np.intp]:
         """``intp[n]``: how many of each host's children could give the devices' amounts, by ``matrix``."""
-        fits: Bools = np.ones(len(self.children), dtype=bool)
+        return np.bincount(self.child_host[self._fits(self.children, demand, matrix)], minlength=self.n)
+
+    def _fits(self, rows: Rows, demand: Demand, matrix: Ints) -> Bools:
+        """``bool[len(rows)]``: which providers could give one device, by ``matrix`` and the units of one claim."""
+        pool = self.pool
+        fits: Bools = np.ones(len(rows), dtype=bool)
         for column, units in demand.devices:
-            fits &= matrix[column, self.children] >= units
-        return np.bincount(self.child_host[fits], minlength=self.n)
+            fits &= matrix[column, rows] >= units
+            if pool.has_units:
+                fits &= (units >= pool.min_unit[column, rows]) & (units <= pool.max_unit[column, rows])
+                fits &= units % pool.step_size[column, rows] == 0
+        return fits
 
 
 class HostView:
     """What a policy sees for one decision: columns over all hosts, ``float64[n]`` in each class's own unit.
 
-    ``feasible`` is ``bool[n]``, the hosts it may choose from. ``last`` is the host chosen last (-1 if none) and
-    :meth:`uniform` is this decision's own dice, so that explaining a decision never changes what comes next.
+    ``feasible`` is ``bool[n]``, read-only, the hosts it may choose from. ``last`` is the host chosen last (-1 if none)
+    and :meth:`uniform` is this decision's own dice, so that explaining a decision never changes what comes next.
     """
 
     __slots__ = ("_hosts", "classes", "demand", "feasible", "n")
@@ -183,6 +199,7 @@ class HostView:
         self._hosts = hosts
         self.classes = hosts.pool.classes
         self.demand = demand
+        feasible.setflags(write=False)  # it may be the scheduler's own, and it is what a choice is checked against
         self.feasible = feasible
         self.n = hosts.n
 

@@ -24,10 +24,17 @@ class Devices:
     """``count`` different child providers of the host, each giving ``resources`` (Placement's isolated groups).
 
     Half a GPU is one device giving half a unit; two GPUs are two devices giving one each.
+    Raises: PoolError if nothing is asked of a device, or fewer than one of them.
     """
 
     resources: Resources
     count: int = 1
+
+    def __post_init__(self) -> None:
+        if not any(amount for _, amount in self.resources):
+            raise PoolError("devices are asked for that give nothing; name a class and an amount above 0")
+        if self.count < 1:
+            raise PoolError(f"{self.count} devices are asked for; it must be 1 or more")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,12 @@ from sundog.core.scheduler.groups import ServerGroups
 from sundog.core.scheduler.hosts import Demand, Floats, Hosts, HostView, request_text
 from sundog.core.scheduler.policies import Policy
 from sundog.core.scheduler.request import Request, ServerGroup, Shape
-from sundog.errors import PolicyError
+from sundog.errors import PolicyError, PoolError
 
 TOO_LARGE: Final = "too large for any host"
 """The reason of a request that no host could take even if all were empty."""
+
+_UNFILTERED: Final = "filters must include CapacityFilter, TraitsFilter and ResourcesFilter, or do what they do"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Scheduler:
         """The host for ``request``, or why there is none. Changes nothing.
 
         Raises: PolicyError if the policy fails or answers with a host that is not feasible; PoolError for a demand in
-        classes that the pool does not have.
+        classes that the pool does not have, or for own filters that let a host without devices through.
         """
         demand, feasible = self.feasible(request)
         if not feasible.any():
@@ -101,7 +103,8 @@ class Scheduler:
         view = HostView(self.hosts, demand, feasible)
         host = self._choice(request, view)
         claims = self.hosts.claims_on(demand, host)
-        assert claims is not None, "ResourcesFilter counted the devices"
+        if claims is None:
+            raise PoolError(f"{self.hosts.name(host)} has too few devices, but no filter refused it: {_UNFILTERED}")
         row = int(self.hosts.rows[host])
         return Decision(request, row, self.pool.name(row), claims)
 
@@ -128,6 +131,7 @@ class Scheduler:
                 answer = each.passes(Request(shape), demand, self.hosts)
                 if answer is not None:
                     passes &= answer
+            passes.setflags(write=False)  # kept for later decisions, and shown to policies
             shaped = self._shapes[shape] = _Shaped(self.pool.facts_version, demand, passes)
         return shaped
 
@@ -158,6 +162,20 @@ class Scheduler:
             raise self._blame(request, "scored a feasible host as NaN", view)
         return scores
 
+    def breakdown(self, request: Request, view: HostView) -> dict[str, Floats]:
+        """What the policy says its scores are made of, ``float64[n]`` by name; empty where it does not say."""
+        if not callable(getattr(self.policy, "breakdown", None)):
+            return {}
+        try:
+            given = self.policy.breakdown(request, view)
+            parts = {str(name): np.asarray(part, dtype=np.float64) for name, part in given.items()}
+        except Exception as exc:  # the user's code, as in scores()
+            raise self._blame(request, f"raised {type(exc).__name__}: {exc}", view) from exc
+        for name, part in parts.items():
+            if part.shape != (view.n,):
+                raise self._blame(request, f"broke {name} down with shape {part.shape} instead of ({view.n},)", view)
+        return parts
+
     def _choice(self, request: Request, view: HostView) -> int:
         if not self._chooses:
             scores = self.scores(request, view)
@@ -168,8 +186,6 @@ class Scheduler:
             return host if view.feasible[host] else int(np.argmax(view.feasible))
         try:
             answer = self.policy.choose(request, view)
-        except PolicyError:
-            raise
         except Exception as exc:  # the user's code, as in scores()
             raise self._blame(request, f"raised {type(exc).__name__}: {exc}", view) from exc
         if isinstance(answer, bool) or not isinstance(answer, int | np.integer):
@@ -233,7 +249,7 @@ class Scheduler:
         short = [
             self.pool.classes[column].name
             for column, units in zip(demand.columns, demand.units, strict=True)
-            if not (left & (self.hosts.column(self.pool.free, column) >= units)).any()
+            if not (left & ((self.hosts.column(self.pool.free, column) >= units) | (units == 0))).any()
         ]
         if demand.device_count:
             ready = self.hosts.devices_with_room(demand, self.pool.free) >= demand.device_count
@@ -244,16 +260,19 @@ class Scheduler:
     # ---------------------------------------------------------------- committing
 
     def commit(self, decision: Decision, consumer: int) -> Refusal | None:
-        """Claim what was decided for ``consumer``, or say why the pool refuses; then nothing changed."""
-        refusal = self.pool.claim(consumer, decision.claims)
+        """Claim what was decided for ``consumer``, or say why that is no longer possible; then nothing changed."""
+        refusal = self._gone(decision) or self.pool.claim(consumer, decision.claims)
         if refusal is None:
             self._committed(decision)
         return refusal
 
     def commit_move(self, decision: Decision, consumer: int, *, hold_as: int | None = None) -> Refusal | None:
-        """As :meth:`commit` for a consumer that moves; ``hold_as`` keeps the source until released (``Pool.move``)."""
+        """As :meth:`commit` for a consumer that moves; ``hold_as`` keeps the source until released (``Pool.move``).
+
+        Raises: PoolError if ``consumer`` holds nothing, or ``hold_as`` something.
+        """
         source = self.host_of(consumer)
-        refusal = self.pool.move(consumer, decision.claims, hold_as=hold_as)
+        refusal = self._gone(decision) or self.pool.move(consumer, decision.claims, hold_as=hold_as)
         if refusal is None:
             if decision.request.group is not None:
                 self.groups.leave(decision.request.group.id, source)
@@ -263,24 +282,44 @@ class Scheduler:
     def place(self, request: Request, consumer: int) -> Decision | NoValidHost:
         """Decide and commit at once, where nothing can come between.
 
-        Raises: PolicyError as :meth:`decide`.
+        Raises: as :meth:`decide`; PoolError if ``consumer`` holds something already, or if own filters let through what
+        the pool refuses.
         """
         decision = self.decide(request)
         if isinstance(decision, Decision):
             refusal = self.commit(decision, consumer)
-            assert refusal is None, refusal
+            if refusal is not None:
+                raise PoolError(f"{refusal.reason}, but no filter refused it: {_UNFILTERED}", refusal=refusal)
         return decision
 
     def release(self, consumer: int, group: ServerGroup | None = None) -> None:
-        """Give back what ``consumer`` holds, and its place in ``group``."""
+        """Give back what ``consumer`` holds, and its place in ``group``.
+
+        Raises: PoolError if it holds nothing and yet had a place in ``group``.
+        """
         row = self.host_of(consumer) if group is not None else -1
         self.pool.release(consumer)
         if group is not None:
             self.groups.leave(group.id, row)
 
     def host_of(self, consumer: int) -> int:
-        """The provider row of the host that ``consumer`` is on."""
-        return int(self.pool.root[self.pool.allocations(consumer)[0].row])
+        """The provider row of the host that ``consumer`` is on.
+
+        Raises: PoolError if it holds nothing.
+        """
+        held = self.pool.allocations(consumer)
+        if not held:
+            raise PoolError(f"consumer {consumer} holds nothing, so it is on no host", consumer=consumer)
+        return int(self.pool.root[held[0].row])
+
+    def _gone(self, decision: Decision) -> Refusal | None:
+        """A refusal if the host decided on left, or one of its devices; their rows may be others' by now."""
+        for row, _ in decision.claims:
+            if not 0 <= row < self.pool.rows or self.pool.root[row] != decision.row:
+                return Refusal(f"{decision.host} is not what it was when it was chosen", row, decision.host)
+        if decision.host not in self.pool or self.pool.row(decision.host) != decision.row:
+            return Refusal(f"{decision.host} has left the pool", decision.row, decision.host)
+        return None
 
     def _committed(self, decision: Decision) -> None:
         if decision.request.group is not None:

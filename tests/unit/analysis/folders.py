@@ -95,7 +95,14 @@ FLAVORS = (
 
 
 def simulate(
-    folder: Path, *, seed: int = 1, hosts: int = 60, days: float = 4.0, per_hour: float = 60.0, warmup_s: float = 0.0, **run: Any
+    folder: Path,
+    *,
+    seed: int = 1,
+    hosts: int = 60,
+    days: float = 4.0,
+    per_hour: float = 60.0,
+    warmup_s: float = 0.0,
+    **run: Any,
 ) -> Path:
     """A valid result from a plain first-fit cloud in which hosts fail, are repaired and are drained."""
     cloud = _Cloud(np.random.default_rng(seed), hosts, days * 86400.0, per_hour)
@@ -217,9 +224,5 @@ class _Cloud:
             if self.place(vm, time, cause):
                 self.vms[vm][f"{cause}s"] += 1
                 self.vms[vm]["downtime_s"] += 180.0 if cause == "evacuation" else 0.2
-            elif cause == "evacuation":
-                self.vms[vm] |= {"outcome": "lost", "end_s": time, "reason": "no valid host was found"}
             else:
-                self.open[vm] = {"stay": self.stays[-1], "host": host}
-                self.vms[vm] |= {"outcome": "lost", "end_s": time}
-                self.open.pop(vm)
+                self.vms[vm] |= {"outcome": "lost", "end_s": time, "reason": "no valid host was found"}

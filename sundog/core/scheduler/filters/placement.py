@@ -137,7 +137,7 @@ class ResourcesFilter:
         passes: Bools | None = None
         for column, units in zip(demand.columns, demand.units, strict=True):
             enough: Bools = hosts.column(free, column) >= units
-            if len(demand.amounts) > 1:
+            if request.shape.variants:
                 enough |= units == 0
             passes = enough if passes is None else np.logical_and(passes, enough, out=passes)
         if demand.device_count:

@@ -50,9 +50,14 @@ def load_policy(name: str, parameters: Mapping[str, Any] | None = None) -> Polic
             policy=name,
         )
     try:
-        inspect.signature(factory).bind(**given)
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError) as exc:
+        raise InputError(f"policy {name!r} is not a class that Python code can be asked about: {exc}") from exc
+    try:
+        signature.bind(**given)
     except TypeError as exc:
-        known = [p for p in inspect.signature(factory).parameters if p not in ("args", "kwargs")]
+        rest = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        known = [each.name for each in signature.parameters.values() if each.kind not in rest]
         raise InputError(
             f"policy {name!r} does not take these parameters: {exc}; it takes {', '.join(known) or 'none'}", policy=name
         ) from exc
@@ -60,6 +65,8 @@ def load_policy(name: str, parameters: Mapping[str, Any] | None = None) -> Polic
         policy = factory(**given)
     except ValueError as exc:
         raise InputError(f"policy {name!r}: {exc}", policy=name) from exc
+    except Exception as exc:  # the user's code: whatever it raises is named together with the policy
+        raise InputError(f"policy {name!r} raised {type(exc).__name__}: {exc}", policy=name) from exc
     if not (callable(getattr(policy, "score", None)) or callable(getattr(policy, "choose", None))):
         raise InputError(f"{name!r} is no policy: it has neither score(request, hosts) nor choose(request, hosts)")
     return policy
@@ -67,6 +74,8 @@ def load_policy(name: str, parameters: Mapping[str, Any] | None = None) -> Polic
 
 def _imported(name: str) -> Any:
     module_name, _, attribute = name.partition(":")
+    if not (module_name.replace(".", "_").isidentifier() and attribute.isidentifier()) or module_name.startswith("."):
+        raise InputError(f"policy {name!r} is not of the form 'module:Class'", policy=name)
     try:
         module = importlib.import_module(module_name)
     except ImportError as exc:
@@ -75,6 +84,8 @@ def _imported(name: str) -> Any:
             "PYTHONPATH?",
             policy=name,
         ) from exc
+    except Exception as exc:  # the user's code: a syntax error, or whatever it raises while it is imported
+        raise InputError(f"policy {name!r}: module {module_name!r} raised {type(exc).__name__}: {exc}") from exc
     try:
         return getattr(module, attribute)
     except AttributeError:

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from sundog.core.pool import ResourceClass
 from sundog.core.pool.pool import Bools
 from sundog.core.scheduler.hosts import Floats, HostView
 from sundog.core.scheduler.request import Request
+from sundog.errors import PoolError
 
 
 class FirstFit:
@@ -43,7 +45,7 @@ class RoundRobin:
 class BestFit:
     """The host that would be left with the least room. ``weights`` weigh the classes; those not named count 1.
 
-    Raises: ValueError for a negative weight.
+    Raises: ValueError for a weight that is not a number of 0 or more, or that names no resource class.
     """
 
     def __init__(self, weights: Mapping[str, float] | None = None) -> None:
@@ -57,7 +59,7 @@ class BestFit:
 class WorstFit:
     """The host that would be left with the most room. ``weights`` as for best fit.
 
-    Raises: ValueError for a negative weight.
+    Raises: ValueError for a weight that is not a number of 0 or more, or that names no resource class.
     """
 
     def __init__(self, weights: Mapping[str, float] | None = None) -> None:
@@ -79,12 +81,20 @@ def first_from(start: int, feasible: Bools) -> int:
 def checked_weights(weights: Mapping[str, float] | None) -> dict[str, float]:
     """``weights`` by class name.
 
-    Raises: ValueError for a weight that is negative or not a number.
+    Raises: ValueError for a weight that is negative or not a finite number, or a name that is no resource class.
     """
-    for name, weight in (weights or {}).items():
-        if not (isinstance(weight, int | float) and weight >= 0):
-            raise ValueError(f"weight {weight!r} of {name} is not a number of 0 or more")
-    return dict(weights or {})
+    if weights is None:
+        return {}
+    if not isinstance(weights, Mapping):
+        raise ValueError(f"weights are {weights!r}; give a number for each resource class, such as VCPU: 2")
+    for name, weight in weights.items():
+        try:
+            ResourceClass(name)
+        except PoolError as exc:
+            raise ValueError(f"weights: {exc}") from exc
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < np.inf:
+            raise ValueError(f"weight {weight!r} of {name} is not a finite number of 0 or more")
+    return dict(weights)
 
 
 def room_left(hosts: HostView, weights: Mapping[str, float]) -> Floats:
