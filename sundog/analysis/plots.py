@@ -133,9 +133,9 @@ def render(chart: Chart, data: Data, theme: Theme = LIGHT) -> bytes:
         chart.draw(figure, data, theme)
         canvas.draw()  # once; savefig would draw a second time, only to lay the figure out
         file = io.BytesIO()
-        matplotlib.image.imsave(
-            file, np.asarray(canvas.buffer_rgba()), format="png", dpi=DPI, metadata={"Software": None}
-        )
+        nameless: Any = {"Software": None}
+        pixels = np.asarray(canvas.buffer_rgba())
+        matplotlib.image.imsave(file, pixels, format="png", dpi=DPI, metadata=nameless)
     return file.getvalue()
 
 
@@ -258,13 +258,16 @@ def _needs_time(data: Data) -> str:
     return "" if data.results.run.horizon_s > 0 else "the run covers no time"
 
 
+def _allocation_columns(data: Data) -> int:
+    return len(data.shown) if len(data.shown) <= 3 else 2
+
+
 def _allocation_rows(data: Data) -> int:
-    return -(-len(data.shown) // 2)
+    return -(-len(data.shown) // _allocation_columns(data))
 
 
 def _draw_allocation(figure: Figure, data: Data, theme: Theme) -> None:
-    columns = 1 if len(data.shown) == 1 else 2
-    grid = list(figure.subplots(_allocation_rows(data), columns, squeeze=False).flat)
+    grid = list(figure.subplots(_allocation_rows(data), _allocation_columns(data), squeeze=False).flat)
     for axes, (index, resource) in zip(grid, data.shown, strict=False):
         colour = theme.palette[index % len(theme.palette)]
         used = data.timeline.allocated[resource.name].at(data.samples.instants)

@@ -29,8 +29,8 @@ COMPLETED, RUNNING, REJECTED, LOST = range(4)
 OUTCOMES: Final = ("completed", "running", "rejected", "lost")
 ARRIVAL, EVACUATION, MIGRATION, RESTART = range(4)
 CAUSES: Final = ("arrival", "evacuation", "migration", "restart")
-ADDED, FAILED, REPAIRED, DISABLED, ENABLED, REMOVED = range(6)
-HOST_EVENTS: Final = ("added", "failed", "repaired", "disabled", "enabled", "removed")
+ADDED, FAILED, REPAIRED, STOPPED, STARTED, DISABLED, ENABLED, REMOVED = range(8)
+HOST_EVENTS: Final = ("added", "failed", "repaired", "stopped", "started", "disabled", "enabled", "removed")
 
 
 class Resource(BaseModel):

@@ -7,7 +7,7 @@ in service is that of the hosts that are up, the disabled ones too, because thei
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,8 @@ from sundog.analysis.tables import (
     FAILED,
     REMOVED,
     REPAIRED,
+    STARTED,
+    STOPPED,
     Floats,
     Ints,
     Results,
@@ -118,7 +120,7 @@ def build_timeline(results: Results) -> Timeline:
 
 
 def host_changes(results: Results) -> HostChanges:
-    """When each host came, failed, was repaired, disabled, enabled and removed.
+    """When each host came, failed or was stopped, was repaired or started, disabled, enabled and removed.
 
     An event that changes nothing (a failed host fails again) is level. Events of one host at one instant count in the
     order of the file, after the host was added.
@@ -131,9 +133,9 @@ def host_changes(results: Results) -> HostChanges:
     order = np.lexsort((time, host))  # stable, so equal times keep the order of the file
     host, time, event = host[order], time[order], event[order]
     first = _first_of_run(host)
-    present = _latest(first, event, on=ADDED, off=REMOVED)
-    up = present & ~_latest(first, event, on=FAILED, off=REPAIRED)
-    enabled = up & ~_latest(first, event, on=DISABLED, off=ENABLED)
+    present = _latest(first, event, on=(ADDED,), off=(REMOVED,))
+    up = present & ~_latest(first, event, on=(FAILED, STOPPED), off=(REPAIRED, STARTED))
+    enabled = up & ~_latest(first, event, on=(DISABLED,), off=(ENABLED,))
 
     def jumps(state: npt.NDArray[np.bool_]) -> Ints:
         before = np.concatenate(([False], state[:-1])) & ~first
@@ -147,12 +149,14 @@ def _first_of_run(keys: npt.NDArray) -> npt.NDArray[np.bool_]:
     return np.concatenate(([True], keys[1:] != keys[:-1])) if len(keys) else np.zeros(0, dtype=np.bool_)
 
 
-def _latest(first: npt.NDArray[np.bool_], event: npt.NDArray[np.int8], *, on: int, off: int) -> npt.NDArray[np.bool_]:
-    """Whether the latest of the two events so far on the same host is ``on``; False before either."""
+def _latest(
+    first: npt.NDArray[np.bool_], event: npt.NDArray[np.int8], *, on: Sequence[int], off: Sequence[int]
+) -> npt.NDArray[np.bool_]:
+    """Whether the latest of these events so far on the same host is one of ``on``; False before any."""
     rows = np.arange(len(event))
-    latest = np.maximum.accumulate(np.where((event == on) | (event == off), rows, -1))
+    latest = np.maximum.accumulate(np.where(np.isin(event, (*on, *off)), rows, -1))
     host_began = np.maximum.accumulate(np.where(first, rows, 0))
-    return (latest >= host_began) & (event[latest] == on)
+    return (latest >= host_began) & np.isin(event[latest], on)
 
 
 def build_ledger(stays: Stays, changes: HostChanges) -> Ledger:

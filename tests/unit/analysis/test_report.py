@@ -177,3 +177,25 @@ def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path):
 )
 def test_figures_read_well(value, unit, text):
     assert format_figure(value, unit) == text
+
+
+def test_the_reference_documents_every_figure_table_and_column(cloud):
+    reference = (Path(__file__).parents[3] / "docs" / "reference" / "results.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"`([a-z_<>.]+[a-z0-9_<>.]*)`", reference))
+    summary = json.loads((cloud / "summary.json").read_text())
+    resources = [resource["name"] for resource in summary["resources"]]
+
+    def general(name: str) -> str:
+        for resource in resources:
+            name = re.sub(rf"(^|[._]){resource}($|[._])", r"\1<r>\2", name)
+        return name
+
+    rows = [row for table in summary["tables"].values() for row in table[:1]]
+    columns = [list(pd.read_parquet(path).columns) for path in sorted(cloud.glob("*.parquet"))]
+    used = [*summary, *summary["figures"], *summary["tables"], *(key for names in [*rows, *columns] for key in names)]
+    used += [path.name for path in (cloud / "figures").iterdir()]
+    assert {general(name) for name in used} <= listed
+    groups = {key.split(".")[0] for key in summary["figures"]}
+    others = (".parquet", ".png")
+    figures = {n for n in listed if n.split(".")[0] in groups and "." in n and not n.endswith(others)}
+    assert figures == {general(key) for key in summary["figures"]}
