@@ -272,6 +272,15 @@ class World(simpy.Environment):
             if len(ready) > known:
                 return
 
+    def raise_failures(self) -> None:
+        """For whoever leaves the world before its end: a process that has failed is only heard at its next event.
+
+        Raises: whatever the first such event failed with, if nobody took it.
+        """
+        for *_, event in sorted(self._heap, key=lambda entry: entry[:3]):
+            if not event._ok and not event.defused and event.callbacks is not _CANCELLED:
+                raise event._value
+
     def advance_to(self, when: Seconds) -> None:
         """Move the clock to ``when``, at which nothing happens.
 

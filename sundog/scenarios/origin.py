@@ -46,7 +46,7 @@ class Origin:
         if option is not None:
             return f"--set {option}={self.options[option]}: {message}", None
         below = [f"--set {key}={self.options[key]}" for key in self.options_below(loc)]
-        message += f" (there with {', '.join(below)})" if below and loc else ""
+        message += f" (there with {', '.join(below)})" if below else ""
         return message, _position(self.document, loc, of_key=of_key)
 
     def error(self, loc: Loc, message: str) -> InputError:

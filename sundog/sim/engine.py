@@ -138,6 +138,7 @@ class Engine:
             self.world.play(self.horizon_s, self._done, budget=_STEPS_PER_LOOK)
             if progress is not None:
                 progress(self.world.now, self._arrived)
+        self.world.raise_failures()
         return self._record()
 
     def stop(self) -> None:
@@ -335,7 +336,7 @@ class Engine:
         """The pool row of a host, or -1 while it has not entered service."""
         return self._rows[host]
 
-    def host_down(self, host: int, detail: str) -> None:
+    def host_down(self, host: int, detail: str, *, planned: bool = False) -> None:
         """One more thing keeps a host down; its VMs stop if it was up."""
         self._reasons_against_host[host] += 1
         row = self._rows[host]
@@ -343,10 +344,10 @@ class Engine:
             return
         self._events += 1
         self.pool.set_status(row, up=False)
-        self.host_events.add(self.now, host, "failed", detail)
+        self.host_events.add(self.now, host, "stopped" if planned else "failed", detail)
         self._strand(host)
 
-    def host_up(self, host: int, detail: str) -> None:
+    def host_up(self, host: int, detail: str, *, planned: bool = False) -> None:
         """One thing less keeps a host down; it is in service again when nothing does."""
         self._reasons_against_host[host] -= 1
         if self._reasons_against_host[host] < 0:
@@ -356,7 +357,7 @@ class Engine:
             return
         self._events += 1
         self.pool.set_status(row, up=True)
-        self.host_events.add(self.now, host, "repaired", detail)
+        self.host_events.add(self.now, host, "started" if planned else "repaired", detail)
         for vm in self._stranded.pop(host, []):
             if vm in self._down_since:
                 self._resume(vm, host, Cause.RESTART)

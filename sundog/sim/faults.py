@@ -1,17 +1,19 @@
 """What breaks: host and rack failures by laws, outages told beforehand, and machine events replayed from a trace.
 
-None of it looks at the VMs, so faults fall at the same times whatever the policy does:
-comparisons use common random numbers.
+None of it looks at the VMs, and each host and rack has a random stream of its own: its faults fall at the same times
+whatever the policy does and however many others there are. Comparisons use common random numbers.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sundog.sim.spec import Faults, FaultsSpec, Outage
+from sundog.sim.workload.laws import LifetimeLaw
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,18 +29,25 @@ def start_faults(engine: Engine, spec: FaultsSpec, machine_events: pd.DataFrame 
     """
     fleet = engine.fleet
     if spec.hosts is not None:
-        rng = engine.streams.stream("faults.hosts")
-        for host in range(len(fleet)):
+        luck = engine.streams.child("faults.hosts")
+        for host, name in enumerate(fleet.names):
+            rng = luck.stream(_unpadded(name))
             engine.world.process(_breaks(engine, spec.hosts, [host], "host failure", rng, fleet.at(host)))
     if spec.racks is not None:
-        rng = engine.streams.stream("faults.racks")
+        luck = engine.streams.child("faults.racks")
         for rack, hosts in fleet.racks_with_hosts().items():
-            engine.world.process(_breaks(engine, spec.racks, hosts, f"rack {rack} failure", rng, 0.0))
+            engine.world.process(_breaks(engine, spec.racks, hosts, f"rack {rack} failure", luck.stream(rack), 0.0))
     for outage in spec.outages:
         hosts = fleet.select(zone=outage.zone, rack=outage.rack, hosts=outage.hosts)
         engine.world.process(_outage(engine, outage, hosts))
     if machine_events is not None:
         engine.world.process(_replay(engine, machine_events))
+
+
+def _unpadded(name: str) -> str:
+    """A host's name without the zeros that depend on how many hosts its type has."""
+    kind, _, number = name.rpartition("-")
+    return f"{kind}-{int(number)}"
 
 
 def _breaks(
@@ -48,17 +57,24 @@ def _breaks(
     if begin:
         yield world.at(begin)
     while True:
-        yield world.at(world.now + float(failure.sample(rng, 1)[0]))
+        yield world.at(world.now + _after(failure, rng))
         for host in hosts:
             engine.host_down(host, detail)
-        yield world.at(world.now + float(repair.sample(rng, 1)[0]))
+        yield world.at(world.now + _after(repair, rng))
         for host in hosts:
             engine.host_up(host, detail)
 
 
+def _after(law: LifetimeLaw, rng: np.random.Generator) -> float:
+    """Seconds until the next failure or repair; infinite where there is none, which a law says as NaN."""
+    seconds = float(law.sample(rng, 1)[0])
+    return math.inf if math.isnan(seconds) else seconds
+
+
 def _outage(engine: Engine, outage: Outage, hosts: Sequence[int]) -> Steps:
     detail = f"outage of {outage.zone or outage.rack or 'hosts'}"
-    yield engine.world.at(outage.at)
+    if outage.at:  # what is down from the start is down before the first VM comes
+        yield engine.world.at(outage.at)
     for host in hosts:
         engine.host_down(host, detail)
     yield engine.world.at(outage.at + outage.duration)

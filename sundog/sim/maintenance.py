@@ -52,10 +52,10 @@ def _maintain(engine: Engine, spec: Maintenance, host: int) -> Steps:
         engine.set_enabled(host, True, "maintenance skipped: not drained in time")
         return
     engine.stop_vms(host)
-    engine.host_down(host, "maintenance")
+    engine.host_down(host, "maintenance", planned=True)
     yield world.at(world.now + spec.duration)
     engine.set_enabled(host, True, "maintenance")
-    engine.host_up(host, "maintenance")
+    engine.host_up(host, "maintenance", planned=True)
 
 
 def _shares(engine: Engine, host: int) -> list[list[int]]:

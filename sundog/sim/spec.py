@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from sundog.sim.workload.laws import Duration, Exponential, LifetimeLaw, LogNormal
+from sundog.sim.workload.laws import Duration, Exponential, Infinite, LifetimeLaw, LogNormal
 from sundog.sim.workload.spec import Disk, Memory
 from sundog.units import Seconds, parse_duration, parse_mebibytes
 
@@ -270,3 +270,10 @@ class Boot(Spec):
     fetch_mib_s: Amount = 200.0
     cache: Disk = 100.0
     guest: LifetimeLaw = LogNormal(median=20.0, sigma=0.4)
+
+    @field_validator("guest")
+    @classmethod
+    def _boots_some_time(cls, guest: LifetimeLaw) -> LifetimeLaw:
+        if isinstance(guest, Infinite):
+            raise ValueError("a guest that takes for ever never boots; give a law with a mean")
+        return guest

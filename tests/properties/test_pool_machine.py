@@ -257,11 +257,11 @@ class PoolMachine(RuleBasedStateMachine):
     # ------------------------------------------------------------ claims
 
     @precondition(lambda self: self.model.providers)
-    @rule(picks=several)
-    def claim_for_a_new_consumer(self, picks: list[tuple[int, dict[str, int]]]) -> None:
+    @rule(picks=several, twice=st.booleans())
+    def claim_for_a_new_consumer(self, picks: list[tuple[int, dict[str, int]]], twice: bool) -> None:
         fresh = next((each for each in range(CONSUMERS) if each not in self.model.held), None)
         if fresh is not None:
-            self.claim(fresh, picks, stale=False)
+            self.claim(fresh, [*picks, *picks[:twice]], stale=False)
 
     @precondition(lambda self: self.model.providers)
     @rule(consumer=consumers, picks=several, stale=st.sampled_from([False, False, True]))
@@ -324,7 +324,7 @@ class PoolMachine(RuleBasedStateMachine):
         consumer = CONSUMERS if nobody else list(model.held)[pick % len(model.held)]
         if consumer not in model.held or to in model.held:
             before = photograph(self.pool)
-            with pytest.raises(PoolError, match="holds nothing to transfer|already holds"):
+            with pytest.raises(PoolError, match=r"holds nothing to transfer|already holds"):
                 self.pool.transfer(consumer, to)
             assert photograph(self.pool) == before
             return
@@ -382,7 +382,9 @@ class PoolMachine(RuleBasedStateMachine):
             assert (pool.up[row], pool.enabled[row]) == (each.up, each.enabled)
             assert pool.claims[row] == model.claims_on(name)
             assert pool.generation[row] == each.generation
-            assert pool.consumers_on(row) == sorted(c for c, held in model.held.items() if any(p == name for p, _ in held))
+            assert pool.consumers_on(row) == sorted(
+                c for c, held in model.held.items() if any(p == name for p, _ in held)
+            )
             for column, item in enumerate(pool.classes):
                 total, reserved, ratio, least, most, step = each.inventory.get(item.name, NOTHING)
                 used, capacity = model.used(name, item.name), each.capacity(item.name)
@@ -400,7 +402,9 @@ class PoolMachine(RuleBasedStateMachine):
     def vacant_rows_are_blank(self) -> None:
         pool = self.pool
         for row in self.model.vacant:
-            assert not (pool.up[row] or pool.enabled[row] or pool.capacity[:, row].any() or pool.free[:, row].any())
+            assert (pool.up[row], pool.enabled[row]) == (False, False)
+            assert not pool.capacity[:, row].any()
+            assert not pool.free[:, row].any()
             assert not pool.traits.of(row)
             assert not pool.children(row)
             with pytest.raises(PoolError, match="holds no provider"):

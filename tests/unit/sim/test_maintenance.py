@@ -48,7 +48,7 @@ def test_a_host_is_drained_one_vm_after_the_other_then_down_then_open_again() ->
         "vm1 spare-0 20..100 migration",
         "vm2 h-0 60..65 arrival",
     ]
-    assert run.host_events == ["10 h-0 disabled", "30 h-0 failed", "50 h-0 enabled", "50 h-0 repaired"]
+    assert run.host_events == ["10 h-0 disabled", "30 h-0 stopped", "50 h-0 enabled", "50 h-0 started"]
     assert run.record.migrations.tolist() == [1, 1, 0]
     assert run.record.downtime_s.tolist() == [0, 0, 0]
 
@@ -82,28 +82,28 @@ def test_several_senders_share_the_vms_of_a_host() -> None:
 def test_hosts_are_worked_on_in_order_as_many_at_once_as_told() -> None:
     fleet = make_fleet(make_hosts(3, 4))
     one = play([], fleet, maintenance=[work(duration=20)], horizon=100)
-    assert [event for event in one.host_events if event.endswith("failed")] == [
-        "10 h-0 failed", "30 h-1 failed", "50 h-2 failed",
+    assert [event for event in one.host_events if event.endswith("stopped")] == [
+        "10 h-0 stopped", "30 h-1 stopped", "50 h-2 stopped",
     ]  # fmt: skip
     two = play([], fleet, maintenance=[work(duration=20, at_once=2)], horizon=100)
-    assert [event for event in two.host_events if event.endswith("failed")] == [
-        "10 h-0 failed", "10 h-1 failed", "30 h-2 failed",
+    assert [event for event in two.host_events if event.endswith("stopped")] == [
+        "10 h-0 stopped", "10 h-1 stopped", "30 h-2 stopped",
     ]  # fmt: skip
     many = play([], fleet, maintenance=[work(duration=20, at_once=9)], horizon=100)
-    assert [event for event in many.host_events if event.endswith("repaired")] == [
-        "30 h-0 repaired", "30 h-1 repaired", "30 h-2 repaired",
+    assert [event for event in many.host_events if event.endswith("started")] == [
+        "30 h-0 started", "30 h-1 started", "30 h-2 started",
     ]  # fmt: skip
 
 
 def test_every_repeats_the_round_and_a_round_that_takes_longer_delays_the_next() -> None:
     fleet = make_fleet(make_hosts(2, 4))
     run = play([], fleet, maintenance=[work(duration=20, every=100)], horizon=240)
-    assert [event for event in run.host_events if event.endswith("failed")] == [
-        "10 h-0 failed", "30 h-1 failed", "110 h-0 failed", "130 h-1 failed", "210 h-0 failed", "230 h-1 failed",
+    assert [event for event in run.host_events if event.endswith("stopped")] == [
+        "10 h-0 stopped", "30 h-1 stopped", "110 h-0 stopped", "130 h-1 stopped", "210 h-0 stopped", "230 h-1 stopped",
     ]  # fmt: skip
     late = play([], fleet, maintenance=[work(duration=20, every=15)], horizon=100)
-    assert [event for event in late.host_events if event.endswith("failed")] == [
-        "10 h-0 failed", "30 h-1 failed", "50 h-0 failed", "70 h-1 failed", "90 h-0 failed",
+    assert [event for event in late.host_events if event.endswith("stopped")] == [
+        "10 h-0 stopped", "30 h-1 stopped", "50 h-0 stopped", "70 h-1 stopped", "90 h-0 stopped",
     ]  # fmt: skip
 
 
@@ -115,8 +115,8 @@ def test_maintenance_at_the_very_beginning_drains_those_who_are_there() -> None:
 def test_hosts_that_are_not_in_service_when_a_round_begins_are_left_out_of_it() -> None:
     fleet = make_fleet(make_hosts(1, 4, at=15), make_hosts(1, 4))
     run = play([], fleet, maintenance=[work(every=50)], horizon=130)
-    assert [event for event in run.host_events if event.endswith("failed")] == [
-        "10 h-1 failed", "60 h-0 failed", "80 h-1 failed", "110 h-0 failed", "130 h-1 failed",
+    assert [event for event in run.host_events if event.endswith("stopped")] == [
+        "10 h-1 stopped", "60 h-0 stopped", "80 h-1 stopped", "110 h-0 stopped", "130 h-1 stopped",
     ]  # fmt: skip
     nobody = play([], make_fleet(make_hosts(1, 4, at=15)), maintenance=[work()], horizon=50)
     assert nobody.host_events == ["15 h-0 added"]
@@ -147,7 +147,7 @@ def test_what_cannot_be_moved_in_time_is_stopped_for_the_work_and_starts_again_a
     assert run.stays == ["vm0 h-0 0..22 arrival", "vm1 spare-0 0..100 arrival", "vm0 h-0 42..100 restart"]
     assert run.record.downtime_s.tolist() == [20, 0]
     assert run.record.evacuations.tolist() == [0, 0]
-    assert run.host_events == ["10 h-0 disabled", "22 h-0 failed", "42 h-0 enabled", "42 h-0 repaired"]
+    assert run.host_events == ["10 h-0 disabled", "22 h-0 stopped", "42 h-0 enabled", "42 h-0 started"]
 
 
 @pytest.mark.parametrize("mode", ["evacuate", "restart", "lose"])
@@ -194,7 +194,7 @@ def test_copies_that_take_longer_than_the_time_allowed_are_finished_and_no_more_
 def test_a_drain_is_over_when_the_last_vm_leaves_of_itself() -> None:
     rows = [make_vm(0, 23, 3), make_vm(0, 100, 3)]
     run = play(rows, TWO, maintenance=[work()])
-    assert run.host_events[:2] == ["10 h-0 disabled", "25 h-0 failed"]
+    assert run.host_events[:2] == ["10 h-0 disabled", "25 h-0 stopped"]
 
 
 def test_room_on_a_drained_host_is_there_for_those_who_wait_when_it_opens() -> None:
@@ -262,6 +262,12 @@ def test_death_of_the_source_ends_the_migration_and_the_vm_is_one_of_a_dead_host
     assert run.outcomes == ["completed" if later else "lost: host died"]
 
 
+def test_death_of_a_host_that_has_no_part_in_it_leaves_a_migration_alone() -> None:
+    rows = [make_vm(0, 100, 3)]
+    run = play(rows, THREE, maintenance=[work()], faults=down("spare-1", begin=15, lasts=2))
+    assert run.stays == ["vm0 h-0 0..20 arrival", "vm0 spare-0 10..100 migration"]
+
+
 def test_room_that_an_ended_migration_gives_back_is_there_for_those_who_wait() -> None:
     rows = [make_vm(0, 100, 3), make_vm(11, 5, 4)]
     faults = down("h-0", begin=15, lasts=500, evacuation=RESTART)
@@ -286,7 +292,7 @@ def test_a_host_that_fails_during_the_work_is_back_when_both_are_over() -> None:
     rows = [make_vm(0, 100, 3), make_vm(0, 100, 3)]
     run = play(rows, TWO, maintenance=[work(drain_timeout=12)], faults=down("h-0", begin=30, lasts=60))
     assert run.stays[2:] == ["vm0 h-0 90..100 restart"]
-    assert run.host_events == ["10 h-0 disabled", "22 h-0 failed", "42 h-0 enabled", "90 h-0 repaired"]
+    assert run.host_events == ["10 h-0 disabled", "22 h-0 stopped", "42 h-0 enabled", "90 h-0 repaired"]
 
 
 def test_the_end_of_the_run_in_the_middle_of_a_migration_leaves_both_places_held() -> None:
@@ -315,7 +321,7 @@ def test_two_plans_for_one_host_keep_it_closed_until_both_are_done() -> None:
     # The second waits for the copy that the first began; the work of one is not the death of the host for the other.
     assert run.stays == ["vm0 h-0 0..20 arrival", "vm0 spare-0 10..100 migration"]
     assert run.record.evacuations.tolist() == [0, 0]
-    assert run.host_events == ["10 h-0 disabled", "20 h-0 failed", "50 h-0 enabled", "50 h-0 repaired"]
+    assert run.host_events == ["10 h-0 disabled", "20 h-0 stopped", "50 h-0 enabled", "50 h-0 started"]
     assert run.outcomes[1] == "rejected: no room: VCPU"
 
 

@@ -183,6 +183,8 @@ def audit(engine: Engine, record: Record) -> None:
         _audit_capacity(engine, host, there)
         _audit_service(engine, record, host, there)
     _audit_anti_affinity(engine.workload, by_host)
+    if not (raw.cause == Cause.MIGRATION).any():  # a migration that comes to nothing may leave a group divided
+        _audit_affinity(engine.workload, stays)
     _audit_books(engine, record, stays)
 
 
@@ -260,8 +262,8 @@ def _audit_service(engine: Engine, record: Record, host: int, stays: list[_Stay]
     events = record.host_events
     mine = [(t, e) for t, h, e in zip(events.time_s, events.host, events.event, strict=True) if h == host]
     assert [event for _, event in mine].count("added") == (1 if mine else 0)
-    down = _intervals(mine, "failed", "repaired")
-    closed = _intervals(mine, "disabled", "enabled")
+    down = _intervals(mine, ("failed", "stopped"), ("repaired", "started"))
+    closed = _intervals(mine, ("disabled",), ("enabled",))
     for stay in stays:
         assert mine[0][1] == "added"
         assert mine[0][0] <= stay.start
@@ -272,15 +274,17 @@ def _audit_service(engine: Engine, record: Record, host: int, stays: list[_Stay]
             assert not begin < stay.start < end or stay.cause == Cause.RESTART, "came to a disabled host"
 
 
-def _intervals(events: list[tuple[float, str]], opens: str, closes: str) -> list[tuple[float, float]]:
+def _intervals(
+    events: list[tuple[float, str]], opens: Sequence[str], closes: Sequence[str]
+) -> list[tuple[float, float]]:
     found: list[tuple[float, float]] = []
     begin: float | None = None
     for time, event in events:
-        if event == opens:
-            assert begin is None, f"{opens} twice"
+        if event in opens:
+            assert begin is None, f"{event} twice"
             begin = time
-        elif event == closes:
-            assert begin is not None, f"{closes} and never {opens}"
+        elif event in closes:
+            assert begin is not None, f"{event} and never {opens[0]}"
             found.append((begin, time))
             begin = None
     return found if begin is None else [*found, (begin, math.inf)]
@@ -295,6 +299,16 @@ def _audit_anti_affinity(workload: Workload, by_host: list[list[_Stay]]) -> None
                     continue
                 if workload.groups[code].policy == "anti-affinity":
                     assert not max(one.start, other.start) < min(one.end, other.end)
+
+
+def _audit_affinity(workload: Workload, stays: list[_Stay]) -> None:
+    for index, one in enumerate(stays):
+        code = workload.group[one.vm]
+        if code < 0 or workload.groups[code].policy != "affinity":
+            continue
+        for other in stays[:index]:
+            if workload.group[other.vm] == code and max(one.start, other.start) < min(one.end, other.end):
+                assert one.host == other.host
 
 
 def _audit_books(engine: Engine, record: Record, stays: list[_Stay]) -> None:
