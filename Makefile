@@ -37,7 +37,7 @@ coverage: $(VENV)/.dev  ## Branch coverage of the core, which must not fall belo
 lint: $(VENV)/.dev  ## Style, spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/codespell sundog tests docs benchmarks tools README.md CONTRIBUTING.md CHANGELOG.md
+	$(BIN)/codespell sundog docs benchmarks tools README.md CONTRIBUTING.md CHANGELOG.md
 
 types: $(VENV)/.dev  ## Types: strict in core and runtime
 	$(BIN)/mypy

@@ -2,8 +2,8 @@
 
     python benchmarks/run.py [--traces ../shared/traces] [--only NAME]
 
-Each case runs in a process of its own, so that its peak memory is its own. CPU seconds are the process's user and system
-time without imports; machines are noisy, so each case runs three times and the median is told.
+Each case runs in a process of its own, so that its peak memory is its own. CPU seconds are user and system time of the
+process, without imports; machines are noisy, so each case runs three times and the median is told.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def failures(draw: st.DrawFn) -> FaultsSpec:
         if draw(st.booleans()):
             body[what] = {"failure": draw(law(st.integers(5, 40))), "repair": draw(law(st.integers(1, 15)))}
     for _ in range(draw(st.integers(0, 2))):
-        scope = draw(st.sampled_from([{"zone": "z"}, {"rack": "z-r0"}, {"hosts": ["h-0"]}]))
+        scope: dict[str, Any] = draw(st.sampled_from([{"zone": "z"}, {"rack": "z-r0"}, {"hosts": ["h-0"]}]))
         body["outages"].append({"at": draw(MOMENTS), "duration": draw(LENGTHS), **scope})
     body["evacuation"] = {
         "mode": draw(st.sampled_from(["evacuate", "evacuate", "restart", "lose"])),

@@ -295,6 +295,18 @@ def test_a_host_that_fails_during_the_work_is_back_when_both_are_over() -> None:
     assert run.host_events == ["10 h-0 disabled", "22 h-0 stopped", "42 h-0 enabled", "90 h-0 repaired"]
 
 
+def test_a_sender_whose_migration_was_cut_short_does_not_end_the_next_one_of_the_vm() -> None:
+    """The copy from h-0, cut at 12, would have ended at 20; by then the VM is on its way from spare-0."""
+    rules = Evacuation(detect=1, retry=5, give_up=50)
+    plans = [work(begin=10), work(begin=15, host_type="spare", duration=5)]
+    run = play(
+        [make_vm(0, 40, 3)], THREE, maintenance=plans, faults=down("h-0", begin=12, evacuation=rules), horizon=44
+    )
+    assert run.stays[1:4] == [
+        "vm0 spare-0 10..12 migration", "vm0 spare-0 13..25 evacuation", "vm0 spare-1 15..40 migration",
+    ]  # fmt: skip
+
+
 def test_the_end_of_the_run_in_the_middle_of_a_migration_leaves_both_places_held() -> None:
     run = play([make_vm(0, 100, 3)], TWO, maintenance=[work()], horizon=15)
     assert run.stays == ["vm0 h-0 0.. arrival", "vm0 spare-0 10.. migration"]

@@ -314,7 +314,8 @@ def _audit_affinity(workload: Workload, stays: list[_Stay]) -> None:
 def _audit_books(engine: Engine, record: Record, stays: list[_Stay]) -> None:
     """What the pool holds at the end is what runs at the end, and a group counts its members, each where it is."""
     engine.pool.check()
-    n, left = len(engine.workload), {}
+    n = len(engine.workload)
+    left: dict[int, list[int]] = {}
     for stay in stays:
         if stay.end == math.inf:
             left.setdefault(stay.vm, []).append(stay.host)
