@@ -15,7 +15,9 @@ from rich.text import Text
 from sundog.core.scheduler import Decision, Explanation, Request, WhyNot, explain, why_not
 from sundog.errors import InputError
 from sundog.scenarios.load import load_scenario
-from sundog.scenarios.run import changed_files, prepare
+from sundog.scenarios.lock import changed_files
+from sundog.scenarios.run import prepare
+from sundog.scenarios.schema import LOCK_FILE
 from sundog.sim.engine import Engine
 from sundog.units import format_duration
 
@@ -96,9 +98,9 @@ def explain_decision(folder: Path, vm_id: str, *, host: str | None = None, best:
 
     Raises: InputError if the folder is none, has no such VM, or its trace has changed since.
     """
-    lock = folder / "scenario.lock.yaml"
+    lock = folder / LOCK_FILE
     if not lock.is_file():
-        raise InputError(f"{folder} is not a result folder: it has no scenario.lock.yaml", path=folder)
+        raise InputError(f"{folder} is not a result folder: it has no {LOCK_FILE}", path=folder)
     vm, outcome = _find_vm(folder, vm_id)
     loaded = load_scenario(lock)
     changed = changed_files(loaded)

@@ -25,8 +25,9 @@ from sundog.core.scheduler import policy_names
 from sundog.errors import InputError, OutputError, SundogError
 from sundog.runtime.seeds import Streams
 from sundog.scenarios.load import library, load_scenario
+from sundog.scenarios.lock import changed_files
 from sundog.scenarios.results import check_free
-from sundog.scenarios.run import changed_files, prepare, run_study
+from sundog.scenarios.run import prepare, run_study
 from sundog.scenarios.traces import FORMATS, read_trace, trace_info, write_normalised
 from sundog.sim.engine import Engine
 from sundog.units import format_duration

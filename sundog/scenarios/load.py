@@ -18,7 +18,7 @@ from ruamel.yaml.reader import ReaderError
 
 from sundog.errors import InputError
 from sundog.scenarios.origin import Loc, Origin, child
-from sundog.scenarios.schema import Loaded, Scenario
+from sundog.scenarios.schema import LOCK_FILE, Loaded, Scenario
 
 
 def library() -> dict[str, Path]:
@@ -52,11 +52,11 @@ def load_scenario(source: str | Path, options: Sequence[str] = (), *, seed: int 
 def _find(source: str | Path) -> Path:
     path = Path(source)
     try:
-        if path.is_dir() and (path / "scenario.lock.yaml").is_file():
-            return path / "scenario.lock.yaml"
+        if path.is_dir() and (path / LOCK_FILE).is_file():
+            return path / LOCK_FILE
         if path.is_file():
             return path
-        what = "a folder without scenario.lock.yaml" if path.is_dir() else "no such file"
+        what = f"a folder without {LOCK_FILE}" if path.is_dir() else "no such file"
     except OSError as exc:
         what = f"it cannot be looked up ({exc.strerror})"
     known = library()

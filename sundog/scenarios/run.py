@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import math
-import platform
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from ruamel.yaml import YAML
 
 import sundog
 from sundog.core.pool import Pool
 from sundog.core.scheduler import Request, Scheduler, load_policy
-from sundog.errors import InputError
+from sundog.errors import InputError, OutputError
 from sundog.runtime.seeds import Streams
 from sundog.scenarios import results
-from sundog.scenarios.schema import InventoryGroup, Loaded
-from sundog.scenarios.traces import Trace, host_types, read_machine_events, read_trace
-from sundog.scenarios.traces.tables import read_table
+from sundog.scenarios.inventory import host_groups
+from sundog.scenarios.lock import POLICY_FILE, write_lock
+from sundog.scenarios.schema import LOCK_FILE, Loaded
+from sundog.scenarios.traces import Trace, read_machine_events, read_trace
 from sundog.sim.boot import boot_times
 from sundog.sim.engine import Engine
 from sundog.sim.faults import start_faults
 from sundog.sim.fleet import Fleet, build_fleet
 from sundog.sim.maintenance import start_maintenance
 from sundog.sim.requests import Workload, build_workload
-from sundog.sim.spec import HostGroup, HostType
+from sundog.sim.spec import HostGroup
 from sundog.sim.workload import generate
-
-POLICY_FILE = "policy.name"
-"""The key in ``Study.files`` of the module that a ``module:Class`` policy comes from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +81,7 @@ def prepare(loaded: Loaded) -> Study:
         files |= _policy_files(loaded)
     trace = _trace(loaded, streams, files)
     with blamed("fleet"):
-        fleet = build_fleet(_counted(_host_groups(loaded, trace, files)), scenario.overcommit)
+        fleet = build_fleet(_counted(host_groups(loaded, trace, files)), scenario.overcommit)
     asked = scenario.workload.trace
     horizon = scenario.horizon if scenario.horizon is not None else math.inf
     with blamed("workload"):
@@ -122,8 +116,9 @@ def run_study(
     """Play the study and write its result folder; returns ``out``.
 
     ``on_engine`` is given the engine before it runs, so that a signal handler can stop it: the results are then marked
-    as partial. ``finish`` is given the folder with everything in it, before it takes its name: what it adds (the
-    analysis) is there from the beginning, and if it fails there is no folder.
+    as partial. ``finish`` is given the folder with all tables in it, before it takes its name, so that what it adds
+    (the analysis) is there from the beginning. If it cannot write there is no folder; if it fails otherwise the tables
+    are kept, and the failure is raised.
     Raises: OutputError if the folder cannot be written, before anything is run where that can be known;
     PolicyError as the scheduler does.
     """
@@ -162,10 +157,26 @@ def run_study(
             "sundog": sundog.__version__,
         }
         results.write_json(folder / results.RUN_FILE, facts)
-        _write_lock(folder / "scenario.lock.yaml", study)
+        write_lock(folder / LOCK_FILE, study.loaded, study.files)
+        failure = _finished(folder, finish)
+    if failure is not None:
+        raise failure
+    return out
+
+
+def _finished(folder: Path, finish: Callable[[Path], None] | None) -> BaseException | None:
+    """What went wrong in ``finish``. The tables are whole by then and hours may be in them, so they are kept.
+
+    Raises: OutputError, since a folder that could not be written whole must not stay.
+    """
+    try:
         if finish is not None:
             finish(folder)
-    return out
+    except OutputError:
+        raise
+    except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001 - raised again, once the tables are in their place
+        return exc
+    return None
 
 
 # ---------------------------------------------------------------- inputs
@@ -233,71 +244,6 @@ def _machine_events(loaded: Loaded, files: dict[str, Path]) -> pd.DataFrame | No
     return events.assign(time_s=events["time_s"] * spec.time_scale)
 
 
-def _host_groups(loaded: Loaded, trace: Trace, files: dict[str, Path]) -> list[HostGroup]:
-    groups: list[HostGroup] = []
-    for number, entry in enumerate(loaded.scenario.fleet):
-        if isinstance(entry, HostGroup):
-            groups.append(entry)
-        else:
-            groups.extend(_inventory(loaded, entry, number, trace, files))
-    return groups
-
-
-def _inventory(
-    loaded: Loaded, entry: InventoryGroup, number: int, trace: Trace, files: dict[str, Path]
-) -> list[HostGroup]:
-    loc, key = ("fleet", number, "inventory"), f"fleet.{number}.inventory"
-    if entry.inventory == "trace":
-        if trace.hosts is None:
-            raise loaded.origin.error(loc, f"{key}: the trace has no inventory of hosts; describe the fleet")
-        types = host_types(trace.hosts)
-    else:
-        path = loaded.resolve(entry.inventory, *loc)
-        if not path.exists():
-            raise loaded.origin.error(loc, f"{key}: there is no {path}")
-        files[key] = path
-        types = host_types(_read_inventory(path))
-    groups = []
-    for row in types.to_dict("records"):
-        count = round(float(row["count"]) * entry.scale)
-        if count < 1:
-            continue
-        sizes: dict[str, Any] = {"name": str(row["type"]), "vcpus": row["vcpus"], "memory": row["memory_mb"]}
-        if _given(row.get("disk_gb")):
-            sizes["disk"] = float(row["disk_gb"])
-        if _given(row.get("gpus")):
-            sizes |= {
-                "gpus": int(row["gpus"]),
-                "gpu_model": row.get("gpu_model") if _given(row.get("gpu_model")) else None,
-            }
-        groups.append(HostGroup(type=HostType(**sizes), count=count, zone=entry.zone, racks=min(entry.racks, count)))
-    if not groups:
-        raise loaded.origin.error(loc, f"{key}: the inventory has no hosts")
-    return groups
-
-
-def _read_inventory(path: Path) -> pd.DataFrame:
-    source = read_table(path)
-    source.require(["type", "vcpus", "memory_mb"])
-    columns: dict[str, Any] = {
-        "type": source.text("type", required=True),
-        "count": source.integer("count", missing=1, least=1) if source.has("count") else 1,
-        "vcpus": source.number("vcpus", above=0),
-        "memory_mb": source.number("memory_mb", above=0),
-    }
-    if source.has("disk_gb"):
-        columns["disk_gb"] = source.number("disk_gb", missing=math.nan, least=0)
-    if source.has("gpus"):
-        columns["gpus"] = source.integer("gpus", missing=0, least=0)
-    if source.has("gpu_model"):
-        columns["gpu_model"] = source.text("gpu_model")
-    return pd.DataFrame(columns)
-
-
-def _given(value: Any) -> bool:
-    return value is not None and value is not pd.NA and not (isinstance(value, float) and math.isnan(value))
-
-
 # ---------------------------------------------------------------- checks and notes
 
 _MOST_HOSTS = 10_000_000
@@ -349,28 +295,6 @@ def _impossible(fleet: Fleet, workload: Workload) -> list[str]:
     ]
 
 
-def _write_lock(path: Path, study: Study) -> None:
-    """The scenario with every option applied, absolute paths, and what it was run with."""
-    document = dict(study.loaded.document)
-    document = _with_paths(document, {key: each for key, each in study.files.items() if key != POLICY_FILE})
-    document["seed"] = study.loaded.scenario.seed
-    document["lock"] = {
-        "sundog": sundog.__version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "files": {str(each): _digest(each) for each in study.files.values()},
-    }
-    own = study.files.get(POLICY_FILE)
-    if own is not None:
-        # A module of a package is found from the folder that holds the package.
-        depth = study.loaded.scenario.policy.name.partition(":")[0].count(".")
-        document["lock"]["modules"] = [str(own.parents[depth])]
-    yaml = YAML()
-    yaml.width = 120
-    with path.open("w", encoding="utf-8") as file:
-        yaml.dump(document, file)
-
-
 def _finite(value: Any) -> Any:
     """``value`` with infinity and NaN, which JSON does not know, as text."""
     if isinstance(value, dict):
@@ -378,41 +302,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list):
         return [_finite(each) for each in value]
     return value if not isinstance(value, float) or math.isfinite(value) else str(value)
-
-
-def _with_paths(document: dict[str, Any], files: dict[str, Path]) -> dict[str, Any]:
-    copy: dict[str, Any] = _deep(document)
-    for key, path in files.items():
-        here: Any = copy
-        *parents, last = key.split(".")
-        for part in parents:
-            here = here[int(part)] if isinstance(here, list) else here[part]
-        here[last] = str(path)
-    return copy
-
-
-def _deep(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _deep(each) for key, each in value.items()}
-    return [_deep(each) for each in value] if isinstance(value, list) else value
-
-
-def _digest(path: Path) -> str:
-    """SHA-256 of a file, or of the files of a folder, by name."""
-    total = hashlib.sha256()
-    paths = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
-    for each in paths:
-        with each.open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
-    return total.hexdigest()
-
-
-def changed_files(loaded: Loaded) -> list[str]:
-    """Files that are no longer what they were when the lock was written."""
-    changed = []
-    for name, digest in (loaded.scenario.lock.files if loaded.scenario.lock else {}).items():
-        with suppress(OSError):
-            if _digest(Path(name)) == digest:
-                continue
-        changed.append(name)
-    return changed

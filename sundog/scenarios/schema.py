@@ -16,6 +16,9 @@ from sundog.sim.spec import Boot, FaultsSpec, HostGroup, Instant, Maintenance, M
 from sundog.sim.workload import SyntheticSpec
 from sundog.sim.workload.laws import Duration
 
+LOCK_FILE = "scenario.lock.yaml"
+"""What a result folder calls the scenario that repeats it."""
+
 
 class TraceSpec(Spec):
     """A real workload: the format and where it is, and what is taken of it.

@@ -21,8 +21,9 @@ from ruamel.yaml import YAML
 from sundog.core.pool import Pool
 from sundog.errors import OutputError
 from sundog.scenarios.load import load_scenario
+from sundog.scenarios.lock import changed_files
 from sundog.scenarios.results import RUN_FILE, new_folder
-from sundog.scenarios.run import changed_files, run_study
+from sundog.scenarios.run import run_study
 from tests.unit.scenarios.files import BY_HAND, VMS, by_hand, small, study_of, write
 
 TABLES = ("vms.parquet", "placements.parquet", "hosts.parquet", "events.parquet")
@@ -380,3 +381,15 @@ def test_the_lock_on_a_folder_ends_with_the_process_that_held_it(tmp_path: Path)
         fill(tmp_path / "out")
     os.close(handle)
     fill(tmp_path / "out")
+
+
+@pytest.mark.parametrize("failure", [ZeroDivisionError("a plot went wrong"), KeyboardInterrupt()])
+def test_tables_are_kept_when_the_analysis_fails_for_another_reason_than_the_disk(
+    tmp_path: Path, failure: BaseException
+) -> None:
+    def finish(folder: Path) -> None:
+        raise failure
+
+    with pytest.raises(type(failure)):
+        run_study(study_of(by_hand(tmp_path)), tmp_path / "out", finish=finish)
+    assert {*TABLES, RUN_FILE} <= {each.name for each in (tmp_path / "out").iterdir()}
