@@ -84,8 +84,10 @@ class Told:
         if told.chosen:
             return Text(f"{told.host} is the host that was chosen.")
         if told.scored is not None:
-            score = "" if told.scored.score is None else f" with score {told.scored.score:.6g}"
-            return Text(f"{told.host} was feasible, but came only {told.scored.rank}. in the policy's order{score}.")
+            if told.scored.score is None:
+                return Text(f"{told.host} was feasible; the policy chooses without scoring, and chose another.")
+            place = f"number {told.scored.rank} in the policy's order, with score {told.scored.score:.6g}"
+            return Text(f"{told.host} was feasible, but came only as {place}.")
         lines = [f"{told.host} was not feasible:"]
         lines += [f"  {name}: {reason}" for name, reason in told.failed]
         if told.relax is not None:

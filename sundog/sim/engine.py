@@ -453,8 +453,7 @@ class Engine:
                 break
             yield self.world.at(self.now + rules.retry)
         for vm in vms:
-            if vm in self._down_since:
-                self._lose(vm, "evacuation found no valid host")
+            self._lose(vm, "evacuation found no valid host")
 
     # ---------------------------------------------------------------- migration
 

@@ -53,6 +53,15 @@ def test_a_vm_too_large_for_any_host_is_explained(sundog: Command, hand: Path) -
     assert sundog("explain", hand, "d", "--json").json["reason"] == "too large for any host"
 
 
+def test_why_not_tells_the_place_of_a_host_that_a_policy_scored(sundog: Command, tmp_path: Path) -> None:
+    ran = sundog("run", by_hand(tmp_path), "--set", "policy=worst-fit", "--out", tmp_path / "out")
+    assert ran.code == 0
+    best = sundog("explain", tmp_path / "out", "b", "--json").json["best"]
+    second = best[1]["host"]
+    printed = text(sundog("explain", tmp_path / "out", "b", "--why-not", second).out)
+    assert f"{second} was feasible, but came only as number 2 in the policy's order, with score " in printed
+
+
 def test_why_not_tells_of_the_chosen_a_feasible_and_an_infeasible_host(sundog: Command, hand: Path) -> None:
     chosen = sundog("explain", hand, "b", "--why-not", "n-0", "--json").json["why_not"]
     assert (chosen["chosen"], chosen["failed"]) == (True, [])
@@ -60,9 +69,8 @@ def test_why_not_tells_of_the_chosen_a_feasible_and_an_infeasible_host(sundog: C
 
     feasible = sundog("explain", hand, "b", "--why-not", "n-1", "--json").json["why_not"]
     assert (feasible["chosen"], feasible["failed"], feasible["scored"]["rank"]) == (False, [], 2)
-    assert "n-1 was feasible, but came only 2. in the policy's order" in text(
-        sundog("explain", hand, "b", "--why-not", "n-1").out
-    )
+    printed = text(sundog("explain", hand, "b", "--why-not", "n-1").out)
+    assert "n-1 was feasible; the policy chooses without scoring, and chose another." in printed
 
     infeasible = sundog("explain", hand, "c", "--why-not", "n-0", "--json").json["why_not"]
     assert (infeasible["chosen"], infeasible["scored"], infeasible["relax"]) == (False, None, "ResourcesFilter")
