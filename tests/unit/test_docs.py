@@ -105,6 +105,7 @@ def test_what_a_lesson_shows_really_happens(page: Path, empty_folder: Path, capf
             continue
         if name is not None:
             (empty_folder / name).write_text(block.text, encoding="utf-8")
+            sys.modules.pop(Path(name).stem, None)  # another test may have had a module of that name
         if block.language == "console":
             _run(block, capfd)
         elif block.language == "python" and name is None:
