@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,3 +18,11 @@ def traces() -> Path:
     if not TRACES.is_dir():
         pytest.skip("real traces are not at hand: ../shared/traces is missing beside the checkout")
     return TRACES.resolve()
+
+
+@pytest.fixture(autouse=True)
+def _import_path() -> Iterator[None]:
+    """The import path as it was: a scenario with a policy of its own adds the folders that the policy may be in."""
+    before = [*sys.path]
+    yield
+    sys.path[:] = before

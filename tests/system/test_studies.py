@@ -33,7 +33,7 @@ CASES = {
         "alibaba_openb_gpu_v2023",
         ["workload.trace.options={pods: gpuspec33, running: outlives}", "policy=best-fit"],
     ),
-    "azure": ("azure-v1", "azure_v1_2017_arrivals", ["workload.trace.limit=150000", "fleet.0.count=1200"]),
+    "azure, all of it": ("azure-v1", "azure_v1_2017_arrivals", []),
     "azure batches spread": (
         "azure-v1",
         "azure_v1_2017_arrivals",
