@@ -21,7 +21,7 @@ $(VENV)/.dev: pyproject.toml tools/setup-venv
 demo: $(VENV)/.run  ## Set everything up, run the quickstart scenario, print its summary and where the report is
 	$(BIN)/sundog run quickstart --out $(OUT) --force
 
-test: lint types contracts test-fast test-slow coverage  ## Set everything up and pass every check and test
+test: lint types contracts test-fast coverage test-pythons test-slow  ## Set everything up and pass every check and test
 
 test-fast: $(VENV)/.dev  ## The tests for every save: under three minutes
 	$(BIN)/pytest -n $(JOBS) -q -m "not slow and not system and not trace"
