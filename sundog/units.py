@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 Seconds: TypeAlias = float
@@ -37,11 +39,37 @@ _SIZES: Final = {
 _QUANTITY: Final = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z]*)\s*")
 
 
-def _split(text: str, what: str, example: str) -> tuple[float, str]:
-    match = _QUANTITY.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text!r} is not a {what}; write a number and a unit, such as {example!r}")
-    return float(match[1]), match[2]
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A kind of quantity: its units, of which the one that counts 1 is that of a bare number."""
+
+    name: str
+    of: str
+    units: Mapping[str, float]
+    known: str
+    example: str
+
+    def parse(self, value: str | float) -> float:
+        if isinstance(value, str):
+            match = _QUANTITY.fullmatch(value)
+            if match is None:
+                raise ValueError(f"{value!r} is not a {self.name}; write a number and a unit, such as {self.example!r}")
+            if match[2] and match[2] not in self.units:
+                raise ValueError(f"{match[2]!r} is not a unit of {self.of}; use one of {self.known}")
+            number = float(match[1]) * self.units.get(match[2], 1.0)
+        elif isinstance(value, bool):
+            raise ValueError(f"{value!r} is not a {self.name}; write a number and a unit, such as {self.example!r}")
+        else:
+            number = float(value)
+        if not math.isfinite(number):
+            raise ValueError(f"{value!r} is not a finite {self.name}")
+        return number
+
+
+_SIZE_UNITS: Final = "KiB, MiB, GiB, TiB, PiB, kB, MB, GB, TB, PB"
+_DURATION: Final = _Kind("duration", "time", _DURATIONS, "ms, s, min, h, d, w", "10 min")
+_IN_MIB: Final = _Kind("size", "size", _SIZES, _SIZE_UNITS, "128 GiB")
+_IN_GIB: Final = _Kind("size", "size", {unit: size / 1024.0 for unit, size in _SIZES.items()}, _SIZE_UNITS, "128 GiB")
 
 
 def parse_duration(value: str | float) -> Seconds:
@@ -49,18 +77,7 @@ def parse_duration(value: str | float) -> Seconds:
 
     Raises: ValueError naming the units that exist.
     """
-    if isinstance(value, bool):
-        raise ValueError(f"{value!r} is not a duration; write a number and a unit, such as '10 min'")
-    if isinstance(value, int | float):
-        seconds = float(value)
-    else:
-        number, unit = _split(value, "duration", "10 min")
-        if unit and unit not in _DURATIONS:
-            raise ValueError(f"{unit!r} is not a unit of time; use one of ms, s, min, h, d, w")
-        seconds = number * _DURATIONS.get(unit, 1.0)
-    if not math.isfinite(seconds):
-        raise ValueError(f"{value!r} is not a finite duration")
-    return seconds
+    return _DURATION.parse(value)
 
 
 def parse_mebibytes(value: str | float) -> MiB:
@@ -68,18 +85,7 @@ def parse_mebibytes(value: str | float) -> MiB:
 
     Raises: ValueError naming the units that exist.
     """
-    if isinstance(value, bool):
-        raise ValueError(f"{value!r} is not a size; write a number and a unit, such as '128 GiB'")
-    if isinstance(value, int | float):
-        mebibytes = float(value)
-    else:
-        number, unit = _split(value, "size", "128 GiB")
-        if unit and unit not in _SIZES:
-            raise ValueError(f"{unit!r} is not a unit of size; use one of KiB, MiB, GiB, TiB, PiB, kB, MB, GB, TB, PB")
-        mebibytes = number * _SIZES.get(unit, 1.0)
-    if not math.isfinite(mebibytes):
-        raise ValueError(f"{value!r} is not a finite size")
-    return mebibytes
+    return _IN_MIB.parse(value)
 
 
 def parse_gibibytes(value: str | float) -> GiB:
@@ -87,9 +93,7 @@ def parse_gibibytes(value: str | float) -> GiB:
 
     Raises: ValueError naming the units that exist.
     """
-    if isinstance(value, str) and _QUANTITY.fullmatch(value) and not value.strip()[-1].isalpha():
-        value = float(value)
-    return parse_mebibytes(value) / 1024.0 if isinstance(value, str) else parse_mebibytes(value)
+    return _IN_GIB.parse(value)
 
 
 def format_duration(seconds: Seconds) -> str:

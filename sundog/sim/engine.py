@@ -213,7 +213,7 @@ class Engine:
             self._arrived = vm + 1
             self._events += 1
             self._open += 1
-            refused = self._place(vm, Cause.ARRIVAL)
+            refused = self._place(vm)
             if refused is None:
                 continue
             if self.waits and (refused.reason != TOO_LARGE or self._to_enter):
@@ -224,15 +224,15 @@ class Engine:
                 self._close(vm, Outcome.REJECTED, refused.reason)
         self._settle()
 
-    def _place(self, vm: int, cause: Cause) -> NoValidHost | None:
-        """Put a VM that is nowhere onto a host; None if that worked."""
+    def _place(self, vm: int) -> NoValidHost | None:
+        """Put a VM that arrived, or waits, onto a host; None if that worked."""
         request = self.request(vm)
-        if self._on_decision is not None and cause is Cause.ARRIVAL:
+        if self._on_decision is not None:
             self._on_decision(vm, request)
         decision = self.scheduler.place(request, vm)
         if isinstance(decision, NoValidHost):
             return decision
-        self._begin(vm, self._hosts[decision.row], cause)
+        self._begin(vm, self._hosts[decision.row], Cause.ARRIVAL)
         return None
 
     def _begin(self, vm: int, host: int, cause: Cause) -> None:
@@ -312,7 +312,7 @@ class Engine:
             shape = int(self.workload.shape[vm])
             if shape in hopeless:
                 continue
-            if self._place(vm, Cause.ARRIVAL) is None:
+            if self._place(vm) is None:
                 del self._waiting[vm]
             elif self.workload.group[vm] < 0:
                 hopeless.add(shape)
