@@ -585,8 +585,8 @@ def test_ctrl_c_cancels_main_between_two_events() -> None:
         return "partial"
 
     with pytest.raises(KeyboardInterrupt):
-        warp.run(lambda world: main(world, False))
-    assert warp.run(lambda world: main(world, True)) == "partial"
+        warp.run(lambda world: main(world, False), horizon=1000)
+    assert warp.run(lambda world: main(world, True), horizon=1000) == "partial"
     assert len(seen) >= 100
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
