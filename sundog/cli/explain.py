@@ -73,11 +73,13 @@ class Told:
         return table
 
     def _best(self) -> Table:
-        parts = list(self.explanation.best[0].breakdown)
-        table = Table("rank", "host", "score", *parts, title="Best hosts", title_justify="left", box=None)
+        scored = self.explanation.best[0].breakdown
+        made_of = ["made of (what is not 0)"] if scored else []
+        table = Table("rank", "host", "score", *made_of, title="Best hosts", title_justify="left", box=None)
         for each in self.explanation.best:
             score = "" if each.score is None else f"{each.score:.6g}"
-            table.add_row(str(each.rank), each.host, score, *(f"{each.breakdown[part]:.6g}" for part in parts))
+            parts = [f"{name} {value:.6g}" for name, value in each.breakdown.items() if value]
+            table.add_row(str(each.rank), each.host, score, *([", ".join(parts)] if scored else []))
         return table
 
     def _not_there(self, told: WhyNot) -> Text:
