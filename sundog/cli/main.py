@@ -24,9 +24,9 @@ from sundog.cli.progress import Progress
 from sundog.core.scheduler import policy_names
 from sundog.errors import InputError, OutputError, SundogError
 from sundog.runtime.seeds import Streams
+from sundog.scenarios.folder import check_free
 from sundog.scenarios.load import library, load_scenario
 from sundog.scenarios.lock import changed_files
-from sundog.scenarios.results import check_free
 from sundog.scenarios.run import prepare, run_study
 from sundog.scenarios.traces import FORMATS, read_trace, trace_info, write_normalised
 from sundog.sim.engine import Engine

@@ -19,6 +19,7 @@ from sundog.core.scheduler import Request, Scheduler, load_policy
 from sundog.errors import InputError, OutputError
 from sundog.runtime.seeds import Streams
 from sundog.scenarios import results
+from sundog.scenarios.folder import RUN_FILE, new_folder
 from sundog.scenarios.inventory import host_groups
 from sundog.scenarios.lock import POLICY_FILE, write_lock
 from sundog.scenarios.schema import LOCK_FILE, Loaded
@@ -123,7 +124,7 @@ def run_study(
     PolicyError as the scheduler does.
     """
     scenario = study.loaded.scenario
-    with results.new_folder(out, force=force) as folder:
+    with new_folder(out, force=force) as folder:
         engine = study.engine()
         if on_engine is not None:
             on_engine(engine)
@@ -156,7 +157,7 @@ def run_study(
             "images": None if boot is None else {"fetched": boot.fetched, "cached": boot.cached},
             "sundog": sundog.__version__,
         }
-        results.write_json(folder / results.RUN_FILE, facts)
+        results.write_json(folder / RUN_FILE, facts)
         write_lock(folder / LOCK_FILE, study.loaded, study.files)
         failure = _finished(folder, finish)
     if failure is not None:

@@ -20,9 +20,9 @@ from ruamel.yaml import YAML
 
 from sundog.core.pool import Pool
 from sundog.errors import OutputError
+from sundog.scenarios.folder import RUN_FILE, new_folder
 from sundog.scenarios.load import load_scenario
 from sundog.scenarios.lock import changed_files
-from sundog.scenarios.results import RUN_FILE, new_folder
 from sundog.scenarios.run import run_study
 from tests.unit.scenarios.files import BY_HAND, VMS, by_hand, small, study_of, write
 
