@@ -49,7 +49,7 @@ class _Kind:
     known: str
     example: str
 
-    def parse(self, value: str | float) -> float:
+    def parse(self, value: object) -> float:
         if isinstance(value, str):
             match = _QUANTITY.fullmatch(value)
             if match is None:
@@ -57,7 +57,7 @@ class _Kind:
             if match[2] and match[2] not in self.units:
                 raise ValueError(f"{match[2]!r} is not a unit of {self.of}; use one of {self.known}")
             number = float(match[1]) * self.units.get(match[2], 1.0)
-        elif isinstance(value, bool):
+        elif isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(f"{value!r} is not a {self.name}; write a number and a unit, such as {self.example!r}")
         else:
             number = float(value)
@@ -72,7 +72,7 @@ _IN_MIB: Final = _Kind("size", "size", _SIZES, _SIZE_UNITS, "128 GiB")
 _IN_GIB: Final = _Kind("size", "size", {unit: size / 1024.0 for unit, size in _SIZES.items()}, _SIZE_UNITS, "128 GiB")
 
 
-def parse_duration(value: str | float) -> Seconds:
+def parse_duration(value: object) -> Seconds:
     """Seconds in ``value``: ``"30 d"``, ``"10 min"``, ``"1.5h"``, or a bare number, which is seconds.
 
     Raises: ValueError naming the units that exist.
@@ -80,7 +80,7 @@ def parse_duration(value: str | float) -> Seconds:
     return _DURATION.parse(value)
 
 
-def parse_mebibytes(value: str | float) -> MiB:
+def parse_mebibytes(value: object) -> MiB:
     """Mebibytes in ``value``: ``"128 GiB"``, ``"2 TB"``, or a bare number, which is MiB.
 
     Raises: ValueError naming the units that exist.
@@ -88,7 +88,7 @@ def parse_mebibytes(value: str | float) -> MiB:
     return _IN_MIB.parse(value)
 
 
-def parse_gibibytes(value: str | float) -> GiB:
+def parse_gibibytes(value: object) -> GiB:
     """Gibibytes in ``value``: ``"2 TiB"``, ``"500 GB"``, or a bare number, which is GiB (Nova's unit for disk).
 
     Raises: ValueError naming the units that exist.

@@ -11,6 +11,7 @@ import pandas as pd
 from sundog.scenarios.schema import InventoryGroup, Loaded
 from sundog.scenarios.traces import Trace, host_types
 from sundog.scenarios.traces.tables import read_table
+from sundog.sim.requests import is_absent
 from sundog.sim.spec import HostGroup, HostType
 
 
@@ -48,12 +49,12 @@ def _inventory(
         if count < 1:
             continue
         sizes: dict[str, Any] = {"name": str(row["type"]), "vcpus": row["vcpus"], "memory": row["memory_mb"]}
-        if _given(row.get("disk_gb")):
+        if not is_absent(row.get("disk_gb")):
             sizes["disk"] = float(row["disk_gb"])
-        if _given(row.get("gpus")):
+        if not is_absent(row.get("gpus")):
             sizes |= {
                 "gpus": int(row["gpus"]),
-                "gpu_model": row.get("gpu_model") if _given(row.get("gpu_model")) else None,
+                "gpu_model": None if is_absent(row.get("gpu_model")) else row["gpu_model"],
             }
         groups.append(HostGroup(type=HostType(**sizes), count=count, zone=entry.zone, racks=min(entry.racks, count)))
     if not groups:
@@ -77,7 +78,3 @@ def _read_inventory(path: Path) -> pd.DataFrame:
     if source.has("gpu_model"):
         columns["gpu_model"] = source.text("gpu_model")
     return pd.DataFrame(columns)
-
-
-def _given(value: Any) -> bool:
-    return value is not None and value is not pd.NA and not (isinstance(value, float) and math.isnan(value))

@@ -279,9 +279,11 @@ def _check_countable(loaded: Loaded, fleet: Fleet, workload: Workload) -> None:
 
 def _impossible(fleet: Fleet, workload: Workload) -> list[str]:
     """Requests that no host could take even if the whole fleet were empty: said before the run, not after it."""
-    pool = Pool(workload.classes)
-    for number in range(len(fleet.groups)):
-        fleet.enter(pool, number)
+    # One host of each entry of the fleet stands for all of them.
+    one_each = [group.model_copy(update={"count": 1, "racks": 1}) for group in fleet.groups]
+    pool, sample = Pool(workload.classes), build_fleet(one_each, fleet.overcommit)
+    for number in range(len(one_each)):
+        sample.enter(pool, number)
     scheduler = Scheduler(pool, policy=None)
     hopeless = [i for i, shape in enumerate(workload.shapes) if not scheduler.shaped(shape).passes.any()]
     if not hopeless:

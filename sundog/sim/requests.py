@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sundog.core.pool import ResourceClasses
+from sundog.core.pool.resource_classes import TOLERANCE
 from sundog.core.scheduler import Devices, GroupPolicy, ServerGroup, Shape, make_shape
 from sundog.core.scheduler.request import Resources
 from sundog.errors import InputError
@@ -111,15 +112,15 @@ def _shapes(
     for row in rows:
         models = row.get("gpu_models")
         zone = row.get("zone")
-        flavor = "" if _absent(row.get("flavor")) else str(row["flavor"])
+        flavor = "" if is_absent(row.get("flavor")) else str(row["flavor"])
         own = {VCPUS.resource_class: row["vcpus"], MEMORY.resource_class: row["memory_mb"]}
         own[DISK.resource_class] = row.get("disk_gb")
         shapes.append(
             make_shape(
                 {} if demands else {name: float(value) for name, value in own.items() if _number(value)},
                 devices=_devices(row),
-                any_traits=() if _absent(models) else [[gpu_trait(model) for model in str(models).split("|")]],
-                zone=None if _absent(zone) else str(zone),
+                any_traits=() if is_absent(models) else [[gpu_trait(model) for model in str(models).split("|")]],
+                zone=None if is_absent(zone) else str(zone),
                 variants=demands.get(flavor) if demands else None,
                 name=flavor,
             )
@@ -141,7 +142,7 @@ def _devices(row: Mapping[Any, Any]) -> Devices | None:
         return None
     if count != int(count):
         raise InputError(f"a VM asks for {count:g} GPUs; a part of one is written gpus 1 and gpu_share {count % 1:g}")
-    part = 1.0 if _absent(share) else _number(share)
+    part = 1.0 if is_absent(share) else _number(share)
     if not 0 < part <= 1:
         raise InputError(f"a VM asks for a share of {part:g} of {count:g} GPUs; gpu_share is above 0 and at most 1")
     return Devices(((GPU, part),), int(count))
@@ -194,7 +195,7 @@ def _scales(shapes: Iterable[Shape], fleet: Fleet, resources: Iterable[Resource]
         numbers = np.fromiter(seen, dtype=np.float64)
         for scale in _SCALES:
             exact = numbers * scale
-            if (np.abs(exact - np.round(exact)) <= 1e-9 * np.maximum(1.0, np.abs(exact))).all():
+            if (np.abs(exact - np.round(exact)) <= TOLERANCE * np.maximum(1.0, np.abs(exact))).all():
                 break
         else:
             notes.append(f"demands of {name} are rounded to the nearest 1/{scale:,}")
@@ -230,9 +231,10 @@ def _groups(frame: pd.DataFrame, group_policy: str | None) -> tuple[NDArray[np.i
     return none, tuple(groups)
 
 
-def _absent(value: Any) -> bool:
+def is_absent(value: Any) -> bool:
+    """Whether a cell of a table is empty: None, NA or NaN."""
     return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 
 def _number(value: Any) -> float:
-    return 0.0 if _absent(value) else float(value)
+    return 0.0 if is_absent(value) else float(value)

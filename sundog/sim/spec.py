@@ -6,11 +6,11 @@ disk GiB once parsed; in a file they are written with their units (``30 d``, ``1
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from sundog.core.pool.resource_classes import CUSTOM_NAME
 from sundog.sim.workload.laws import Duration, Exponential, Infinite, LifetimeLaw, LogNormal
 from sundog.sim.workload.spec import Disk, Memory
 from sundog.units import Seconds, parse_duration, parse_mebibytes
@@ -27,8 +27,6 @@ def _instant(value: object) -> Seconds:
 
 Instant: TypeAlias = Annotated[Seconds, BeforeValidator(_instant)]
 """Seconds since the start of the run, or a duration that may be 0."""
-
-_CUSTOM: Final = re.compile(r"CUSTOM_[A-Z0-9_]{1,248}")  # Placement's rule, 255 characters in all
 
 Amount: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -85,7 +83,7 @@ class HostType(Spec):
     @classmethod
     def _custom(cls, resources: dict[str, float]) -> dict[str, float]:
         for name in resources:
-            if not _CUSTOM.fullmatch(name):
+            if not CUSTOM_NAME.fullmatch(name):
                 raise ValueError(f"{name!r} is no class of your own; write CUSTOM_ and A-Z, 0-9, _: CUSTOM_NIC")
         return resources
 

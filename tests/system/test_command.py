@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.disks import small_disk
 from tests.unit.scenarios.files import SMALL, by_hand, small, write
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
@@ -191,16 +191,8 @@ def test_one_seed_gives_one_result_whatever_the_hash_seed_and_another_seed_anoth
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 600 KiB: room for the tables, not for the report."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = shutil.which("mount")
-    made = mount and subprocess.run([mount, "-t", "tmpfs", "-o", "size=600k", "tmpfs", place], capture_output=True)
-    if not made or made.returncode:
-        pytest.skip("a file system of its own cannot be mounted here; that takes root")
-    try:
+    with small_disk(tmp_path / "disk", "600k") as place:
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def test_a_disk_that_is_too_small_for_the_report_ends_with_code_4_and_no_folder(tmp_path: Path, disk: Path) -> None:

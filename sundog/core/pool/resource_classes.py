@@ -18,11 +18,11 @@ import os_resource_classes
 
 from sundog.errors import PoolError
 
-_CUSTOM = re.compile(r"CUSTOM_[A-Z0-9_]{1,248}")  # Placement's rule, 255 characters in all
+CUSTOM_NAME = re.compile(r"CUSTOM_[A-Z0-9_]{1,248}")  # Placement's rule, 255 characters in all
 
 # A float is off from what was meant (0.1 is not a tenth), and more so after arithmetic: anything nearer to a whole unit
 # than a billionth of itself (of one, for small amounts) is that unit.
-_TOLERANCE = 1e-9
+TOLERANCE = 1e-9
 
 _LIMIT = 2.0**63  # amounts are int64
 
@@ -38,7 +38,7 @@ class ResourceClass:
     scale: int = 1
 
     def __post_init__(self) -> None:
-        if self.name not in os_resource_classes.STANDARDS and not _CUSTOM.fullmatch(self.name):
+        if self.name not in os_resource_classes.STANDARDS and not CUSTOM_NAME.fullmatch(self.name):
             near = difflib.get_close_matches(self.name, os_resource_classes.STANDARDS, 1)
             hint = f"did you mean {near[0]}?" if near else "a class of your own is named CUSTOM_ and A-Z, 0-9, _"
             raise PoolError(f"{self.name!r} is not a resource class; {hint}", name=self.name)
@@ -56,7 +56,7 @@ class ResourceClass:
         if exact >= _LIMIT:
             raise PoolError(f"{value} {self.name} is more than can be counted in 1/{self.scale} {self.name}")
         units = round(exact)
-        if abs(exact - units) > _TOLERANCE * max(1.0, exact):
+        if abs(exact - units) > TOLERANCE * max(1.0, exact):
             raise PoolError(
                 f"{value!r} {self.name} is not a whole number of 1/{self.scale} {self.name}; "
                 "declare the class with a larger scale",

@@ -27,8 +27,6 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 
 
 def _duration(value: object) -> Seconds:
-    if not isinstance(value, str | int | float):
-        raise ValueError(f"{value!r} is not a duration; write a number and a unit, such as '10 min'")
     seconds = parse_duration(value)
     if seconds <= 0:
         raise ValueError(f"{value!r} is not above zero; a lifetime must be positive, such as '10 min'")

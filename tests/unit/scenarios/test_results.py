@@ -7,7 +7,6 @@ import fcntl
 import os
 import resource
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from sundog.scenarios.folder import RUN_FILE, new_folder
 from sundog.scenarios.load import load_scenario
 from sundog.scenarios.lock import changed_files
 from sundog.scenarios.run import run_study
+from tests.disks import small_disk
 from tests.unit.scenarios.files import BY_HAND, VMS, by_hand, small, study_of, write
 
 TABLES = ("vms.parquet", "placements.parquet", "hosts.parquet", "events.parquet")
@@ -331,16 +331,8 @@ def test_a_table_that_cannot_be_written_to_its_end_leaves_nothing(tmp_path: Path
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 KiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = shutil.which("mount")
-    made = mount and subprocess.run([mount, "-t", "tmpfs", "-o", "size=64k", "tmpfs", place], capture_output=True)
-    if not made or made.returncode:
-        pytest.skip("a file system of its own cannot be mounted here; that takes root")
-    try:
+    with small_disk(tmp_path / "disk", "64k") as place:
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", place], check=True)  # a traceback may hold a file a little longer
 
 
 @pytest.mark.parametrize("free_kib", [0, 8, 16, 40])
