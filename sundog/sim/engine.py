@@ -4,9 +4,14 @@ Every VM is a row of columns, not an object. Arrivals are one SimPy process that
 bare entry on the world's heap. What happens to hosts (``faults``, ``maintenance``) are ordinary SimPy processes that
 call :meth:`Engine.host_down` and its siblings.
 
-At one instant: departures first, then those who wait for room, then what was scheduled earlier. So room given back at
-*t* is there for an arrival at *t*. VMs that arrive at one instant are one event: they are placed one after the other
-before anything else happens, so one of zero lifetime gives its room back after them.
+At one instant: departures first, then those who wait for room, then what happens to hosts, then those whose wait is
+over, then arrivals. So room given back at *t* is there for an arrival at *t*, and a host that dies at *t* is not. Only
+at the very beginning the VMs that are there come first, after the hosts that are down from the start. VMs that arrive at
+one instant are one event: they are placed one after the other before anything else happens, so one of zero lifetime
+gives its room back after them.
+
+This is the general engine: any policy, and a hook before each decision. ``replay`` has a compiled one with the same
+results.
 """
 
 from __future__ import annotations
@@ -23,13 +28,17 @@ from sundog.core.pool import Pool
 from sundog.core.scheduler import TOO_LARGE, Decision, NoValidHost, Policy, Request, Scheduler, ServerGroup
 from sundog.errors import InvariantError
 from sundog.runtime.seeds import Streams
-from sundog.runtime.warp import URGENT, World
+from sundog.runtime.warp import NORMAL, URGENT, World
 from sundog.sim.fleet import Fleet
-from sundog.sim.records import Cause, HostEvents, Outcome, Reasons, Record, Stays
+from sundog.sim.records import Cause, HostEvents, Outcome, Reasons, Record, Stays, in_order
 from sundog.sim.requests import Workload
 from sundog.sim.spec import Evacuation, Migration, OnFull, Wait
 
 NOWHERE: Final = -1
+
+# After what happens to hosts at the same instant.
+DEADLINE: Final = NORMAL + 1
+ARRIVAL: Final = NORMAL + 2
 
 Steps: TypeAlias = Generator[simpy.Event, Any, None]
 """A SimPy process."""
@@ -59,7 +68,7 @@ class Engine:
     """One run of a workload over a fleet.
 
     ``on_decision`` is called with (vm, request) just before each decision on an arrival: the place from which a
-    decision can be explained.
+    decision can be explained. ``compiled`` takes decisions in compiled code where the policy allows it.
     """
 
     def __init__(
@@ -75,6 +84,7 @@ class Engine:
         migration: Migration | None = None,
         horizon_s: float = math.inf,
         on_decision: Callable[[int, Request], None] | None = None,
+        compiled: bool = False,
     ) -> None:
         self.fleet = fleet
         self.workload = workload
@@ -82,7 +92,7 @@ class Engine:
         self.streams: Streams = self.world.streams
         self.pool = Pool(workload.classes)
         dice = int(self.streams.fresh("policy").integers(2**63))
-        self.scheduler = Scheduler(self.pool, policy, policy_name=policy_name, seed=dice)
+        self.scheduler = Scheduler(self.pool, policy, policy_name=policy_name, seed=dice, compiled=compiled)
         self.horizon_s = horizon_s
         self.evacuation = evacuation or Evacuation()
         self.migration = migration or Migration()
@@ -108,6 +118,7 @@ class Engine:
         self._down_since: dict[int, float] = {}
         self._stranded: dict[int, list[int]] = {}  # by host: VMs that wait for it to come back
         self._moving: dict[int, _Moving] = {}
+        self._special = np.zeros(n, dtype=np.bool_)  # who is in ``_down_since`` or ``_moving``
         self._room_pending = False  # whether those who wait are about to be tried, at this very instant
         self._reasons_against_host: list[int] = [0] * len(fleet)  # how many things keep it down
         self._closed_by: list[int] = [0] * len(fleet)  # how many things keep it disabled
@@ -117,7 +128,8 @@ class Engine:
         self._leave = (self._departs,)
         self._events = 0
         self._stopped = False
-        self._done: list[None] = []  # grows when the run is over, which makes the world hand back control at once
+        self._over = False
+        self._looks: list[None] = []  # grows when somebody is to look, which makes the world hand back control at once
 
     # ---------------------------------------------------------------- the run
 
@@ -134,8 +146,9 @@ class Engine:
                 self._to_enter += 1
                 self.world.process(self._enters(number, group.at))
         self.world.process(self._arrivals())
-        while not self._done and (upcoming := self.world.peek()) <= self.horizon_s and upcoming != math.inf:
-            self.world.play(self.horizon_s, self._done, budget=_STEPS_PER_LOOK)
+        while not self._over and (upcoming := self.world.peek()) <= self.horizon_s and upcoming != math.inf:
+            self._looks.clear()
+            self.world.play(self.horizon_s, self._looks, budget=_STEPS_PER_LOOK)
             if progress is not None:
                 progress(self.world.now, self._arrived)
         self.world.raise_failures()
@@ -144,7 +157,11 @@ class Engine:
     def stop(self) -> None:
         """End the run after the event at hand; what was done so far stays usable, and is marked as partial."""
         self._stopped = True
-        self._done.append(None)
+        self._end()
+
+    def _end(self) -> None:
+        self._over = True
+        self._looks.append(None)
 
     @property
     def waits(self) -> bool:
@@ -176,8 +193,7 @@ class Engine:
         if not self._stopped:
             # Without a horizon the run ends with its last event; with one, at the horizon, whatever is left.
             reached = self.horizon_s if math.isfinite(self.horizon_s) else self.now
-        for vm, refused in self._waiting.items():
-            self._close(vm, Outcome.REJECTED, f"{refused}, still waiting at the end")
+        self._turn_away()
         for vm, since in self._down_since.items():
             self.downtime_s[vm] += reached - since
             self._leave_host(vm)
@@ -186,12 +202,13 @@ class Engine:
         running = (self.outcome == Outcome.NONE) & ~np.isnan(self.start_s)
         self.outcome[running] = Outcome.RUNNING
         self.pool.check()
+        reason, reasons = in_order(self.reason[: self._arrived], self.reasons.texts)
         return Record(
             start_s=self.start_s[: self._arrived],
             end_s=self.end_s[: self._arrived],
             outcome=self.outcome[: self._arrived],
-            reason=self.reason[: self._arrived],
-            reasons=tuple(self.reasons.texts),
+            reason=reason,
+            reasons=reasons,
             evacuations=self.evacuations[: self._arrived],
             migrations=self.migrations[: self._arrived],
             downtime_s=self.downtime_s[: self._arrived],
@@ -203,13 +220,18 @@ class Engine:
             partial=self._stopped,
         )
 
+    def _turn_away(self) -> None:
+        """Those who still wait when the run ends are rejected."""
+        for vm, refused in self._waiting.items():
+            self._close(vm, Outcome.REJECTED, f"{refused}, still waiting at the end")
+
     # ---------------------------------------------------------------- VMs
 
     def _arrivals(self) -> Steps:
         arrival = np.maximum(self.workload.arrival_s, 0.0).tolist()
         for vm, when in enumerate(arrival):
             if when > self.world.now:
-                yield self.world.at(when)
+                yield self.world.at(when, priority=ARRIVAL)
             self._arrived = vm + 1
             self._events += 1
             self._open += 1
@@ -219,7 +241,7 @@ class Engine:
             if self.waits and (refused.reason != TOO_LARGE or self._to_enter):
                 deadline = when + self._wait_limit
                 self._waiting[vm] = refused.reason
-                self.world.at(deadline, vm).callbacks.append(self._waited)
+                self.world.at(deadline, vm, priority=DEADLINE).callbacks.append(self._waited)
             else:
                 self._close(vm, Outcome.REJECTED, refused.reason)
         self._settle()
@@ -250,9 +272,10 @@ class Engine:
             self._settle()
 
     def _departs(self, departure: _Departure) -> None:
-        vm = departure.vm
-        if self.outcome[vm] != Outcome.NONE:
-            return  # lost meanwhile
+        if self.outcome[departure.vm] == Outcome.NONE:  # not lost meanwhile
+            self._depart(departure.vm)
+
+    def _depart(self, vm: int) -> None:
         self._events += 1
         since = self._down_since.pop(vm, None)
         if since is not None:
@@ -273,12 +296,13 @@ class Engine:
     def _settle(self) -> None:
         """Without a horizon, the run is over when every VM has arrived and no fate is open."""
         if not self._open and self._arrived == len(self.workload) and math.isinf(self.horizon_s):
-            self._done.append(None)
+            self._end()
 
     def _leave_host(self, vm: int) -> None:
         """End whatever the VM holds: its stay, its claim, a migration under way, its place in the group."""
         stay = int(self._stay[vm])
         moving = self._moving.pop(vm, None)
+        self._special[vm] = vm in self._down_since
         if moving is not None:
             self.stays.end(moving.source_stay, self.now)
             self.scheduler.release(moving.hold)
@@ -300,9 +324,12 @@ class Engine:
 
         Not at once: a rack fails host by host, and nobody must be put onto its second host because of the first.
         """
-        if self._waiting and not self._room_pending:
+        if self._anyone_waits() and not self._room_pending:
             self._room_pending = True
             self.world.at(self.now, priority=URGENT).callbacks.append(self._serve_waiting)
+
+    def _anyone_waits(self) -> bool:
+        return bool(self._waiting)
 
     def _serve_waiting(self, _event: simpy.Event) -> None:
         """Try those who wait, first come first served; one that does not fit holds up nobody behind it."""
@@ -415,11 +442,13 @@ class Engine:
         self.stays.end(int(self._stay[vm]), self.now)
         self._stay[vm] = NOWHERE
         self._down_since[vm] = self.now
+        self._special[vm] = True
         if self.workload.lifetime_s[vm] == math.inf:
             self._open += 1  # its fate is open again
 
     def _resume(self, vm: int, host: int, cause: Cause) -> None:
         self.downtime_s[vm] += self.now - self._down_since.pop(vm)
+        self._special[vm] = False
         if self.workload.lifetime_s[vm] == math.inf:
             self._open -= 1
         self._begin(vm, host, cause)
@@ -469,7 +498,8 @@ class Engine:
         neighbour of its own, so the last member of an affinity group can move; one that leaves others behind cannot.
         """
         stay = int(self._stay[vm])
-        if vm in self._moving or stay == NOWHERE or self.stays.host_of(stay) != host:
+        gone = self.outcome[vm] != Outcome.NONE
+        if gone or vm in self._moving or stay == NOWHERE or self.stays.host_of(stay) != host:
             return False
         group, row = self.group(vm), self._rows[host]
         if group is not None:
@@ -483,6 +513,7 @@ class Engine:
         refusal = self.scheduler.commit_move(decision, vm, hold_as=hold)
         assert refusal is None, refusal
         self._moving[vm] = _Moving(stay, host, hold)
+        self._special[vm] = True
         self._begin(vm, self._hosts[decision.row], Cause.MIGRATION)
         return True
 
@@ -492,6 +523,7 @@ class Engine:
         if moving is None or self.stays.start_s[self._stay[vm]] != begun:
             return
         del self._moving[vm]
+        self._special[vm] = False
         self._events += 1
         self.stays.end(moving.source_stay, self.now)
         self.scheduler.release(moving.hold)
@@ -508,6 +540,7 @@ class Engine:
     def _abort_migration(self, vm: int, moving: _Moving) -> None:
         """The VM is where it was, as if nothing had been."""
         del self._moving[vm]
+        self._special[vm] = False
         self.stays.end(int(self._stay[vm]), self.now)
         group, row = self.group(vm), self.scheduler.host_of(vm)
         self.pool.release(vm)

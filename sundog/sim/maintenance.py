@@ -24,8 +24,7 @@ def start_maintenance(engine: Engine, spec: Maintenance) -> None:
 def _rounds(engine: Engine, spec: Maintenance, hosts: list[int]) -> Steps:
     begin = spec.at
     while True:
-        if begin > engine.world.now:
-            yield engine.world.at(begin)
+        yield engine.world.at(max(begin, engine.now))
         queue = [host for host in reversed(hosts) if engine.row_of(host) >= 0]
         crews = [engine.world.process(_crew(engine, spec, queue)) for _ in range(min(spec.at_once, len(queue)))]
         yield simpy.AllOf(engine.world, crews)

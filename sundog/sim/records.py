@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,19 +35,32 @@ class Stays:
 
     def __init__(self) -> None:
         self.count = 0
+        self.layout = 0  # grows whenever the columns are replaced by longer ones
         self._vm = np.empty(1024, dtype=np.int32)
         self._host = np.empty(1024, dtype=np.int32)
         self._start = np.empty(1024)
         self._end = np.empty(1024)
         self._cause = np.empty(1024, dtype=np.int8)
 
+    def reserve(self, stays: int) -> None:
+        """Make room for that many stays in all."""
+        more = stays - len(self._vm)
+        if more > 0:
+            for name in ("_vm", "_host", "_start", "_end", "_cause"):
+                column = getattr(self, name)
+                setattr(self, name, np.concatenate([column, np.empty(more, dtype=column.dtype)]))
+            self.layout += 1
+
+    @property
+    def columns(self) -> tuple[NDArray[Any], ...]:
+        """The columns themselves, longer than ``count``: vm, host, start, end, cause."""
+        return self._vm, self._host, self._start, self._end, self._cause
+
     def begin(self, vm: int, host: int, start: float, cause: Cause) -> int:
         """A stay that begins; returns its number."""
         number = self.count
         if number == len(self._vm):
-            for name in ("_vm", "_host", "_start", "_end", "_cause"):
-                column = getattr(self, name)
-                setattr(self, name, np.concatenate([column, np.empty_like(column)]))
+            self.reserve(2 * number)
         self._vm[number], self._host[number], self._start[number] = vm, host, start
         self._end[number], self._cause[number] = np.nan, cause
         self.count = number + 1
@@ -116,6 +131,18 @@ class Reasons:
             code = self._codes[text] = len(self.texts)
             self.texts.append(text)
         return code
+
+
+def in_order(codes: NDArray[np.int32], texts: Sequence[str]) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    """``codes`` and ``texts`` with no reason first, then the others in the order in which the VMs have them.
+
+    What a run leaves behind must not depend on when which reason was first thought of.
+    """
+    found, first = np.unique(codes, return_index=True)
+    ordered = [0, *(code for code in found[np.argsort(first, kind="stable")].tolist() if code)]
+    number = np.zeros(len(texts), dtype=np.int32)
+    number[ordered] = np.arange(len(ordered))
+    return number[codes], tuple(texts[code] for code in ordered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Who holds what: allocations as linked entries in columns, sixteen bytes an entry.
 
 A million servers must not be a million Python objects, so an entry is (provider row, amounts, consumer, next entry) in
-int32 columns, and equal amounts are stored once: a study has a few dozen flavors.
+int32 columns, and equal amounts are stored once: a study has a few dozen flavors. Compiled code reads and writes the
+same columns.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ Amounts: TypeAlias = tuple[tuple[int, int], ...]
 
 NONE = -1
 
+ROW, NEXT, CONSUMER, AMOUNTS = range(4)
+"""The columns of an entry."""
+
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
@@ -28,118 +32,132 @@ class Allocation:
 
 
 class AllocationTable:
-    """Allocations by consumer. Consumers are small non-negative ints given by the caller, who should reuse them."""
+    """Allocations by consumer. Consumers are small non-negative ints given by the caller, who should reuse them.
+
+    ``head`` is the first entry of each consumer; ``entries`` is ``int32[entries, 4]``: provider row, next entry,
+    consumer, amounts, side by side because they are read together. ``uses`` counts the entries of each interned
+    amounts. ``marks`` is (entries ever used, first of those given back, which are chained). ``layout`` grows whenever
+    an array is replaced by a longer one.
+    """
 
     def __init__(self) -> None:
-        self._head: NDArray[np.int32] = np.full(16, NONE, dtype=np.int32)
-        self._row: NDArray[np.int32] = np.full(16, NONE, dtype=np.int32)
-        self._next: NDArray[np.int32] = np.full(16, NONE, dtype=np.int32)
-        self._consumer: NDArray[np.int32] = np.full(16, NONE, dtype=np.int32)
-        self._amounts_id: NDArray[np.int32] = np.zeros(16, dtype=np.int32)
-        self._entries = 0  # entries ever used; those given back are chained from _free
-        self._free = NONE
+        self.layout = 0
+        self.head: NDArray[np.int32] = np.full(16, NONE, dtype=np.int32)
+        self.entries: NDArray[np.int32] = np.full((16, 4), NONE, dtype=np.int32)
+        self.marks: NDArray[np.int64] = np.asarray([0, NONE], dtype=np.int64)
+        self.uses: NDArray[np.int64] = np.zeros(16, dtype=np.int64)
         self._amounts: list[Amounts] = []
-        self._uses: list[int] = []
         self._ids: dict[Amounts, int] = {}
         self._unused: list[int] = []
 
     @property
     def nbytes(self) -> int:
         """Bytes held by the columns."""
-        columns = (self._head, self._row, self._next, self._consumer, self._amounts_id)
+        columns = (self.head, self.entries, self.uses)
         return sum(column.nbytes for column in columns)
+
+    @property
+    def _used(self) -> NDArray[np.int32]:
+        return self.entries[: int(self.marks[0])]
 
     def has(self, consumer: int) -> bool:
         """Whether ``consumer`` holds anything."""
-        return 0 <= consumer < len(self._head) and self._head[consumer] != NONE
+        return 0 <= consumer < len(self.head) and self.head[consumer] != NONE
 
     def add(self, consumer: int, row: int, amounts: Amounts) -> None:
         """Record that ``consumer`` holds ``amounts`` on ``row``, beside what it already holds."""
-        if consumer >= len(self._head):
-            self._head = _grown(self._head, consumer + 1)
-        entry = self._free
+        if consumer >= len(self.head):
+            self.reserve(consumers=consumer + 1)
+        entry = int(self.marks[1])
         if entry != NONE:
-            self._free = int(self._next[entry])
+            self.marks[1] = self.entries[entry, NEXT]
         else:
-            entry = self._entries
-            self._entries += 1
-            if entry >= len(self._row):
-                for name in ("_row", "_next", "_consumer", "_amounts_id"):
-                    setattr(self, name, _grown(getattr(self, name), entry + 1))
-        self._row[entry] = row
-        self._amounts_id[entry] = self._intern(amounts)
-        self._consumer[entry] = consumer
-        self._next[entry] = self._head[consumer]
-        self._head[consumer] = entry
+            entry = int(self.marks[0])
+            self.marks[0] = entry + 1
+            if entry >= len(self.entries):
+                self.reserve(entries=entry + 1)
+        self.entries[entry] = row, self.head[consumer], consumer, self.intern(amounts)
+        self.head[consumer] = entry
+
+    def reserve(self, *, consumers: int = 0, entries: int = 0) -> None:
+        """Make room for consumers numbered below ``consumers``, and for ``entries`` in all."""
+        if consumers > len(self.head):
+            self.head = _grown(self.head, consumers)
+            self.layout += 1
+        if entries > len(self.entries):
+            self.entries = _grown(self.entries, entries)
+            self.layout += 1
 
     def pop(self, consumer: int) -> list[Allocation]:
         """Forget everything that ``consumer`` holds; returns it, last added first."""
         held: list[Allocation] = []
         if not self.has(consumer):
             return held
-        entry = int(self._head[consumer])
-        self._head[consumer] = NONE
+        entry = int(self.head[consumer])
+        self.head[consumer] = NONE
         while entry != NONE:
-            identity = int(self._amounts_id[entry])
-            held.append(Allocation(int(self._row[entry]), self._amounts[identity]))
-            self._uses[identity] -= 1
-            if not self._uses[identity]:
+            row, following, _, identity = self.entries[entry].tolist()
+            held.append(Allocation(row, self._amounts[identity]))
+            self.uses[identity] -= 1
+            if not self.uses[identity]:
                 del self._ids[self._amounts[identity]]
                 self._unused.append(identity)
-            following = int(self._next[entry])
-            self._row[entry] = self._consumer[entry] = NONE
-            self._next[entry] = self._free
-            self._free = entry
+            self.entries[entry] = NONE, self.marks[1], NONE, NONE
+            self.marks[1] = entry
             entry = following
         return held
 
     def rename(self, consumer: int, new: int) -> None:
         """Hand everything that ``consumer`` holds to ``new``, which must hold nothing."""
-        if new >= len(self._head):
-            self._head = _grown(self._head, new + 1)
-        entry = self._head[new] = self._head[consumer]
-        self._head[consumer] = NONE
+        if new >= len(self.head):
+            self.reserve(consumers=new + 1)
+        entry = self.head[new] = self.head[consumer]
+        self.head[consumer] = NONE
         while entry != NONE:
-            self._consumer[entry] = new
-            entry = self._next[entry]
+            self.entries[entry, CONSUMER] = new
+            entry = self.entries[entry, NEXT]
 
     def of(self, consumer: int) -> list[Allocation]:
         """What ``consumer`` holds, first added first."""
         held = []
         if self.has(consumer):
-            entry = int(self._head[consumer])
+            entry = int(self.head[consumer])
             while entry != NONE:
-                held.append(Allocation(int(self._row[entry]), self._amounts[int(self._amounts_id[entry])]))
-                entry = int(self._next[entry])
+                row, following, _, identity = self.entries[entry].tolist()
+                held.append(Allocation(row, self._amounts[identity]))
+                entry = following
         return held[::-1]
 
     def consumers_on(self, row: int) -> list[int]:
         """The consumers that hold something on ``row``, in ascending order. O(entries)."""
-        entries = self._row[: self._entries] == row
-        return [int(consumer) for consumer in np.unique(self._consumer[: self._entries][entries])]
+        entries = self._used
+        return [int(consumer) for consumer in np.unique(entries[entries[:, ROW] == row, CONSUMER])]
 
     def __iter__(self) -> Iterator[tuple[int, Allocation]]:
         """Every (consumer, allocation), in no promised order."""
-        for entry in np.flatnonzero(self._row[: self._entries] != NONE):
-            amounts = self._amounts[int(self._amounts_id[entry])]
-            yield int(self._consumer[entry]), Allocation(int(self._row[entry]), amounts)
+        entries = self._used
+        for row, _, consumer, identity in entries[entries[:, ROW] != NONE].tolist():
+            yield consumer, Allocation(row, self._amounts[identity])
 
-    def _intern(self, amounts: Amounts) -> int:
+    def intern(self, amounts: Amounts) -> int:
+        """The number of ``amounts``, counted as one more use of it; so a caller may keep it from being forgotten."""
         identity = self._ids.get(amounts)
         if identity is None:
             if self._unused:
                 identity = self._unused.pop()
-                self._amounts[identity], self._uses[identity] = amounts, 0
+                self._amounts[identity], self.uses[identity] = amounts, 0
             else:
                 identity = len(self._amounts)
                 self._amounts.append(amounts)
-                self._uses.append(0)
+                if identity >= len(self.uses):
+                    self.uses = np.concatenate([self.uses, np.zeros_like(self.uses)])
+                    self.layout += 1
             self._ids[amounts] = identity
-        self._uses[identity] += 1
+        self.uses[identity] += 1
         return identity
 
 
 def _grown(column: NDArray[np.int32], needed: int) -> NDArray[np.int32]:
-    bigger = np.full(max(needed, 2 * len(column)), NONE, dtype=np.int32)
+    bigger = np.full((max(needed, 2 * len(column)), *column.shape[1:]), NONE, dtype=np.int32)
     bigger[: len(column)] = column
     return bigger

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sundog.core.pool.allocations import Allocation, AllocationTable, Amounts
 from sundog.core.pool.bitsets import BitColumns
+from sundog.core.pool.changes import ChangeLog
 from sundog.core.pool.resource_classes import ResourceClasses
 from sundog.errors import InvariantError, PoolError
 
@@ -68,20 +69,25 @@ class Pool:
     removed providers have no capacity and are used again, lowest first.
 
     Read-only columns for schedulers, all indexed ``[column, row]`` or ``[row]``: ``free``, ``capacity``, ``used``,
-    ``claims`` (allocations on the row), ``up``, ``enabled``, ``zone``, ``parent``, ``root``, ``generation``.
+    ``claims`` (allocations on the row), ``up``, ``enabled``, ``in_service`` (both), ``zone``, ``parent``, ``root``,
+    ``generation``.
 
-    ``facts_version`` grows with every change but claims and releases; ``topology_version`` when providers come or go.
-    ``has_units`` says whether any inventory ever had a ``min_unit``, ``max_unit`` or ``step_size``.
+    What changes often (claims, releases, being up or enabled) is told by ``changes``, row by row. ``facts_version``
+    grows with every other change, ``topology_version`` when providers come or go, ``layout`` when the columns are
+    replaced by longer ones. ``has_units`` says whether any inventory ever had a ``min_unit``, ``max_unit`` or
+    ``step_size``. ``holdings`` is the table of allocations; only compiled code looks into it.
     """
 
     def __init__(self, classes: ResourceClasses | None = None) -> None:
         self.classes = classes if classes is not None else ResourceClasses()
         self.facts_version = 0
         self.topology_version = 0
+        self.layout = 0
+        self.changes = ChangeLog()
         self.traits = BitColumns()
         self.aggregates = BitColumns()
         self.zones: list[str] = []
-        self._allocations = AllocationTable()
+        self.holdings = AllocationTable()
         self._names: list[str | None] = []
         self._rows: dict[str, int] = {}
         self._vacant: list[int] = []
@@ -91,6 +97,7 @@ class Pool:
         self._inventory_columns(len(self.classes), 0)
         self.up: Bools = np.zeros(0, dtype=bool)
         self.enabled: Bools = np.zeros(0, dtype=bool)
+        self.in_service: Bools = np.zeros(0, dtype=bool)
         self.zone: NDArray[np.int32] = np.empty(0, dtype=np.int32)
         self.parent: NDArray[np.int32] = np.empty(0, dtype=np.int32)
         self.root: NDArray[np.int32] = np.empty(0, dtype=np.int32)
@@ -122,7 +129,7 @@ class Pool:
     def nbytes(self) -> int:
         """Bytes held by the columns (names are beside them)."""
         columns = (value for value in vars(self).values() if isinstance(value, np.ndarray))
-        return sum(c.nbytes for c in columns) + self.traits.nbytes + self.aggregates.nbytes + self._allocations.nbytes
+        return sum(c.nbytes for c in columns) + self.traits.nbytes + self.aggregates.nbytes + self.holdings.nbytes
 
     def row(self, name: str) -> int:
         """The row of the provider called ``name``.
@@ -217,7 +224,7 @@ class Pool:
         self.parent[rows] = parents if parents else NO_ROW
         self.root[rows] = self.root[self.parent[rows]] if parents else rows
         self.zone[rows] = self.zone[self.root[rows]] if parents and zone is None else self._zone(zone)
-        self.up[rows] = self.enabled[rows] = True
+        self.up[rows] = self.enabled[rows] = self.in_service[rows] = True
         self.claims[rows] = 0
         for row, above in zip(rows.tolist(), self.parent[rows].tolist(), strict=True):
             if above != NO_ROW:
@@ -247,7 +254,7 @@ class Pool:
         if above != NO_ROW:
             self._children[above].remove(row)
         self.parent[row] = self.root[row] = self.zone[row] = NO_ROW
-        self.up[row] = self.enabled[row] = False
+        self.up[row] = self.enabled[row] = self.in_service[row] = False
         self.generation[row] += 1  # the next provider on this row goes on from here, and is never taken for this one
         self.traits.assign(row, ())
         self.aggregates.assign(row, ())
@@ -296,7 +303,9 @@ class Pool:
             self.up[row] = up
         if enabled is not None:
             self.enabled[row] = enabled
-        self._touch(row)
+        self.in_service[row] = self.up[row] and self.enabled[row]
+        self.generation[row] += 1
+        self.changes.add(row)
 
     def zone_of(self, row: int) -> str | None:
         """The availability zone of a provider."""
@@ -344,7 +353,7 @@ class Pool:
         Raises: PoolError if the consumer holds something already (see :meth:`move`) or is a negative number.
         """
         _check_consumer(consumer)
-        if self._allocations.has(consumer):
+        if self.holdings.has(consumer):
             raise PoolError(f"consumer {consumer} already holds allocations; move or release them", consumer=consumer)
         refusal = self.refusal(claims, generations=generations)
         if refusal is None:
@@ -353,7 +362,7 @@ class Pool:
 
     def release(self, consumer: int) -> list[Allocation]:
         """Give back all that ``consumer`` holds, and say what it was (nothing, if it held nothing)."""
-        held = self._allocations.pop(consumer)
+        held = self.holdings.pop(consumer)
         self._give_back(held)
         return held
 
@@ -364,7 +373,7 @@ class Pool:
         the migration: release it when the move is confirmed, or :meth:`transfer` it back to revert.
         Raises: PoolError if the consumer holds nothing, or ``hold_as`` holds something or is a negative number.
         """
-        if not self._allocations.has(consumer):
+        if not self.holdings.has(consumer):
             raise PoolError(f"consumer {consumer} holds nothing to move", consumer=consumer)
         if hold_as is not None:
             self._check_empty(hold_as)
@@ -372,11 +381,11 @@ class Pool:
         if refusal is not None:
             return refusal
         if hold_as is None:
-            held = self._allocations.pop(consumer)
+            held = self.holdings.pop(consumer)
             self._take(consumer, claims)
             self._give_back(held)
         else:
-            self._allocations.rename(consumer, hold_as)
+            self.holdings.rename(consumer, hold_as)
             self._take(consumer, claims)
         return None
 
@@ -385,18 +394,18 @@ class Pool:
 
         Raises: PoolError if ``consumer`` holds nothing, or ``to`` holds something or is a negative number.
         """
-        if not self._allocations.has(consumer):
+        if not self.holdings.has(consumer):
             raise PoolError(f"consumer {consumer} holds nothing to transfer", consumer=consumer)
         self._check_empty(to)
-        self._allocations.rename(consumer, to)
+        self.holdings.rename(consumer, to)
 
     def allocations(self, consumer: int) -> list[Allocation]:
         """What ``consumer`` holds, in the order it was claimed."""
-        return self._allocations.of(consumer)
+        return self.holdings.of(consumer)
 
     def consumers_on(self, row: int) -> list[int]:
         """The consumers that hold something on one provider, ascending."""
-        return self._allocations.consumers_on(row)
+        return self.holdings.consumers_on(row)
 
     def over_capacity(self) -> list[tuple[int, str, float]]:
         """(row, class, amount beyond capacity) of every provider whose inventory shrank below its use."""
@@ -410,7 +419,7 @@ class Pool:
         Raises: InvariantError if ``used`` is not their sum, ``free`` is not what is left, or anything is negative.
         """
         used, claims = np.zeros_like(self.used), np.zeros_like(self.claims)
-        for _, allocation in self._allocations:
+        for _, allocation in self.holdings:
             claims[allocation.row] += 1
             for column, amount in allocation.amounts:
                 used[column, allocation.row] += amount
@@ -438,7 +447,7 @@ class Pool:
                 f"the snapshot counts {', '.join(c.name for c in counted)}, "
                 f"the pool {', '.join(c.name for c in classes)}: order and scale must be the same"
             )
-        facts, topology = self.facts_version, self.topology_version
+        facts, topology, layout = self.facts_version, self.topology_version, self.layout
         vars(self).update(self._copied(snapshot.state))
         for item in counted[len(classes) :]:
             classes.add(item)
@@ -446,6 +455,7 @@ class Pool:
         self.follow_classes()
         self.facts_version = max(facts, self.facts_version) + 1
         self.topology_version = max(topology, self.topology_version) + 1
+        self.layout = max(layout, self.layout) + 1
 
     def follow_classes(self) -> None:
         """Make columns for classes that were added after the pool, with no inventory. Cheap when there are none."""
@@ -456,7 +466,7 @@ class Pool:
 
     def _check_empty(self, consumer: int) -> None:
         _check_consumer(consumer)
-        if self._allocations.has(consumer):
+        if self.holdings.has(consumer):
             raise PoolError(f"consumer {consumer} already holds allocations", consumer=consumer)
 
     def _copied(self, state: dict[str, Any]) -> dict[str, Any]:
@@ -470,7 +480,8 @@ class Pool:
                 self.free[column, row] -= amount
             self.claims[row] += 1
             self.generation[row] += 1
-            self._allocations.add(consumer, row, amounts)
+            self.changes.add(row)
+            self.holdings.add(consumer, row, amounts)
 
     def _give_back(self, held: Iterable[Allocation]) -> None:
         for allocation in held:
@@ -480,6 +491,7 @@ class Pool:
                 self.free[column, row] += amount
             self.claims[row] -= 1
             self.generation[row] += 1
+            self.changes.add(row)
 
     def _refused(self, row: int, column: int, asked: int, limit: str) -> Refusal:
         item, name = self.classes[column], self.name(row)
@@ -537,6 +549,7 @@ class Pool:
         return (*((column, 0) for column in zeros), *((column, 1) for column in ones), (self.max_unit, UNLIMITED))
 
     def _widen(self) -> None:
+        self.layout += 1
         old = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray) and value.ndim == 2}
         self._inventory_columns(len(self.classes), len(self._names))
         for name, column in old.items():
@@ -564,6 +577,7 @@ class Pool:
             column[:, before:] = value
         self.traits.resize(rows)
         self.aggregates.resize(rows)
+        self.layout += 1
 
     def _zone(self, zone: str | None) -> int:
         if zone is None:

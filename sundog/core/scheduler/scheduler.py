@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from sundog.core.pool import Claim, Pool, Refusal
-from sundog.core.pool.pool import Bools
+from sundog.core.pool.pool import NO_ROW, Bools
+from sundog.core.scheduler.compiled.methods import Compilable, compilable
+from sundog.core.scheduler.compiled.slots import Why
 from sundog.core.scheduler.filters import DEFAULT_FILTERS, Filter
 from sundog.core.scheduler.groups import ServerGroups
 from sundog.core.scheduler.hosts import Demand, Floats, Hosts, HostView, request_text
@@ -17,10 +19,40 @@ from sundog.core.scheduler.policies import Policy
 from sundog.core.scheduler.request import Request, ServerGroup, Shape
 from sundog.errors import PolicyError, PoolError
 
+if TYPE_CHECKING:
+    from sundog.core.scheduler.compiled.decider import Decider
+
 TOO_LARGE: Final = "too large for any host"
 """The reason of a request that no host could take even if all were empty."""
 
 _UNFILTERED: Final = "filters must include CapacityFilter, TraitsFilter and ResourcesFilter, or do what they do"
+
+
+_NO_HOSTS: Final = "no hosts"
+
+_PHRASES: Final = {
+    "CapacityFilter": TOO_LARGE,
+    "ComputeFilter": "no host in service",
+    "AvailabilityZoneFilter": "zone",
+    "TraitsFilter": "traits",
+    "AggregatesFilter": "aggregates",
+    "ForcedHostsFilter": "forced host",
+    "IgnoredHostsFilter": "ignored hosts",
+    "ServerGroupAffinityFilter": "server group affinity",
+    "ServerGroupAntiAffinityFilter": "server group anti-affinity",
+}
+"""Short stable phrases to count refusals by: what it means that this filter refused the last hosts."""
+
+_FILTER_OF_WHY: Final = {
+    Why.NOT_IN_SERVICE: "ComputeFilter",
+    Why.AFFINITY: "ServerGroupAffinityFilter",
+    Why.ANTI_AFFINITY: "ServerGroupAntiAffinityFilter",
+}
+
+
+def _short_of(classes: Sequence[str]) -> str:
+    """The phrase for classes that no host has enough of; each is free somewhere but not together, if there are none."""
+    return f"no room: {', '.join(classes)}" if classes else "no room: fragmentation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +97,8 @@ class Scheduler:
 
     :meth:`decide` is pure: it changes nothing, and the same state gives the same answer. :meth:`commit` claims what was
     decided and may be refused if the pool changed in between. :meth:`place` does both. ``seed`` feeds the policies
-    that throw dice.
+    that throw dice. With ``compiled`` decisions are taken by compiled code where the policy allows it;
+    ``not_compiled`` says why it does not, None if it does. The answers are the same.
     """
 
     def __init__(
@@ -76,6 +109,7 @@ class Scheduler:
         policy_name: str = "",
         filters: Sequence[Filter] = DEFAULT_FILTERS,
         seed: int = 0,
+        compiled: bool = False,
     ) -> None:
         self.pool = pool
         self.policy = policy
@@ -88,6 +122,10 @@ class Scheduler:
         self._shapes: dict[Shape, _Shaped] = {}
         self._soft_by_us = not getattr(policy, "weighs_groups", False)
         self._chooses = callable(getattr(policy, "choose", None))
+        how = compilable(policy, self.filters)
+        self.not_compiled = how if isinstance(how, str) else None
+        self._how = how if isinstance(how, Compilable) and compiled else None
+        self._decider: Decider | None = None
 
     # ---------------------------------------------------------------- deciding
 
@@ -97,16 +135,33 @@ class Scheduler:
         Raises: PolicyError if the policy fails or answers with a host that is not feasible; PoolError for a demand in
         classes that the pool does not have, or for own filters that let a host without devices through.
         """
-        demand, feasible = self.feasible(request)
-        if not feasible.any():
+        decider = self.decider()
+        if decider is not None and not request.force_hosts and not request.ignore_hosts:
+            demand = self.shaped(request.shape).demand
+            host = decider.choose(request.shape, request.group)
+        else:
+            demand, feasible = self.feasible(request)
+            host = self._choice(request, HostView(self.hosts, demand, feasible)) if feasible.any() else NO_ROW
+        if host == NO_ROW:
             return self._no_valid_host(request)
-        view = HostView(self.hosts, demand, feasible)
-        host = self._choice(request, view)
         claims = self.hosts.claims_on(demand, host)
         if claims is None:
             raise PoolError(f"{self.hosts.name(host)} has too few devices, but no filter refused it: {_UNFILTERED}")
         row = int(self.hosts.rows[host])
         return Decision(request, row, self.pool.name(row), claims)
+
+    def decider(self, slots: int = 0) -> Decider | None:
+        """What decides in compiled code, with room in its block for ``slots`` slots; None where Python code decides."""
+        if self._decider is None and self._how is not None:
+            from sundog.core.scheduler.compiled.decider import Decider  # Numba takes half a second to import
+            from sundog.core.scheduler.compiled.slots import CORE_SLOTS
+
+            self._decider = Decider(self.hosts, self.policy, self._how, self._static_facts, slots=slots or CORE_SLOTS)
+        return self._decider
+
+    def _static_facts(self, shape: Shape) -> tuple[Demand, Bools]:
+        shaped = self.shaped(shape)
+        return shaped.demand, shaped.passes
 
     def feasible(self, request: Request) -> tuple[Demand, Bools]:
         """The demand of ``request``, and ``bool[n]``: the hosts the policy may choose from."""
@@ -223,21 +278,31 @@ class Scheduler:
         """A short phrase for the filter that refused the last hosts."""
         last = next((count for count in funnel if count.hosts and count.hosts == count.refused), None)
         if last is None:
-            return "no hosts"
-        phrase = {
-            "CapacityFilter": TOO_LARGE,
-            "ComputeFilter": "no host in service",
-            "AvailabilityZoneFilter": "zone",
-            "TraitsFilter": "traits",
-            "AggregatesFilter": "aggregates",
-            "ForcedHostsFilter": "forced host",
-            "IgnoredHostsFilter": "ignored hosts",
-            "ServerGroupAffinityFilter": "server group affinity",
-            "ServerGroupAntiAffinityFilter": "server group anti-affinity",
-        }.get(last.filter)
-        if phrase is not None:
-            return phrase
-        return self._shortage(request) if last.filter == "ResourcesFilter" else last.filter
+            return _NO_HOSTS
+        return self._shortage(request) if last.filter == "ResourcesFilter" else _PHRASES.get(last.filter, last.filter)
+
+    def static_reason(self, shape: Shape) -> str | None:
+        """The reason of every request of a shape that no host could take however empty; None if one could."""
+        shaped = self.shaped(shape)
+        if shaped.passes.any():
+            return None
+        left: Bools = np.ones(self.hosts.n, dtype=bool)
+        for each in self._static:
+            before, passes = left.any(), each.passes(Request(shape), shaped.demand, self.hosts)
+            left = left if passes is None else left & passes
+            if before and not left.any():
+                return _PHRASES.get(each.name, each.name)
+        return _NO_HOSTS
+
+    def refusal_reason(self, shape: Shape, why: int) -> str:
+        """The reason that compiled code tells as ``Why``, for a shape that some host could take."""
+        short = why >> 5
+        if not why & Why.SHORT:
+            return _PHRASES[_FILTER_OF_WHY[Why(why)]]
+        demand = self.shaped(shape).demand
+        names = [self.pool.classes[column].name for column in demand.columns]
+        names.append(" and ".join(self.pool.classes.values(demand.devices)))
+        return _short_of([name for k, name in enumerate(names) if short >> k & 1])
 
     def _shortage(self, request: Request) -> str:
         """Which classes no host left has enough of; fragmentation where each is free somewhere, but not together."""
@@ -255,7 +320,7 @@ class Scheduler:
             ready = self.hosts.devices_with_room(demand, self.pool.free) >= demand.device_count
             if not (left & ready).any():
                 short.append(" and ".join(self.pool.classes.values(demand.devices)))
-        return f"no room: {', '.join(short)}" if short else "no room: fragmentation"
+        return _short_of(short)
 
     # ---------------------------------------------------------------- committing
 

@@ -114,11 +114,12 @@ def make_engine(
     seed: int = 0,
     group_policy: str | None = None,
     on_decision: Callable[[int, Request], None] | None = None,
+    engine_type: type[Engine] = Engine,
 ) -> Engine:
     fleet = fleet or make_fleet()
     faults = faults or FaultsSpec()
     workload = build_workload(make_frame(rows), fleet, group_policy=group_policy, horizon_s=horizon)
-    engine = Engine(
+    engine = engine_type(
         fleet,
         workload,
         load_policy(policy),

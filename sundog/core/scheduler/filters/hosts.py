@@ -13,11 +13,11 @@ class ComputeFilter:
     """Hosts that are up and enabled (Nova's filter of this name, and its COMPUTE_STATUS_DISABLED pre-filter)."""
 
     name = "ComputeFilter"
-    static = True
+    static = False  # hosts come and go too often to work everything out anew each time
 
     def passes(self, request: Request, demand: Demand, hosts: Hosts) -> Bools | None:
         """Up and enabled."""
-        return hosts.of(hosts.pool.up & hosts.pool.enabled).astype(bool, copy=False)
+        return hosts.of(hosts.pool.in_service).astype(bool, copy=False)
 
     def reason(self, request: Request, demand: Demand, hosts: Hosts, host: int) -> str:
         """Which of the two it is not."""

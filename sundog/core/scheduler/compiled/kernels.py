@@ -1,0 +1,929 @@
+"""Compiled decisions: the best host for a shape from an index, or from one pass over all hosts.
+
+An **index** is a tournament: hosts in blocks of eight, the best of each block, the best of sixteen of those, and so on
+to the one winner. It belongs to one shape and is repaired lazily: a decision first looks at the rows that changed since
+the shape was last decided on, and plays again only where a result changes. A decision so costs what has changed, not
+what there is. Of equal hosts the first wins, everywhere.
+
+What these functions answer is what the general path in ``scheduler.py`` answers, to the bit: the same operations on the
+same numbers in the same order. Tests compare the two.
+"""
+# Numba infers the types from those of the arrays in the block, so there are none to write; mypy leaves this file out.
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+from sundog.core.pool.allocations import AMOUNTS as AMOUNTS_ID
+from sundog.core.pool.allocations import CONSUMER, NEXT, ROW
+from sundog.core.scheduler.compiled import slots as s_
+from sundog.core.scheduler.compiled.block import (
+    bools,
+    bools_at,
+    floats,
+    floats_at,
+    ints,
+    ints_at,
+    longs,
+    longs_at,
+    shorts,
+)
+from sundog.core.scheduler.compiled.cache import kernel
+from sundog.core.scheduler.compiled.slots import (
+    AMOUNT_COLUMN,
+    AMOUNT_UNITS,
+    AMOUNT_USES,
+    AMOUNT_WIDTH,
+    AMOUNTS,
+    ASKED,
+    BEHIND,
+    CANDIDATE,
+    CAPACITY,
+    CHANGED_HOST,
+    CHANGED_ROW,
+    CHANGED_SCORE,
+    CHANGES,
+    CHILD_ROW,
+    CHILD_START,
+    CLAIMS,
+    COLUMN,
+    COUNT,
+    CURSOR,
+    CUSTOM,
+    DEVICE_AMOUNTS,
+    DEVICE_COLUMN,
+    DEVICE_UNITS,
+    DEVICE_WIDTH,
+    DEVICES,
+    ELIGIBLE,
+    ENTRIES,
+    ENTRY_MARKS,
+    FREE,
+    GENERATION,
+    GROUP_COUNT,
+    GROUP_HEAD,
+    GROUP_MARKS,
+    GROUP_NEXT,
+    GROUP_ROW,
+    HEAD,
+    HOST_OF_ROW,
+    HOST_ROW,
+    HOSTS,
+    IN_SERVICE,
+    INDEX,
+    KIND,
+    KINDS,
+    LAST_ROW,
+    LEFT,
+    LEVEL_START,
+    LEVELS,
+    METHOD,
+    MOST_CLASSES,
+    MOST_PARAMETERS,
+    MOST_VARIANTS,
+    NODES,
+    PARAMETERS,
+    PLAIN,
+    RING,
+    RING_MASK,
+    ROOM,
+    ROOM_SCALE,
+    ROOT,
+    ROWS,
+    SCALE,
+    SCORE,
+    SEED,
+    SEQUENCE,
+    SHORT_CURSOR,
+    SHORT_MASK,
+    SIZES,
+    TAKEN_OUT,
+    UNITS,
+    USED,
+    VARIANT,
+    WEIGHS_GROUPS,
+    WIDTH,
+    WINNER,
+    WITNESS,
+)
+
+NOBODY = -1
+WORST = -np.inf
+
+_BLOCK_SHIFT, _SHIFT = int(s_.BLOCK_SHIFT), int(s_.NODE_SHIFT)
+
+FIRST_FIT, BEST_FIT, WORST_FIT, DOT_PRODUCT = (int(s_.Method(i)) for i in range(4))
+_CUSTOM, NEXT_FIT, ROUND_ROBIN, RANDOM = (int(s_.Method(i)) for i in range(4, 8))
+AFFINITY, ANTI_AFFINITY, SOFT_AFFINITY, SOFT_ANTI_AFFINITY = (int(s_.Rule(i)) for i in range(1, 5))
+STATIC, NOT_IN_SERVICE, NO_AFFINITY, NO_ANTI_AFFINITY = (int(s_.Why(i)) for i in range(1, 5))
+SHORT = int(s_.Why.SHORT)
+
+
+@intrinsic
+def _call_score(typing_context, address, width, left, asked, room, scale, parameters):
+    """Call the score function at an address: ``(width, five pointers) -> float64``."""
+
+    def build(context, builder, signature, arguments):
+        pointer = ir.IntType(64)
+        function = ir.FunctionType(ir.DoubleType(), [pointer] * 6)
+        return builder.call(builder.inttoptr(arguments[0], function.as_pointer()), arguments[1:])
+
+    return types.float64(*[types.int64] * 7), build
+
+
+# ------------------------------------------------------------------------------------------------ one host
+
+
+@kernel
+def devices_with_room(b, shape, host):
+    """How many of a host's child providers could give one device of the shape."""
+    size, free = longs(b, SIZES), longs(b, FREE)
+    most, rows = size[MOST_CLASSES], size[ROWS]
+    column, units, start, child = (
+        ints(b, DEVICE_COLUMN),
+        longs(b, DEVICE_UNITS),
+        longs(b, CHILD_START),
+        longs(b, CHILD_ROW),
+    )
+    width, ready = ints(b, DEVICE_WIDTH)[shape], 0
+    for each in range(start[host], start[host + 1]):
+        fits = 1
+        for k in range(width):
+            if free[column[shape * most + k] * rows + child[each]] < units[shape * most + k]:
+                fits = 0
+        ready += fits
+    return ready
+
+
+@kernel
+def score_of(b, shape, host):
+    """What the policy scores a host that has room: more is better."""
+    size, row = longs(b, SIZES), longs(b, HOST_ROW)[host]
+    method = size[METHOD]
+    if method == FIRST_FIT or method >= NEXT_FIT:
+        return -float(host)
+    most, rows = size[MOST_CLASSES], size[ROWS]
+    free, column, scale = longs(b, FREE), ints(b, COLUMN), floats(b, SCALE)
+    variant = shorts(b, VARIANT)[shape * size[KINDS] + ints(b, KIND)[host]]
+    units, first = longs(b, UNITS), (shape * size[MOST_VARIANTS] + variant) * most
+    width, total = ints(b, WIDTH)[shape], 0.0
+    if method in (BEST_FIT, WORST_FIT):
+        weight = floats(b, PARAMETERS)
+        for k in range(width):
+            c = column[shape * most + k]
+            share = (free[c * rows + row] - units[first + k]) / scale[c]
+            w = weight[shape * size[MOST_PARAMETERS] + k]
+            total += share if w == 1.0 else w * share
+        return -total if method == BEST_FIT else total
+    if method == DOT_PRODUCT:
+        for k in range(width):
+            c = column[shape * most + k]
+            total += free[c * rows + row] / scale[c] * (units[first + k] / scale[c])
+        return total
+    left, room, room_scale, asked = longs(b, LEFT), longs(b, ROOM), floats(b, ROOM_SCALE), longs(b, ASKED)
+    capacity = longs(b, CAPACITY)
+    for k in range(width):
+        c = column[shape * most + k]
+        left[k], room[k], asked[k] = free[c * rows + row], capacity[c * rows + row], units[first + k]
+        room_scale[k] = scale[c]
+    told = _call_score(
+        size[CUSTOM], width, b[LEFT], b[ASKED], b[ROOM], b[ROOM_SCALE],
+        b[PARAMETERS] + 8 * shape * size[MOST_PARAMETERS],
+    )  # fmt: skip
+    return max(told, -1.7976931348623157e308)  # minus infinity is for hosts without room
+
+
+@kernel
+def has_room(b, shape, host):
+    """Whether a host that may take the shape at all has room for it now."""
+    size, row = longs(b, SIZES), longs(b, HOST_ROW)[host]
+    most, rows = size[MOST_CLASSES], size[ROWS]
+    free, column = longs(b, FREE), ints(b, COLUMN)
+    variant = shorts(b, VARIANT)[shape * size[KINDS] + ints(b, KIND)[host]]
+    units, first = longs(b, UNITS), (shape * size[MOST_VARIANTS] + variant) * most
+    for k in range(ints(b, WIDTH)[shape]):
+        asked = units[first + k]
+        if asked > 0 and free[column[shape * most + k] * rows + row] < asked:
+            return False
+    wanted = ints(b, DEVICES)[shape]
+    return wanted == 0 or devices_with_room(b, shape, host) >= wanted
+
+
+@kernel
+def may_take(b, shape, host):
+    """Whether a host passes the static filters and is in service."""
+    row = longs(b, HOST_ROW)[host]
+    if not bools(b, ELIGIBLE)[shape * longs(b, SIZES)[KINDS] + ints(b, KIND)[host]]:
+        return False
+    return bools(b, IN_SERVICE)[row] != 0
+
+
+@kernel
+def leaf(b, shape, host):
+    """A host's score; minus infinity if it is not feasible, or taken out of the tournament."""
+    if bools(b, TAKEN_OUT)[host] or not may_take(b, shape, host) or not has_room(b, shape, host):
+        return WORST
+    return score_of(b, shape, host)
+
+
+# ------------------------------------------------------------------------------------------------ the index
+
+
+@kernel
+def _play_block(b, shape, base, node):
+    """The best of a block of hosts."""
+    hosts = longs(b, SIZES)[HOSTS]
+    best, who = WORST, NOBODY
+    for host in range(node << _BLOCK_SHIFT, min((node + 1) << _BLOCK_SHIFT, hosts)):
+        score = leaf(b, shape, host)
+        if score > best:
+            best, who = score, host
+    floats(b, SCORE)[base + node] = best
+    ints(b, WINNER)[base + node] = who
+
+
+@kernel
+def _play_node(b, base, level, node):
+    """The best of sixteen nodes of the level below."""
+    start, score, winner = longs(b, LEVEL_START), floats(b, SCORE), ints(b, WINNER)
+    below = start[level - 1]
+    best, who = WORST, NOBODY
+    for child in range(below + (node << _SHIFT), min(below + ((node + 1) << _SHIFT), start[level])):
+        if score[base + child] > best:
+            best, who = score[base + child], winner[base + child]
+    score[base + start[level] + node] = best
+    winner[base + start[level] + node] = who
+
+
+@kernel
+def build(b, shape, index):
+    """Play the whole tournament."""
+    size, start = longs(b, SIZES), longs(b, LEVEL_START)
+    base = index * size[NODES]
+    for node in range(start[1]):
+        _play_block(b, shape, base, node)
+    for level in range(1, size[LEVELS]):
+        for node in range(start[level + 1] - start[level]):
+            _play_node(b, base, level, node)
+
+
+@kernel
+def update(b, shape, index, host):
+    """A host's score may have changed: play again where that changes a result."""
+    size, start, score, winner = longs(b, SIZES), longs(b, LEVEL_START), floats(b, SCORE), ints(b, WINNER)
+    base, node = index * size[NODES], host >> _BLOCK_SHIFT
+    now, at = leaf(b, shape, host), base + node
+    if winner[at] == host:
+        if now == score[at]:
+            return
+        if now > score[at]:
+            score[at] = now
+        else:
+            _play_block(b, shape, base, node)
+    elif now > score[at] or (now == score[at] and host < winner[at]):
+        score[at], winner[at] = now, host
+    else:
+        return
+    for level in range(1, size[LEVELS]):
+        child, node = at, node >> _SHIFT
+        at = base + start[level] + node
+        who, best = winner[at], score[at]
+        if who == winner[child] and best == score[child]:
+            return
+        if score[child] > best or (score[child] == best and winner[child] < who and winner[child] != NOBODY):
+            score[at], winner[at] = score[child], winner[child]
+        elif who != NOBODY and (who >> (_BLOCK_SHIFT + _SHIFT * (level - 1))) == child - base - start[level - 1]:
+            _play_node(b, base, level, node)
+            if winner[at] == who and score[at] == best:
+                return
+        else:
+            return
+
+
+@njit(inline="always")
+def _plain_score(host, method, width, rows, free, column, units, scale, weight, host_row, kind, eligible, service):
+    """:func:`leaf` for plain shapes, with everything at hand."""
+    row = host_row[host]
+    value = WORST
+    if eligible[kind[host]] != 0 and service[row] != 0:
+        fits = True
+        for k in range(width):
+            if free[column[k] * rows + row] < units[k]:
+                fits = False
+        if fits:
+            if method in (BEST_FIT, WORST_FIT):
+                total = 0.0
+                for k in range(width):
+                    total += weight[k] * ((free[column[k] * rows + row] - units[k]) / scale[column[k]])
+                value = -total if method == BEST_FIT else total
+            elif method == DOT_PRODUCT:
+                total = 0.0
+                for k in range(width):
+                    c = column[k]
+                    total += free[c * rows + row] / scale[c] * (units[k] / scale[c])
+                value = total
+            else:
+                value = -float(host)
+    return value
+
+
+@kernel
+def _changed_scores(b, shape, seen, count):
+    """The hosts that changed and what they score now, for a plain shape; returns how many there are.
+
+    Class by class and without a branch a host, so that the processor can work on several hosts at once.
+    """
+    size, method = longs(b, SIZES), longs(b, SIZES)[METHOD]
+    rows, most = size[ROWS], size[MOST_CLASSES]
+    width, free, scale = ints(b, WIDTH)[shape], longs(b, FREE), floats(b, SCALE)
+    column, units = ints_at(b, COLUMN, shape * most), longs_at(b, UNITS, shape * size[MOST_VARIANTS] * most)
+    weight = floats_at(b, PARAMETERS, shape * size[MOST_PARAMETERS])
+    host_row, kind, service = longs(b, HOST_ROW), ints(b, KIND), bools(b, IN_SERVICE)
+    eligible = bools_at(b, ELIGIBLE, shape * size[KINDS])
+    ring, mask, host_of = ints(b, RING), size[RING_MASK], longs(b, HOST_OF_ROW)
+    hosts, row, score = longs(b, CHANGED_HOST), longs(b, CHANGED_ROW), floats(b, CHANGED_SCORE)
+    number, before = 0, NOBODY
+    for change in range(seen, count):
+        host = host_of[ring[change & mask]]
+        if host != NOBODY and host != before:
+            hosts[number], row[number] = host, host_row[host]
+            number += 1
+            before = host
+    if method in (BEST_FIT, WORST_FIT):
+        for i in range(number):
+            score[i] = 0.0
+        for k in range(width):
+            first, asked, largest, heavy = column[k] * rows, units[k], scale[column[k]], weight[k]
+            for i in range(number):
+                score[i] += heavy * ((free[first + row[i]] - asked) / largest)
+        if method == BEST_FIT:
+            for i in range(number):
+                score[i] = -score[i]
+    elif method == DOT_PRODUCT:
+        for i in range(number):
+            score[i] = 0.0
+        for k in range(width):
+            first, largest = column[k] * rows, scale[column[k]]
+            share = units[k] / largest
+            for i in range(number):
+                score[i] += free[first + row[i]] / largest * share
+    else:
+        for i in range(number):
+            score[i] = -float(hosts[i])
+    for k in range(width):
+        first, asked = column[k] * rows, units[k]
+        for i in range(number):
+            score[i] = score[i] if free[first + row[i]] >= asked else WORST
+    for i in range(number):
+        score[i] = score[i] if eligible[kind[hosts[i]]] & service[row[i]] else WORST
+    return number
+
+
+@kernel
+def _repair_plain(b, shape, index, seen, count):
+    """Follow the change log for a shape without devices and variants, and a score that is known here.
+
+    :func:`update` for each change, written out with all that does not change held in locals: a study spends its life
+    here.
+    """
+    size, start = longs(b, SIZES), longs(b, LEVEL_START)
+    method, rows, hosts, most, levels = size[METHOD], size[ROWS], size[HOSTS], size[MOST_CLASSES], size[LEVELS]
+    width, free, scale = ints(b, WIDTH)[shape], longs(b, FREE), floats(b, SCALE)
+    column, units = ints_at(b, COLUMN, shape * most), longs_at(b, UNITS, shape * size[MOST_VARIANTS] * most)
+    weight = floats_at(b, PARAMETERS, shape * size[MOST_PARAMETERS])
+    host_row, kind, service = longs(b, HOST_ROW), ints(b, KIND), bools(b, IN_SERVICE)
+    eligible = bools_at(b, ELIGIBLE, shape * size[KINDS])
+    score, winner = floats_at(b, SCORE, index * size[NODES]), ints_at(b, WINNER, index * size[NODES])
+    changed = _changed_scores(b, shape, seen, count)
+    changed_host, changed_score = longs(b, CHANGED_HOST), floats(b, CHANGED_SCORE)
+    for change in range(changed):
+        host, now = changed_host[change], changed_score[change]
+        node = host >> _BLOCK_SHIFT
+        who, best = winner[node], score[node]
+        if who == host:
+            if now == best:
+                continue
+            if now > best:
+                score[node] = now
+            else:
+                best, who = WORST, NOBODY
+                for each in range(node << _BLOCK_SHIFT, min((node + 1) << _BLOCK_SHIFT, hosts)):
+                    value = _plain_score(
+                        each, method, width, rows, free, column, units, scale, weight, host_row, kind, eligible, service
+                    )
+                    if value > best:
+                        best, who = value, each
+                score[node], winner[node] = best, who
+        elif now > best or (now == best and host < who):
+            score[node], winner[node] = now, host
+        else:
+            continue
+        at = node
+        for level in range(1, levels):
+            child, node = at, node >> _SHIFT
+            at = start[level] + node
+            who, best = winner[at], score[at]
+            if who == winner[child] and best == score[child]:
+                break
+            if score[child] > best or (score[child] == best and winner[child] < who and winner[child] != NOBODY):
+                score[at], winner[at] = score[child], winner[child]
+            elif who != NOBODY and (who >> (_BLOCK_SHIFT + _SHIFT * (level - 1))) == child - start[level - 1]:
+                below = start[level - 1]
+                top, first = WORST, NOBODY
+                for each in range(below + (node << _SHIFT), min(below + ((node + 1) << _SHIFT), start[level])):
+                    if score[each] > top:
+                        top, first = score[each], winner[each]
+                if first == who and top == best:
+                    break
+                score[at], winner[at] = top, first
+            else:
+                break
+
+
+@kernel
+def repair(b, shape, index):
+    """Follow the change log."""
+    size, cursor, count = longs(b, SIZES), longs(b, CURSOR), longs(b, CHANGES)[0]
+    seen = cursor[index]
+    if seen < 0 or count - seen > size[BEHIND]:
+        build(b, shape, index)
+    elif bools(b, PLAIN)[shape]:
+        _repair_plain(b, shape, index, seen, count)
+    else:
+        ring, mask, host_of = ints(b, RING), size[RING_MASK], longs(b, HOST_OF_ROW)
+        for change in range(seen, count):
+            host = host_of[ring[change & mask]]
+            if host != NOBODY:
+                update(b, shape, index, host)
+    cursor[index] = count
+
+
+@kernel
+def winner_of(b, index):
+    """The best host of all, or -1."""
+    nodes = longs(b, SIZES)[NODES]
+    return ints(b, WINNER)[index * nodes + nodes - 1]
+
+
+@kernel
+def first_from(b, shape, index, begin):
+    """The first feasible host at or after ``begin`` by an index whose scores fall with the host; -1 if none is."""
+    size, start, winner = longs(b, SIZES), longs(b, LEVEL_START), ints(b, WINNER)
+    base, hosts = index * size[NODES], size[HOSTS]
+    if begin >= hosts:
+        return NOBODY
+    node = begin >> _BLOCK_SHIFT
+    if winner[base + node] >= begin:
+        return winner[base + node]
+    if winner[base + node] != NOBODY:
+        for host in range(begin, min((node + 1) << _BLOCK_SHIFT, hosts)):
+            if leaf(b, shape, host) > WORST:
+                return host
+    for level in range(size[LEVELS]):
+        # Siblings to the right of what has been looked at; a node's winner is its first feasible host.
+        last = min(((node >> _SHIFT) + 1) << _SHIFT, start[level + 1] - start[level])
+        for sibling in range(node + 1, last):
+            if winner[base + start[level] + sibling] != NOBODY:
+                return winner[base + start[level] + sibling]
+        node >>= _SHIFT
+    return NOBODY
+
+
+# ------------------------------------------------------------------------------------------------ server groups
+
+
+@kernel
+def _best_member(b, shape, group, members):
+    """The best feasible host among those with that many members of the group (any number, if 0)."""
+    row, count, following = ints(b, GROUP_ROW), ints(b, GROUP_COUNT), ints(b, GROUP_NEXT)
+    host_of = longs(b, HOST_OF_ROW)
+    best, who = WORST, NOBODY
+    entry = ints(b, GROUP_HEAD)[group]
+    while entry != NOBODY:
+        host = host_of[row[entry]]
+        if members == 0 or count[entry] == members:
+            score = leaf(b, shape, host)
+            if score > best or (score == best and score > WORST and host < who):
+                best, who = score, host
+        entry = following[entry]
+    return who
+
+
+@kernel
+def _members_where_feasible(b, shape, group, most):
+    """The largest (or smallest) number of members on a feasible host that has any; 0 if none is feasible."""
+    row, count, following = ints(b, GROUP_ROW), ints(b, GROUP_COUNT), ints(b, GROUP_NEXT)
+    host_of, found = longs(b, HOST_OF_ROW), 0
+    entry = ints(b, GROUP_HEAD)[group]
+    while entry != NOBODY:
+        better = count[entry] > found if most else found == 0 or count[entry] < found
+        if better and leaf(b, shape, host_of[row[entry]]) > WORST:
+            found = count[entry]
+        entry = following[entry]
+    return found
+
+
+@kernel
+def _best_without(b, shape, index, group, limit):
+    """The winner when hosts with ``limit`` members or more are taken out for the moment."""
+    row, count, following = ints(b, GROUP_ROW), ints(b, GROUP_COUNT), ints(b, GROUP_NEXT)
+    host_of, out = longs(b, HOST_OF_ROW), bools(b, TAKEN_OUT)
+    for value in (1, 0):
+        entry = ints(b, GROUP_HEAD)[group]
+        while entry != NOBODY:
+            if count[entry] >= limit:
+                out[host_of[row[entry]]] = value
+            entry = following[entry]
+        entry = ints(b, GROUP_HEAD)[group]
+        while entry != NOBODY:
+            if count[entry] >= limit:
+                update(b, shape, index, host_of[row[entry]])
+            entry = following[entry]
+        if value:
+            who = winner_of(b, index)
+    return who
+
+
+@kernel
+def _choose_in_group(b, shape, index, group, rule, limit):
+    """The best host for a member of a group that has members already."""
+    if rule == AFFINITY:
+        return _best_member(b, shape, group, 0)
+    if rule == ANTI_AFFINITY:
+        return _best_without(b, shape, index, group, limit)
+    if rule == SOFT_AFFINITY:
+        members = _members_where_feasible(b, shape, group, True)
+        return _best_member(b, shape, group, members) if members else winner_of(b, index)
+    who = _best_without(b, shape, index, group, 1)
+    if who == NOBODY:
+        members = _members_where_feasible(b, shape, group, False)
+        if members:
+            who = _best_member(b, shape, group, members)
+    return who
+
+
+@kernel
+def _mark_members(b, group, sign):
+    """Spread a group's members over the hosts' scratch column, or take them off it again."""
+    row, count, following = ints(b, GROUP_ROW), ints(b, GROUP_COUNT), ints(b, GROUP_NEXT)
+    host_of, there = longs(b, HOST_OF_ROW), ints(b, COUNT)
+    entry = ints(b, GROUP_HEAD)[group]
+    while entry != NOBODY:
+        there[host_of[row[entry]]] = count[entry] if sign else 0
+        entry = following[entry]
+
+
+# ------------------------------------------------------------------------------------------------ one pass
+
+
+@kernel
+def candidates(b, shape, group, rule, limit):
+    """Put the feasible hosts, ascending, into the scratch column ``CANDIDATE``; returns how many there are.
+
+    ``group`` is -1 where nothing is asked of a group, or where it has no members.
+    """
+    size, found, there = longs(b, SIZES), ints(b, CANDIDATE), ints(b, COUNT)
+    number, soft = 0, group != NOBODY and rule >= SOFT_AFFINITY and size[WEIGHS_GROUPS] == 0
+    if group != NOBODY:
+        _mark_members(b, group, True)
+    best = 0
+    for host in range(size[HOSTS]):
+        if group != NOBODY:
+            if rule == AFFINITY and there[host] == 0:
+                continue
+            if rule == ANTI_AFFINITY and there[host] >= limit:
+                continue
+        if not may_take(b, shape, host) or not has_room(b, shape, host):
+            continue
+        if soft:
+            better = there[host] > best if rule == SOFT_AFFINITY else there[host] < best
+            if number == 0 or better:
+                best, number = there[host], 0
+            elif there[host] != best:
+                continue
+        found[number] = host
+        number += 1
+    if group != NOBODY:
+        _mark_members(b, group, False)
+    return number
+
+
+@kernel
+def uniform(b):
+    """This decision's own number in [0, 1): ``Hosts.uniform``."""
+    size = longs(b, SIZES)
+    z = np.uint64(size[SEED]) + np.uint64(size[SEQUENCE] + 1) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return float((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
+
+
+@kernel
+def _choose_from_all(b, shape, group, rule, limit):
+    """One pass over all hosts."""
+    size, found = longs(b, SIZES), ints(b, CANDIDATE)
+    number = candidates(b, shape, group, rule, limit)
+    if number == 0:
+        return NOBODY
+    method = size[METHOD]
+    if method == RANDOM:
+        return found[int(uniform(b) * number)]
+    if method in (NEXT_FIT, ROUND_ROBIN):
+        last = longs(b, HOST_OF_ROW)[size[LAST_ROW]] if size[LAST_ROW] >= 0 else NOBODY
+        begin = max(last, 0) if method == NEXT_FIT else last + 1
+        for each in range(number):
+            if found[each] >= begin:
+                return found[each]
+        return found[0]
+    best, who = WORST, NOBODY
+    for each in range(number):
+        score = score_of(b, shape, found[each])
+        if score > best:
+            best, who = score, found[each]
+    return who
+
+
+@kernel
+def choose(b, shape, group, rule, limit):
+    """The host for a request of a shape, or -1. ``group`` is the code of its server group, -1 for none."""
+    size = longs(b, SIZES)
+    if group != NOBODY and ints(b, GROUP_HEAD)[group] == NOBODY:
+        group = NOBODY
+    index, method = ints(b, INDEX)[shape], size[METHOD]
+    if index == NOBODY or method >= RANDOM or (group != NOBODY and method > _CUSTOM):
+        return _choose_from_all(b, shape, group, rule, limit)
+    repair(b, shape, index)
+    if group != NOBODY:
+        return _choose_in_group(b, shape, index, group, rule, limit)
+    if method <= _CUSTOM:
+        return winner_of(b, index)
+    last = longs(b, HOST_OF_ROW)[size[LAST_ROW]] if size[LAST_ROW] >= 0 else NOBODY
+    who = first_from(b, shape, index, max(last, 0) if method == NEXT_FIT else last + 1)
+    return who if who != NOBODY else winner_of(b, index)
+
+
+# ------------------------------------------------------------------------------------------------ why not
+
+
+@kernel
+def _has_class(b, shape, host, k):
+    """Whether a host has enough of class number ``k`` of the shape, or enough devices where ``k`` is beyond those."""
+    size, row = longs(b, SIZES), longs(b, HOST_ROW)[host]
+    if k == ints(b, WIDTH)[shape]:
+        return devices_with_room(b, shape, host) >= ints(b, DEVICES)[shape]
+    variant = shorts(b, VARIANT)[shape * size[KINDS] + ints(b, KIND)[host]]
+    asked = longs(b, UNITS)[(shape * size[MOST_VARIANTS] + variant) * size[MOST_CLASSES] + k]
+    column = ints(b, COLUMN)[shape * size[MOST_CLASSES] + k]
+    return asked == 0 or longs(b, FREE)[column * size[ROWS] + row] >= asked
+
+
+@kernel
+def _witness(b, shape, k, group, rule, limit):
+    """A host left by all other filters that has enough of one class, or -1."""
+    there = ints(b, COUNT)
+    for host in range(longs(b, SIZES)[HOSTS]):
+        if group != NOBODY and rule == AFFINITY and there[host] == 0:
+            continue
+        if group != NOBODY and rule == ANTI_AFFINITY and there[host] >= limit:
+            continue
+        if may_take(b, shape, host) and _has_class(b, shape, host, k):
+            return host
+    return NOBODY
+
+
+@kernel
+def _shortage_in_group(b, shape, classes, group, rule, limit):
+    mask = 0
+    _mark_members(b, group, True)
+    for k in range(classes):
+        if _witness(b, shape, k, group, rule, limit) == NOBODY:
+            mask |= 1 << k
+    _mark_members(b, group, False)
+    return mask
+
+
+@kernel
+def shortage(b, shape, group, rule, limit):
+    """A bit for each class of which no host left has enough, and one more for devices.
+
+    Remembered by shape: a class is not short while its witness still has enough; one that was short can only be had
+    on a host that changed since. So refusing a million requests does not mean a million passes.
+    """
+    size, count = longs(b, SIZES), longs(b, CHANGES)[0]
+    classes = ints(b, WIDTH)[shape] + (1 if ints(b, DEVICES)[shape] else 0)
+    if group != NOBODY:
+        return _shortage_in_group(b, shape, classes, group, rule, limit)
+    cursor, masks, witness = longs(b, SHORT_CURSOR), longs(b, SHORT_MASK), ints(b, WITNESS)
+    seen, mask, first = cursor[shape], masks[shape], shape * (size[MOST_CLASSES] + 1)
+    ring, ring_mask, host_of = ints(b, RING), size[RING_MASK], longs(b, HOST_OF_ROW)
+    anew = seen < 0 or count - seen > size[BEHIND]
+    for k in range(classes):
+        who = witness[first + k]
+        if not anew and mask >> k & 1:
+            for change in range(seen, count):
+                host = host_of[ring[change & ring_mask]]
+                if host != NOBODY and may_take(b, shape, host) and _has_class(b, shape, host, k):
+                    who = host
+                    break
+        elif anew or not (may_take(b, shape, who) and _has_class(b, shape, who, k)):
+            who = _witness(b, shape, k, NOBODY, 0, 0)
+        witness[first + k] = who
+        mask = mask & ~(1 << k) if who != NOBODY else mask | (1 << k)
+    cursor[shape], masks[shape] = count, mask
+    return mask
+
+
+@kernel
+def why_not(b, shape, group, rule, limit):
+    """Why :func:`choose` found no host: a ``Why``, with the classes that are short as bits above ``SHORT``."""
+    size = longs(b, SIZES)
+    eligible, kinds = bools(b, ELIGIBLE), size[KINDS]
+    anywhere = False
+    for kind in range(kinds):
+        if eligible[shape * kinds + kind]:
+            anywhere = True
+    if not anywhere:
+        return STATIC
+    in_service = False
+    for host in range(size[HOSTS]):
+        if may_take(b, shape, host):
+            in_service = True
+            break
+    if not in_service:
+        return NOT_IN_SERVICE
+    if group != NOBODY and ints(b, GROUP_HEAD)[group] == NOBODY:
+        group = NOBODY
+    if group != NOBODY and rule <= ANTI_AFFINITY:
+        _mark_members(b, group, True)
+        there, left = ints(b, COUNT), False
+        for host in range(size[HOSTS]):
+            if may_take(b, shape, host) and (there[host] > 0 if rule == AFFINITY else there[host] < limit):
+                left = True
+                break
+        _mark_members(b, group, False)
+        if not left:
+            return NO_AFFINITY if rule == AFFINITY else NO_ANTI_AFFINITY
+        return SHORT + (shortage(b, shape, group, rule, limit) << 5)
+    return SHORT + (shortage(b, shape, NOBODY, 0, 0) << 5)
+
+
+# ------------------------------------------------------------------------------------------------ the books
+
+
+@kernel
+def _take(b, row, amounts, consumer):
+    """One claim: the books of ``Pool._take`` and ``AllocationTable.add``, for amounts that are interned and kept."""
+    size, free, used = longs(b, SIZES), longs(b, FREE), longs(b, USED)
+    most, rows = size[MOST_CLASSES], size[ROWS]
+    column, units = ints(b, AMOUNT_COLUMN), longs(b, AMOUNT_UNITS)
+    for k in range(amounts * most, amounts * most + ints(b, AMOUNT_WIDTH)[amounts]):
+        used[column[k] * rows + row] += units[k]
+        free[column[k] * rows + row] -= units[k]
+    ints(b, CLAIMS)[row] += 1
+    longs(b, GENERATION)[row] += 1
+    _log(b, row)
+    marks, entries, head = longs(b, ENTRY_MARKS), ints(b, ENTRIES), ints(b, HEAD)
+    entry = marks[1]
+    if entry != NOBODY:
+        marks[1] = entries[4 * entry + NEXT]
+    else:
+        entry = marks[0]
+        marks[0] += 1
+    entries[4 * entry + ROW] = row
+    entries[4 * entry + NEXT] = head[consumer]
+    entries[4 * entry + CONSUMER] = consumer
+    entries[4 * entry + AMOUNTS_ID] = amounts
+    head[consumer] = entry
+    longs(b, AMOUNT_USES)[amounts] += 1
+
+
+@kernel
+def _log(b, row):
+    changes = longs(b, CHANGES)
+    ints(b, RING)[changes[0] & longs(b, SIZES)[RING_MASK]] = row
+    changes[0] += 1
+
+
+@kernel
+def _fullest_device(b, shape, host, before_free, before_row):
+    """The child that comes next after (free, row) in the order in which devices are given: fullest first."""
+    size, free = longs(b, SIZES), longs(b, FREE)
+    most, rows = size[MOST_CLASSES], size[ROWS]
+    column, units, start, child = (
+        ints(b, DEVICE_COLUMN),
+        longs(b, DEVICE_UNITS),
+        longs(b, CHILD_START),
+        longs(b, CHILD_ROW),
+    )
+    best_free, best_row = np.int64(0), np.int64(NOBODY)
+    for each in range(start[host], start[host + 1]):
+        row, fits = child[each], True
+        for k in range(ints(b, DEVICE_WIDTH)[shape]):
+            if free[column[shape * most + k] * rows + row] < units[shape * most + k]:
+                fits = False
+        room = free[column[shape * most] * rows + row]
+        comes_after = room > before_free or (room == before_free and row > before_row)
+        if fits and comes_after and (best_row == NOBODY or room < best_free):
+            best_free, best_row = room, row
+    return best_row
+
+
+@kernel
+def claim(b, shape, host, consumer):
+    """Claim for ``consumer`` what a server of the shape takes on a host that has room."""
+    size = longs(b, SIZES)
+    variant = shorts(b, VARIANT)[shape * size[KINDS] + ints(b, KIND)[host]]
+    wanted = ints(b, DEVICES)[shape]
+    chosen = ints(b, CANDIDATE)
+    before_free, before_row = np.int64(-(1 << 62)), np.int64(NOBODY)
+    column, free = ints(b, DEVICE_COLUMN)[shape * size[MOST_CLASSES]], longs(b, FREE)
+    for device in range(wanted):  # all are chosen before any is taken, which would change the order
+        before_row = _fullest_device(b, shape, host, before_free, before_row)
+        before_free = free[column * size[ROWS] + before_row]
+        chosen[device] = before_row
+    _take(b, longs(b, HOST_ROW)[host], ints(b, AMOUNTS)[shape * size[MOST_VARIANTS] + variant], consumer)
+    for device in range(wanted):
+        _take(b, chosen[device], ints(b, DEVICE_AMOUNTS)[shape], consumer)
+
+
+@kernel
+def release(b, consumer):
+    """Give back all that ``consumer`` holds, which must be interned and kept; returns the row of its host, or -1."""
+    size, free, used = longs(b, SIZES), longs(b, FREE), longs(b, USED)
+    most, rows = size[MOST_CLASSES], size[ROWS]
+    column, units, entries = ints(b, AMOUNT_COLUMN), longs(b, AMOUNT_UNITS), ints(b, ENTRIES)
+    head, marks = ints(b, HEAD), longs(b, ENTRY_MARKS)
+    entry, host_row = head[consumer], np.int64(NOBODY)
+    head[consumer] = NOBODY
+    while entry != NOBODY:
+        row, amounts = entries[4 * entry + ROW], entries[4 * entry + AMOUNTS_ID]
+        for k in range(amounts * most, amounts * most + ints(b, AMOUNT_WIDTH)[amounts]):
+            used[column[k] * rows + row] -= units[k]
+            free[column[k] * rows + row] += units[k]
+        ints(b, CLAIMS)[row] -= 1
+        longs(b, GENERATION)[row] += 1
+        _log(b, row)
+        longs(b, AMOUNT_USES)[amounts] -= 1
+        host_row = ints(b, ROOT)[row]
+        after = entries[4 * entry + NEXT]
+        entries[4 * entry + ROW] = NOBODY
+        entries[4 * entry + NEXT] = marks[1]
+        entries[4 * entry + CONSUMER] = NOBODY
+        entries[4 * entry + AMOUNTS_ID] = NOBODY
+        marks[1] = entry
+        entry = after
+    return host_row
+
+
+@kernel
+def join(b, group, row):
+    """One more member of a group on a host row: ``ServerGroups.join``."""
+    rows, count, following = ints(b, GROUP_ROW), ints(b, GROUP_COUNT), ints(b, GROUP_NEXT)
+    head, marks = ints(b, GROUP_HEAD), longs(b, GROUP_MARKS)
+    entry = head[group]
+    while entry != NOBODY and rows[entry] != row:
+        entry = following[entry]
+    if entry != NOBODY:
+        count[entry] += 1
+        return
+    entry = marks[1]
+    if entry != NOBODY:
+        marks[1] = following[entry]
+    else:
+        entry = marks[0]
+        marks[0] += 1
+    rows[entry], count[entry] = row, 1
+    following[entry] = head[group]
+    head[group] = entry
+
+
+@kernel
+def leave(b, group, row):
+    """One member less of a group on a host row, where it has one: ``ServerGroups.leave``."""
+    rows, count, following = ints(b, GROUP_ROW), ints(b, GROUP_COUNT), ints(b, GROUP_NEXT)
+    head, marks = ints(b, GROUP_HEAD), longs(b, GROUP_MARKS)
+    before, entry = NOBODY, head[group]
+    while rows[entry] != row:
+        before, entry = entry, following[entry]
+    count[entry] -= 1
+    if count[entry] == 0:
+        if before == NOBODY:
+            head[group] = following[entry]
+        else:
+            following[before] = following[entry]
+        following[entry] = marks[1]
+        marks[1] = entry
+
+
+@kernel
+def committed(b, shape, host, consumer, group):
+    """Claim, join the group, and remember the decision: ``Scheduler.commit``."""
+    size, row = longs(b, SIZES), longs(b, HOST_ROW)[host]
+    claim(b, shape, host, consumer)
+    if group != NOBODY:
+        join(b, group, row)
+    size[LAST_ROW] = row
+    size[SEQUENCE] += 1
