@@ -11,14 +11,16 @@ host that a trait or a zone rules out still counts as one that fits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from sundog.analysis.steps import ratio
-from sundog.analysis.tables import Codes, Floats, Ints, Results
-from sundog.analysis.timeline import host_changes
+from sundog.analysis.tables import Coded, Codes, Floats, Ints, Results, first_rows
+from sundog.analysis.timeline import Ledger, build_ledger
 from sundog.units import format_mebibytes
 
 COVERED: Final = 0.95
@@ -70,11 +72,11 @@ def request_mix(results: Results, *, covered: float = COVERED, most: int = MOST_
     if not len(rows):
         none = np.zeros(0)
         return RequestMix((), np.zeros((0, len(results.resources))), none.astype(np.int64), none, 0.0)
-    shape = vms.flavor.codes[rows].astype(np.int64)
+    shape = _coded(vms.flavor.codes[rows])
     for resource in results.resources:
-        _, code = np.unique(vms.asked[resource][rows], return_inverse=True)
-        _, shape = np.unique(shape * (int(code.max()) + 1) + code, return_inverse=True)
-    _, first, count = np.unique(shape, return_index=True, return_counts=True)
+        code = _coded(vms.asked[resource][rows])
+        shape = _coded(shape * (int(code.max()) + 1) + code)
+    count, first = np.bincount(shape), first_rows(shape)
     order = np.lexsort((first, -count))
     enough = int(np.searchsorted(np.cumsum(count[order]), covered * len(rows) - 1e-9)) + 1
     order = order[: min(most, enough)]
@@ -83,6 +85,11 @@ def request_mix(results: Results, *, covered: float = COVERED, most: int = MOST_
     names = tuple(vms.flavor[int(row)] or _shape_name(results, asked[i]) for i, row in enumerate(chosen))
     kept = count[order].astype(np.int64)
     return RequestMix(names, asked, kept, kept / kept.sum(), float(kept.sum() / len(rows)))
+
+
+def _coded(values: npt.NDArray) -> Ints:
+    """The place of each value among the different ones, in the order in which they first come."""
+    return pa.array(values).dictionary_encode().indices.to_numpy().astype(np.int64)
 
 
 def _shape_name(results: Results, asked: Floats) -> str:
@@ -97,11 +104,51 @@ def _shape_name(results: Results, asked: Floats) -> str:
 
 @dataclass(slots=True, eq=False)
 class _Fleet:
-    """The hosts at one instant: amounts in use, whether up, whether they take VMs. Moved forward in time."""
+    """The hosts at one instant, moved forward in time. Shapes: (hosts,), or (resources, hosts).
 
-    used: Floats
-    up: Ints
-    enabled: Ints
+    ``used`` and ``room`` are amounts; room is on hosts that take VMs alone. ``up`` and ``enabled`` tell the state.
+    ``misfit`` is 1 where the commonest shape does not fit, ``expected`` the weight of all shapes that do not: they are
+    worked out again for those hosts only that something happened on.
+    """
+
+    capacity: Floats
+    mix: RequestMix
+    used: Floats = field(init=False)
+    room: Floats = field(init=False)
+    up: Ints = field(init=False)
+    enabled: Ints = field(init=False)
+    misfit: Floats = field(init=False)
+    expected: Floats = field(init=False)
+
+    def __post_init__(self) -> None:
+        hosts = self.capacity.shape[1]
+        self.used, self.room = np.zeros_like(self.capacity), np.zeros_like(self.capacity)
+        self.up, self.enabled = np.zeros(hosts, dtype=np.int64), np.zeros(hosts, dtype=np.int64)
+        self.misfit, self.expected = np.zeros(hosts), np.zeros(hosts)
+        self._look(np.arange(hosts))
+
+    def forward(self, stays: _Stream, states: _Stream) -> None:
+        """Let all of ``stays`` and ``states`` happen."""
+        for used, changes in zip(self.used, stays.changes, strict=True):
+            np.add.at(used, stays.host, changes)
+        np.add.at(self.up, states.host, states.changes[0])
+        np.add.at(self.enabled, states.host, states.changes[1])
+        touched = np.zeros(len(self.up), dtype=np.bool_)
+        touched[stays.host] = touched[states.host] = True
+        self._look(np.flatnonzero(touched))
+
+    def _look(self, hosts: npt.NDArray[np.intp]) -> None:
+        capacity = self.capacity[:, hosts]
+        room = np.maximum(capacity - self.used[:, hosts], 0.0) * (self.enabled[hosts] > 0)
+        self.room[:, hosts] = room
+        slack = room + 1e-9 * np.maximum(capacity, 1.0)
+        expected = np.zeros(len(hosts))
+        for i, (asked, weight) in enumerate(zip(self.mix.asked, self.mix.weight, strict=True)):
+            misfit = (slack < asked[:, None]).any(axis=0)
+            expected += weight * misfit
+            if i == 0:
+                self.misfit[hosts] = misfit
+        self.expected[hosts] = expected
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,17 +159,23 @@ class _Stream:
     host: Codes | Ints
     changes: tuple[Floats | Ints, ...]
 
+    def __getitem__(self, rows: slice) -> _Stream:
+        return _Stream(self.time_s[rows], self.host[rows], tuple(each[rows] for each in self.changes))
 
-def sample(results: Results, mix: RequestMix, instants: Floats, *, heat_rows: int = HEAT_ROWS) -> Samples:
+
+def sample(
+    results: Results, mix: RequestMix, instants: Floats, ledger: Ledger | None = None, *, heat_rows: int = HEAT_ROWS
+) -> Samples:
     """Rebuild the hosts x resources occupancy at each instant, after everything that happens at it.
 
-    Costs one pass over the stays, plus hosts x shapes x resources an instant. ``instants`` must not decrease.
+    Costs one pass over the stays, plus shapes x resources for each host that something happened on since the instant
+    before. ``instants`` must not decrease. ``ledger``: that of the results, if it is built already.
     """
     hosts, names = results.hosts, results.resources
     capacity = np.stack([hosts.capacity[name] for name in names])
-    stays, states = _stay_stream(results), _state_stream(results)
+    stays, states = _streams(results, ledger or build_ledger(results))
     order, row_of, groups, rows = _heat_layout(results, heat_rows)
-    fleet = _Fleet(np.zeros_like(capacity), np.zeros(len(hosts), dtype=np.int64), np.zeros(len(hosts), dtype=np.int64))
+    fleet = _Fleet(capacity, mix)
     shape = (len(instants), len(names))
     free, stranded, fragmented = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     heat = np.full((len(names), rows, len(instants)), np.nan)
@@ -130,12 +183,11 @@ def sample(results: Results, mix: RequestMix, instants: Floats, *, heat_rows: in
     state_ends = np.searchsorted(states.time_s, instants, side="right")
     stay_at = state_at = 0
     for i in range(len(instants)):
-        _forward(fleet, stays, states, slice(stay_at, stay_ends[i]), slice(state_at, state_ends[i]))
+        fleet.forward(stays[stay_at : stay_ends[i]], states[state_at : state_ends[i]])
         stay_at, state_at = stay_ends[i], state_ends[i]
-        takes = fleet.enabled > 0
-        room = np.where(takes, np.maximum(capacity - fleet.used, 0.0), 0.0)
+        room = fleet.room
         free[i] = room.sum(axis=1)
-        stranded[i], fragmented[i] = _useless(room, capacity, mix)
+        stranded[i], fragmented[i] = room @ fleet.misfit, room @ fleet.expected
         up = (fleet.up > 0).astype(np.float64)
         for r in range(len(names)):
             used_row = np.bincount(row_of, weights=(fleet.used[r] * up)[order], minlength=rows)
@@ -145,50 +197,19 @@ def sample(results: Results, mix: RequestMix, instants: Floats, *, heat_rows: in
     return Samples(instants, free, stranded, fragmented, heat, groups, per_row)
 
 
-def _forward(fleet: _Fleet, stays: _Stream, states: _Stream, some: slice, others: slice) -> None:
-    for r, changes in enumerate(stays.changes):
-        np.add.at(fleet.used[r], stays.host[some], changes[some])
-    np.add.at(fleet.up, states.host[others], states.changes[0][others])
-    np.add.at(fleet.enabled, states.host[others], states.changes[1][others])
-
-
-def _useless(room: Floats, capacity: Floats, mix: RequestMix) -> tuple[Floats, Floats]:
-    """Free amounts on hosts that the commonest shape does not fit, and the expectation over the mix.
-
-    Shapes: ``room`` and ``capacity`` (resources, hosts); both answers (resources,). A host that takes no VMs has no
-    room, so it adds nothing.
-    """
-    nothing = np.zeros(len(room))
-    if not len(mix.weight):
-        return nothing, nothing
-    slack = room + 1e-9 * np.maximum(capacity, 1.0)
-    expected_misfit = np.zeros(room.shape[1])
-    commonest = nothing
-    for i, asked in enumerate(mix.asked):
-        misfit = (slack < asked[:, None]).any(axis=0).astype(np.float64)
-        expected_misfit += mix.weight[i] * misfit
-        if i == 0:
-            commonest = room @ misfit
-    return commonest, room @ expected_misfit
-
-
-def _stay_stream(results: Results) -> _Stream:
-    stays = results.stays
-    known = np.flatnonzero(stays.host >= 0)
-    leaves = known[np.isfinite(stays.end_s[known])]
-    time = np.concatenate((stays.start_s[known], stays.end_s[leaves]))
-    host = np.concatenate((stays.host[known], stays.host[leaves]))
-    order = np.argsort(time, kind="stable")
-    amounts = (
-        np.concatenate((stays.amount[name][known], -stays.amount[name][leaves]))[order] for name in results.resources
-    )
-    return _Stream(time[order], host[order], tuple(amounts))
-
-
-def _state_stream(results: Results) -> _Stream:
-    changes = host_changes(results)
-    order = np.argsort(changes.time_s, kind="stable")
-    return _Stream(changes.time_s[order], changes.host[order], (changes.up[order], changes.enabled[order]))
+def _streams(results: Results, ledger: Ledger) -> tuple[_Stream, _Stream]:
+    """What stays and what host events change, in order of time."""
+    stays, changes = results.stays, ledger.changes
+    rows = 2 * len(stays)
+    order = ledger.by_time[ledger.by_time < rows]
+    order = order[: np.searchsorted(ledger.raw_time_s[order], np.inf)]
+    host = np.concatenate((stays.host, stays.host))[order]
+    if len(host) and host.min() < 0:
+        order, host = order[host >= 0], host[host >= 0]
+    amounts = (np.concatenate((stays.amount[name], -stays.amount[name]))[order] for name in results.resources)
+    of_stays = _Stream(ledger.raw_time_s[order], host, tuple(amounts))
+    order = ledger.by_time[ledger.by_time >= rows] - rows
+    return of_stays, _Stream(changes.time_s[order], changes.host[order], (changes.up[order], changes.enabled[order]))
 
 
 def _heat_layout(results: Results, most_rows: int) -> tuple[Ints, Ints, tuple[tuple[int, str], ...], int]:
@@ -197,13 +218,17 @@ def _heat_layout(results: Results, most_rows: int) -> tuple[Ints, Ints, tuple[tu
     Returns the order of the hosts, the row of each in that order, the (first row, zone) pairs, and the row count.
     """
     hosts = results.hosts
-    keys = [(hosts.zone[i], hosts.rack[i], hosts.type[i], i) for i in range(len(hosts))]
-    keys.sort()
-    order = np.array([key[3] for key in keys], dtype=np.int64)
+    order = np.lexsort([_alphabetical(column) for column in (hosts.type, hosts.rack, hosts.zone)])
     rows = min(most_rows, len(hosts))
     row_of = np.arange(len(hosts)) * rows // max(1, len(hosts))
-    groups: list[tuple[int, str]] = []
-    for place, key in enumerate(keys):
-        if not groups or groups[-1][1] != key[0]:
-            groups.append((int(row_of[place]), key[0]))
-    return order, row_of, tuple(groups), rows
+    zones = hosts.zone.codes[order]
+    begins = np.flatnonzero(np.append(True, zones[1:] != zones[:-1])) if len(zones) else np.zeros(0, np.intp)
+    groups = tuple((int(row_of[place]), hosts.zone.names[zones[place]]) for place in begins)
+    return order, row_of, groups, rows
+
+
+def _alphabetical(column: Coded) -> Ints:
+    """The place of each row's name in the alphabet of the column's names."""
+    place = np.empty(len(column.names), dtype=np.int64)
+    place[sorted(range(len(place)), key=column.names.__getitem__)] = np.arange(len(place))
+    return place[column.codes]

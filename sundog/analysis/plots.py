@@ -379,7 +379,7 @@ def _draw_heat(figure: Figure, data: Data, theme: Theme) -> None:
 
 def _tightest(data: Data) -> int:
     """The resource whose mean share of capacity is highest; the first where there is none."""
-    shares = [data.timeline.utilisation(name).mean(*data.results.window) for name in data.results.resources]
+    shares = [data.timeline.utilisation(name).pieces(*data.results.window).mean() for name in data.results.resources]
     return int(np.argmax(np.nan_to_num(shares, nan=-1.0)))
 
 

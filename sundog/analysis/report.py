@@ -24,7 +24,7 @@ from sundog.analysis.metrics import figures
 from sundog.analysis.plots import CHARTS, DARK, LIGHT, Data, render
 from sundog.analysis.summary import build_summary, figure_text, format_figure, format_number, resources_in_use
 from sundog.analysis.tables import Results
-from sundog.analysis.timeline import build_timeline
+from sundog.analysis.timeline import build_ledger, build_timeline
 from sundog.analysis.timeseries import instants, time_series
 from sundog.errors import OutputError
 from sundog.units import format_duration
@@ -101,9 +101,11 @@ def analyse(folder: str | Path, *, report: bool = True) -> dict[str, Any]:
     """
     folder = Path(folder)
     results = Results.load(folder)
-    timeline, mix = build_timeline(results), request_mix(results)
-    samples = sample(results, mix, instants(results.run.horizon_s))
-    summary = build_summary(results, figures(results, timeline, samples), mix, check_conservation(results))
+    ledger, mix = build_ledger(results), request_mix(results)
+    timeline, audit = build_timeline(results, ledger), check_conservation(results, ledger)
+    samples = sample(results, mix, instants(results.run.horizon_s), ledger)
+    del ledger
+    summary = build_summary(results, figures(results, timeline, samples), mix, audit)
     pictures = draw(Data(results, timeline, samples, mix)) if report else []
     series = io.BytesIO()
     pq.write_table(time_series(results, timeline, samples), series)

@@ -236,11 +236,12 @@ class _Table:
                 f"cannot be read as Parquet ({error}); the file may be truncated, run the scenario again", path=path
             ) from None
 
-    def column(self, name: str) -> pa.Array:
+    def column(self, name: str, *, coded: bool = False) -> pa.Array:
+        """The column in one piece; names that the file holds as codes become values, unless ``coded``."""
         column = self.table.column(name)
         if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], type=column.type)
+            column = column.unify_dictionaries() if coded else column.cast(column.type.value_type)
+        return column.combine_chunks()
 
     def floats(self, name: str, *, null: bool = False, negative: bool = False) -> Floats:
         column = self.column(name)
@@ -257,13 +258,24 @@ class _Table:
         return values
 
     def names(self, name: str) -> Coded:
-        column = self.column(name)
+        column = self.column(name, coded=True)
+        if not pa.types.is_dictionary(column.type):
+            column = column.dictionary_encode()
         try:
-            encoded = column.cast(pa.string()).fill_null("").dictionary_encode()
+            names = column.dictionary.cast(pa.string()).fill_null("")
         except pa.ArrowException:
             raise InputError(f"column {name!r} holds {column.type}, text was expected", path=self.path) from None
-        codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int32)
-        return Coded(codes, tuple(encoded.dictionary.to_pylist()))
+        names, codes = pa.concat_arrays([names, pa.array([""])]), column.indices
+        codes = codes.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)
+        # Whatever codes the file has, a name has one place here: that of its first row among those of all names.
+        same = names.dictionary_encode()
+        codes = same.indices.to_numpy()[codes]
+        first = first_rows(codes, len(same.dictionary))
+        used = np.flatnonzero(first < len(codes))
+        used = used[np.argsort(first[used])]
+        place = np.zeros(len(first), dtype=np.int32)
+        place[used] = np.arange(len(used), dtype=np.int32)
+        return Coded(place[codes], tuple(same.dictionary.take(pa.array(used)).to_pylist()))
 
     def choice(self, name: str, options: tuple[str, ...]) -> npt.NDArray[np.int8]:
         coded = self.names(name)
@@ -288,15 +300,39 @@ class _Table:
                 raise InputError(
                     f"column {name!r} holds {column.type}, ids are integers or text", path=self.path
                 ) from None
-        if column.null_count:
-            raise InputError(
-                f"column {name!r} has {column.null_count} empty cells; every row needs an id", path=self.path
-            )
+        self._refuse_empty(name)
         return column
+
+    def hosts(self, hosts: Hosts) -> Codes:
+        """The row in ``hosts`` of each name in column ``host``, -1 where it has none."""
+        self._refuse_empty("host")
+        names = self.names("host")
+        rows = _rows_of(pa.array(names.names, type=pa.string()), pa.array(hosts.names, type=pa.string()))
+        return np.append(rows, -1)[names.codes]
+
+    def _refuse_empty(self, name: str) -> None:
+        count = self.table.column(name).null_count
+        if count:
+            raise InputError(f"column {name!r} has {count} empty cells; every row needs an id", path=self.path)
+
+
+def first_rows(codes: npt.NDArray, size: int | None = None) -> Ints:
+    """The first row of each code below ``size`` (or one above the highest), ``len(codes)`` where it has none."""
+    first = np.full(int(codes.max(initial=-1)) + 1 if size is None else size, len(codes), dtype=np.int64)
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    return first
+
+
+def _ascending(ids: pa.Array) -> Ints | None:
+    """The ids as an array if they are whole numbers, each above the one before; else None."""
+    if not pa.types.is_integer(ids.type):
+        return None
+    numbers: Ints = ids.to_numpy()
+    return numbers if (numbers[1:] > numbers[:-1]).all() else None
 
 
 def _refuse_twice(ids: pa.Array, name: str, path: Path) -> None:
-    if len(pc.unique(ids)) == len(ids):
+    if _ascending(ids) is not None or len(pc.unique(ids)) == len(ids):
         return
     counts = pc.value_counts(ids)
     twice = pc.filter(counts.field(0), pc.greater(counts.field(1), 1))
@@ -307,6 +343,13 @@ def _rows_of(ids: pa.Array, known: pa.Array) -> Codes:
     """The row of each id in ``known``, -1 where it has none. Ids of two different types never match."""
     if ids.type != known.type:
         return np.full(len(ids), -1, dtype=np.int32)
+    numbers = _ascending(known)
+    if numbers is not None:
+        wanted = ids.to_numpy()
+        found = np.searchsorted(numbers, wanted).astype(np.int32)
+        found[found == len(numbers)] = -1
+        found[np.append(numbers, 0)[found] != wanted] = -1
+        return found
     rows = pc.index_in(ids, value_set=known).fill_null(-1)
     return rows.to_numpy(zero_copy_only=False).astype(np.int32)
 
@@ -366,7 +409,7 @@ def _read_stays(path: Path, resources: list[str], vms: Vms, hosts: Hosts) -> Sta
     return Stays(
         vm_id=vm_id,
         vm=_rows_of(vm_id, vms.vm_id),
-        host=_rows_of(table.ids("host").cast(pa.string()), pa.array(hosts.names, type=pa.string())),
+        host=table.hosts(hosts),
         start_s=table.floats("start_s", negative=True),
         end_s=np.where(np.isnan(end), np.inf, end),
         cause=table.choice("cause", CAUSES),
@@ -378,9 +421,8 @@ def _read_events(path: Path, hosts: Hosts) -> HostEvents:
     if not path.exists():
         return HostEvents(np.zeros(0), np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int8))
     table = _Table(path, ["time_s", "host", "event"])
-    names = table.ids("host").cast(pa.string())
-    rows = _rows_of(names, pa.array(hosts.names, type=pa.string()))
+    rows = table.hosts(hosts)
     if (rows < 0).any():
-        name = names[int(np.flatnonzero(rows < 0)[0])].as_py()
+        name = table.names("host")[int(np.flatnonzero(rows < 0)[0])]
         raise InputError(f"column 'host' names {name!r}, which hosts.parquet does not have", path=path)
     return HostEvents(table.floats("time_s", negative=True), rows, table.choice("event", HOST_EVENTS))
