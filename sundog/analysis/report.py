@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from sundog.analysis.conservation import check_conservation
 from sundog.analysis.fragmentation import request_mix, sample
 from sundog.analysis.metrics import figures
-from sundog.analysis.plots import CHARTS, DARK, LIGHT, Data, render
+from sundog.analysis.plots import CHARTS, Data, render
 from sundog.analysis.summary import build_summary, figure_text, format_figure, format_number, resources_in_use
 from sundog.analysis.tables import Results
 from sundog.analysis.timeline import build_ledger, build_timeline
@@ -154,7 +154,7 @@ def draw(data: Data) -> list[Picture]:
         width, height = chart.inches(data)
         size = (round(width * 96), round(height * 96))
         absent = chart.absent(data)
-        light, dark = (b"", b"") if absent else (render(chart, data, LIGHT), render(chart, data, DARK))
+        light, dark = (b"", b"") if absent else render(chart, data)
         pictures.append(Picture(chart.key, chart.title, chart.caption, chart.wide, *size, light, dark, absent))
     return pictures
 

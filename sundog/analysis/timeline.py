@@ -72,7 +72,7 @@ class Ledger:
         return _jumps(level, self.first)
 
     def spread(self, start: int, end: int, changes: npt.NDArray | int = 0) -> npt.NDArray:
-        """Raw rows with one value for every start, one for every end, and ``changes``, all -1, 0 or 1. Shape: (rows,)."""
+        """Raw rows with one value for starts, one for ends, and ``changes``, all -1, 0 or 1. Shape: (rows,)."""
         stays = (len(self.raw_time_s) - len(self.changes.host)) // 2
         rows = np.zeros(len(self.raw_time_s), dtype=np.int8)
         rows[:stays], rows[stays : 2 * stays], rows[2 * stays :] = start, end, changes
