@@ -228,7 +228,8 @@ class _Table:
                         " see docs/reference/results.md",
                         path=path,
                     )
-                self.table = file.read([*required, *(name for name in optional if name in present)])
+                table = file.read([*required, *(name for name in optional if name in present)])
+                self.columns = dict(zip(table.column_names, table.columns, strict=True))
         except FileNotFoundError:
             raise InputError("is missing; the run did not finish writing, run the scenario again", path=path) from None
         except (pa.ArrowException, OSError) as error:
@@ -237,8 +238,8 @@ class _Table:
             ) from None
 
     def column(self, name: str, *, coded: bool = False) -> pa.Array:
-        """The column in one piece; names that the file holds as codes become values, unless ``coded``."""
-        column = self.table.column(name)
+        """The column in one piece, once; names that the file holds as codes become values, unless ``coded``."""
+        column = self.columns.pop(name)
         if pa.types.is_dictionary(column.type):
             column = column.unify_dictionaries() if coded else column.cast(column.type.value_type)
         return column.combine_chunks()
@@ -257,7 +258,9 @@ class _Table:
             raise InputError(f"column {name!r}, row {row}: {values[row]:g} is negative", path=self.path)
         return values
 
-    def names(self, name: str) -> Coded:
+    def names(self, name: str, *, required: bool = False) -> Coded:
+        if required:
+            self._refuse_empty(name)
         column = self.column(name, coded=True)
         if not pa.types.is_dictionary(column.type):
             column = column.dictionary_encode()
@@ -288,6 +291,7 @@ class _Table:
         return place[coded.codes] if len(place) else np.zeros(len(coded.codes), dtype=np.int8)
 
     def ids(self, name: str) -> pa.Array:
+        self._refuse_empty(name)
         column = self.column(name)
         if pa.types.is_integer(column.type):
             column = column.cast(pa.int64())
@@ -300,18 +304,10 @@ class _Table:
                 raise InputError(
                     f"column {name!r} holds {column.type}, ids are integers or text", path=self.path
                 ) from None
-        self._refuse_empty(name)
         return column
 
-    def hosts(self, hosts: Hosts) -> Codes:
-        """The row in ``hosts`` of each name in column ``host``, -1 where it has none."""
-        self._refuse_empty("host")
-        names = self.names("host")
-        rows = _rows_of(pa.array(names.names, type=pa.string()), pa.array(hosts.names, type=pa.string()))
-        return np.append(rows, -1)[names.codes]
-
     def _refuse_empty(self, name: str) -> None:
-        count = self.table.column(name).null_count
+        count = self.columns[name].null_count
         if count:
             raise InputError(f"column {name!r} has {count} empty cells; every row needs an id", path=self.path)
 
@@ -354,6 +350,12 @@ def _rows_of(ids: pa.Array, known: pa.Array) -> Codes:
     return rows.to_numpy(zero_copy_only=False).astype(np.int32)
 
 
+def _rows_of_names(names: Coded, hosts: Hosts) -> Codes:
+    """The row of each name in ``hosts``, -1 where it has none."""
+    rows = _rows_of(pa.array(names.names, type=pa.string()), pa.array(hosts.names, type=pa.string()))
+    return np.append(rows, np.int32(-1))[names.codes]
+
+
 def _read_hosts(path: Path, resources: list[str]) -> Hosts:
     capacities = [f"capacity_{name}" for name in resources]
     table = _Table(path, ["host", "type", "zone", "rack", "added_s", *resources, *capacities])
@@ -386,7 +388,7 @@ def _read_vms(path: Path, resources: list[str]) -> Vms:
     table = _Table(path, required, optional=("lifetime_s",))
     vm_id = table.ids("vm_id")
     _refuse_twice(vm_id, "vm_id", path)
-    has_lifetime = "lifetime_s" in table.table.column_names
+    has_lifetime = "lifetime_s" in table.columns
     return Vms(
         vm_id=vm_id,
         arrival_s=table.floats("arrival_s", negative=True),
@@ -409,7 +411,7 @@ def _read_stays(path: Path, resources: list[str], vms: Vms, hosts: Hosts) -> Sta
     return Stays(
         vm_id=vm_id,
         vm=_rows_of(vm_id, vms.vm_id),
-        host=table.hosts(hosts),
+        host=_rows_of_names(table.names("host", required=True), hosts),
         start_s=table.floats("start_s", negative=True),
         end_s=np.where(np.isnan(end), np.inf, end),
         cause=table.choice("cause", CAUSES),
@@ -421,8 +423,9 @@ def _read_events(path: Path, hosts: Hosts) -> HostEvents:
     if not path.exists():
         return HostEvents(np.zeros(0), np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int8))
     table = _Table(path, ["time_s", "host", "event"])
-    rows = table.hosts(hosts)
+    names = table.names("host", required=True)
+    rows = _rows_of_names(names, hosts)
     if (rows < 0).any():
-        name = table.names("host")[int(np.flatnonzero(rows < 0)[0])]
+        name = names[int(np.flatnonzero(rows < 0)[0])]
         raise InputError(f"column 'host' names {name!r}, which hosts.parquet does not have", path=path)
     return HostEvents(table.floats("time_s", negative=True), rows, table.choice("event", HOST_EVENTS))

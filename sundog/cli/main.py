@@ -7,6 +7,7 @@ import math
 import re
 import signal
 import sys
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -155,9 +156,13 @@ def _interruptible() -> Iterator[Callable[[Engine], None]]:
     """What to call with an engine so that the first Ctrl-C ends its run in order; the second ends the program."""
 
     def watch(engine: Engine) -> None:
+        running = weakref.ref(engine)  # the handler stays for the analysis, which needs the engine's memory
+
         def stop(_signal: int, _frame: FrameType | None) -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            engine.stop()
+            stopped = running()
+            if stopped is not None:
+                stopped.stop()
 
         signal.signal(signal.SIGINT, stop)
 
