@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -113,20 +113,19 @@ def _over_capacity(books: _Books) -> Iterator[_Finding]:
     for resource in books.results.resources:
         amount = stays.amount[resource]
         used = entries.level(np.concatenate((amount, -amount, np.zeros(len(entries.changes.host)))))
-        capacity = hosts.capacity[resource][entries.host]
-        over = used > capacity + TOLERANCE * np.maximum(capacity, 1.0)
+        capacity = hosts.capacity[resource]
+        over = used > (capacity + TOLERANCE * np.maximum(capacity, 1.0))[entries.host]
         rows = np.flatnonzero(entries.jumps(over.view(np.int8)) > 0)
-        rows = rows[np.argsort(entries.time_s[rows], kind="stable")]
+        rows = rows[np.argsort(entries.time_s(rows), kind="stable")]
+        found = zip(entries.host[rows].tolist(), entries.time_s(rows).tolist(), used[rows].tolist(), strict=True)
 
         def violations(
             resource: str = resource,
-            rows: npt.NDArray = rows,
-            used: npt.NDArray = used,
             capacity: npt.NDArray = capacity,
+            found: Iterable[tuple[int, float, float]] = found,
         ) -> Iterator[Violation]:
-            for row in rows:
-                name, time = hosts.names[int(entries.host[row])], float(entries.time_s[row])
-                taken, limit = float(used[row]), float(capacity[row])
+            for host, time, taken in found:
+                name, limit = hosts.names[host], float(capacity[host])
                 yield Violation(
                     "over capacity", f"host {name} holds {taken:g} {resource} of {limit:g} at {time:g} s",
                     host=name, time_s=time, resource=resource, amount=taken, capacity=limit,

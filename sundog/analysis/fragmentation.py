@@ -11,7 +11,7 @@ host that a trait or a zone rules out still counts as one that fits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sundog.analysis.steps import ratio
-from sundog.analysis.tables import Coded, Codes, Floats, Ints, Results, first_rows
+from sundog.analysis.tables import Coded, Floats, Ints, Results, first_rows
 from sundog.analysis.timeline import Ledger, build_ledger
 from sundog.units import format_mebibytes
 
@@ -102,44 +102,50 @@ def _shape_name(results: Results, asked: Floats) -> str:
     return ", ".join(parts) or "nothing"
 
 
-@dataclass(slots=True, eq=False)
 class _Fleet:
     """The hosts at one instant, moved forward in time. Shapes: (hosts,), or (resources, hosts).
 
     ``used`` and ``room`` are amounts; room is on hosts that take VMs alone. ``up`` and ``enabled`` tell the state.
-    ``misfit`` is 1 where the commonest shape does not fit, ``expected`` the weight of all shapes that do not: they are
-    worked out again for those hosts only that something happened on.
+    ``misfit`` is 1 where the commonest shape does not fit, ``expected`` the weight of all shapes that do not. The hosts
+    of the heat map are in the order of its rows: ``taken`` of ``whole`` is allocated, both 0 on a host that is down.
+    What follows from others is worked out again for those hosts only that something happened on.
     """
 
-    capacity: Floats
-    mix: RequestMix
-    used: Floats = field(init=False)
-    room: Floats = field(init=False)
-    up: Ints = field(init=False)
-    enabled: Ints = field(init=False)
-    misfit: Floats = field(init=False)
-    expected: Floats = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, results: Results, ledger: Ledger, mix: RequestMix, heat_order: Ints) -> None:
+        self.stays, self.changes, self.mix = results.stays, ledger.changes, mix
+        self.amounts = [results.stays.amount[name] for name in results.resources]
+        self.capacity = np.stack([results.hosts.capacity[name] for name in results.resources])
         hosts = self.capacity.shape[1]
-        self.used, self.room = np.zeros_like(self.capacity), np.zeros_like(self.capacity)
+        self.used, self.room, self.taken, self.whole = (np.zeros_like(self.capacity) for _ in range(4))
         self.up, self.enabled = np.zeros(hosts, dtype=np.int64), np.zeros(hosts, dtype=np.int64)
         self.misfit, self.expected = np.zeros(hosts), np.zeros(hosts)
+        self.heat_place = np.empty(hosts, dtype=np.intp)
+        self.heat_place[heat_order] = np.arange(hosts)
         self._look(np.arange(hosts))
 
-    def forward(self, stays: _Stream, states: _Stream) -> None:
-        """Let all of ``stays`` and ``states`` happen."""
-        for used, changes in zip(self.used, stays.changes, strict=True):
-            np.add.at(used, stays.host, changes)
-        np.add.at(self.up, states.host, states.changes[0])
-        np.add.at(self.enabled, states.host, states.changes[1])
+    def forward(self, rows: npt.NDArray[np.intp]) -> None:
+        """Let these raw rows of the ledger happen, in their order."""
+        n = len(self.stays)
+        begun = rows[rows < 2 * n]
+        stay = begun % n if n else begun
+        known = self.stays.host[stay] >= 0
+        stay, sign = stay[known], np.where(begun[known] < n, 1.0, -1.0)
+        host = self.stays.host[stay]
+        for used, amount in zip(self.used, self.amounts, strict=True):
+            np.add.at(used, host, sign * amount[stay])
+        change = rows[rows >= 2 * n] - 2 * n
+        changed = self.changes.host[change]
+        np.add.at(self.up, changed, self.changes.up[change])
+        np.add.at(self.enabled, changed, self.changes.enabled[change])
         touched = np.zeros(len(self.up), dtype=np.bool_)
-        touched[stays.host] = touched[states.host] = True
+        touched[host] = touched[changed] = True
         self._look(np.flatnonzero(touched))
 
     def _look(self, hosts: npt.NDArray[np.intp]) -> None:
-        capacity = self.capacity[:, hosts]
-        room = np.maximum(capacity - self.used[:, hosts], 0.0) * (self.enabled[hosts] > 0)
+        capacity, used, up = self.capacity[:, hosts], self.used[:, hosts], self.up[hosts] > 0
+        self.taken[:, self.heat_place[hosts]] = used * up
+        self.whole[:, self.heat_place[hosts]] = capacity * up
+        room = np.maximum(capacity - used, 0.0) * (self.enabled[hosts] > 0)
         self.room[:, hosts] = room
         slack = room + 1e-9 * np.maximum(capacity, 1.0)
         expected = np.zeros(len(hosts))
@@ -151,18 +157,6 @@ class _Fleet:
         self.expected[hosts] = expected
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Stream:
-    """Changes of the hosts in order of time."""
-
-    time_s: Floats
-    host: Codes | Ints
-    changes: tuple[Floats | Ints, ...]
-
-    def __getitem__(self, rows: slice) -> _Stream:
-        return _Stream(self.time_s[rows], self.host[rows], tuple(each[rows] for each in self.changes))
-
-
 def sample(
     results: Results, mix: RequestMix, instants: Floats, ledger: Ledger | None = None, *, heat_rows: int = HEAT_ROWS
 ) -> Samples:
@@ -171,45 +165,24 @@ def sample(
     Costs one pass over the stays, plus shapes x resources for each host that something happened on since the instant
     before. ``instants`` must not decrease. ``ledger``: that of the results, if it is built already.
     """
-    hosts, names = results.hosts, results.resources
-    capacity = np.stack([hosts.capacity[name] for name in names])
-    stays, states = _streams(results, ledger or build_ledger(results))
+    ledger = ledger or build_ledger(results)
     order, row_of, groups, rows = _heat_layout(results, heat_rows)
-    fleet = _Fleet(capacity, mix)
-    shape = (len(instants), len(names))
+    row_begins = np.searchsorted(row_of, np.arange(rows))
+    fleet = _Fleet(results, ledger, mix, order)
+    shape = (len(instants), len(results.resources))
     free, stranded, fragmented = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    heat = np.full((len(names), rows, len(instants)), np.nan)
-    stay_ends = np.searchsorted(stays.time_s, instants, side="right")
-    state_ends = np.searchsorted(states.time_s, instants, side="right")
-    stay_at = state_at = 0
-    for i in range(len(instants)):
-        fleet.forward(stays[stay_at : stay_ends[i]], states[state_at : state_ends[i]])
-        stay_at, state_at = stay_ends[i], state_ends[i]
-        room = fleet.room
-        free[i] = room.sum(axis=1)
-        stranded[i], fragmented[i] = room @ fleet.misfit, room @ fleet.expected
-        up = (fleet.up > 0).astype(np.float64)
-        for r in range(len(names)):
-            used_row = np.bincount(row_of, weights=(fleet.used[r] * up)[order], minlength=rows)
-            whole = np.bincount(row_of, weights=(capacity[r] * up)[order], minlength=rows)
-            heat[r, :, i] = ratio(used_row, whole)
+    heat = np.full((len(results.resources), rows, len(instants)), np.nan)
+    at = 0
+    for i, end in enumerate(np.searchsorted(ledger.raw_time_s, instants, side="right", sorter=ledger.by_time)):
+        fleet.forward(ledger.by_time[at:end])
+        at = end
+        free[i] = fleet.room.sum(axis=1)
+        stranded[i], fragmented[i] = fleet.room @ fleet.misfit, fleet.room @ fleet.expected
+        if rows:
+            taken, whole = (np.add.reduceat(each, row_begins, axis=1) for each in (fleet.taken, fleet.whole))
+            heat[:, :, i] = ratio(taken, whole)
     per_row = int(np.bincount(row_of, minlength=1).max()) if len(row_of) else 0
     return Samples(instants, free, stranded, fragmented, heat, groups, per_row)
-
-
-def _streams(results: Results, ledger: Ledger) -> tuple[_Stream, _Stream]:
-    """What stays and what host events change, in order of time."""
-    stays, changes = results.stays, ledger.changes
-    rows = 2 * len(stays)
-    order = ledger.by_time[ledger.by_time < rows]
-    order = order[: np.searchsorted(ledger.raw_time_s[order], np.inf)]
-    host = np.concatenate((stays.host, stays.host))[order]
-    if len(host) and host.min() < 0:
-        order, host = order[host >= 0], host[host >= 0]
-    amounts = (np.concatenate((stays.amount[name], -stays.amount[name]))[order] for name in results.resources)
-    of_stays = _Stream(ledger.raw_time_s[order], host, tuple(amounts))
-    order = ledger.by_time[ledger.by_time >= rows] - rows
-    return of_stays, _Stream(changes.time_s[order], changes.host[order], (changes.up[order], changes.enabled[order]))
 
 
 def _heat_layout(results: Results, most_rows: int) -> tuple[Ints, Ints, tuple[tuple[int, str], ...], int]:

@@ -102,9 +102,10 @@ def analyse(folder: str | Path, *, report: bool = True) -> dict[str, Any]:
     folder = Path(folder)
     results = Results.load(folder)
     ledger, mix = build_ledger(results), request_mix(results)
-    timeline, audit = build_timeline(results, ledger), check_conservation(results, ledger)
+    audit = check_conservation(results, ledger)
     samples = sample(results, mix, instants(results.run.horizon_s), ledger)
-    del ledger
+    timeline = build_timeline(results, ledger)
+    del ledger  # with it go a hundred bytes a VM
     summary = build_summary(results, figures(results, timeline, samples), mix, audit)
     pictures = draw(Data(results, timeline, samples, mix)) if report else []
     series = io.BytesIO()

@@ -114,8 +114,8 @@ def ratio(part: npt.ArrayLike, whole: npt.ArrayLike) -> Floats:
 def snap(values: Floats) -> Floats:
     """``values`` with what is only the rounding of a long sum (under 1e-9 of the largest) set to 0."""
     if len(values):
-        size = np.abs(values)
-        values[size < 1e-9 * size.max()] = 0.0
+        least = 1e-9 * max(values.max(), -values.min())
+        values[(values < least) & (values > -least)] = 0.0
     return values
 
 

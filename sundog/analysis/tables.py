@@ -7,7 +7,8 @@ no figure needs a loop over them. ``docs/reference/results.md`` documents the fi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -216,30 +217,42 @@ def _read_run(path: Path) -> Run:
 class _Table:
     """One Parquet file, read whole, whose columns are taken out one by one as checked arrays."""
 
-    def __init__(self, path: Path, required: list[str], optional: tuple[str, ...] = ()) -> None:
+    def __init__(self, path: Path, required: list[str]) -> None:
         self.path = path
-        try:
-            with pq.ParquetFile(path) as file:
-                present = file.schema_arrow.names
-                missing = [name for name in required if name not in present]
-                if missing:
-                    raise InputError(
-                        f"has no column {missing[0]!r} (missing: {', '.join(missing)}; present: {', '.join(present)});"
-                        " see docs/reference/results.md",
-                        path=path,
-                    )
-                table = file.read([*required, *(name for name in optional if name in present)])
-                self.columns = dict(zip(table.column_names, table.columns, strict=True))
-        except FileNotFoundError:
-            raise InputError("is missing; the run did not finish writing, run the scenario again", path=path) from None
-        except (pa.ArrowException, OSError) as error:
+        with self._open() as file:
+            present = file.schema_arrow.names
+        missing = [name for name in required if name not in present]
+        if missing:
             raise InputError(
-                f"cannot be read as Parquet ({error}); the file may be truncated, run the scenario again", path=path
-            ) from None
+                f"has no column {missing[0]!r} (missing: {', '.join(missing)}; present: {', '.join(present)});"
+                " see docs/reference/results.md",
+                path=path,
+            )
+        self.present = tuple(present)
 
-    def column(self, name: str, *, coded: bool = False) -> pa.Array:
-        """The column in one piece, once; names that the file holds as codes become values, unless ``coded``."""
-        column = self.columns.pop(name)
+    @contextmanager
+    def _open(self) -> Iterator[pq.ParquetFile]:
+        try:
+            with pq.ParquetFile(self.path) as file:
+                yield file
+        except FileNotFoundError:
+            message = "is missing; the run did not finish writing, run the scenario again"
+            raise InputError(message, path=self.path) from None
+        except (pa.ArrowException, OSError) as error:
+            message = f"cannot be read as Parquet ({error}); the file may be truncated, run the scenario again"
+            raise InputError(message, path=self.path) from None
+
+    def column(self, name: str, *, coded: bool = False, full: bool = False) -> pa.Array:
+        """The column in one piece; names that the file holds as codes become values, unless ``coded``.
+
+        Read when asked for: of a table of millions of rows only one column at a time is there twice. ``full`` refuses
+        empty cells.
+        """
+        with self._open() as file:
+            column = file.read([name]).column(0)
+        if full and column.null_count:
+            message = f"column {name!r} has {column.null_count} empty cells; every row needs an id"
+            raise InputError(message, path=self.path)
         if pa.types.is_dictionary(column.type):
             column = column.unify_dictionaries() if coded else column.cast(column.type.value_type)
         return column.combine_chunks()
@@ -258,10 +271,8 @@ class _Table:
             raise InputError(f"column {name!r}, row {row}: {values[row]:g} is negative", path=self.path)
         return values
 
-    def names(self, name: str, *, required: bool = False) -> Coded:
-        if required:
-            self._refuse_empty(name)
-        column = self.column(name, coded=True)
+    def names(self, name: str, *, full: bool = False) -> Coded:
+        column = self.column(name, coded=True, full=full)
         if not pa.types.is_dictionary(column.type):
             column = column.dictionary_encode()
         try:
@@ -291,8 +302,7 @@ class _Table:
         return place[coded.codes] if len(place) else np.zeros(len(coded.codes), dtype=np.int8)
 
     def ids(self, name: str) -> pa.Array:
-        self._refuse_empty(name)
-        column = self.column(name)
+        column = self.column(name, full=True)
         if pa.types.is_integer(column.type):
             column = column.cast(pa.int64())
         elif pa.types.is_null(column.type):
@@ -305,11 +315,6 @@ class _Table:
                     f"column {name!r} holds {column.type}, ids are integers or text", path=self.path
                 ) from None
         return column
-
-    def _refuse_empty(self, name: str) -> None:
-        count = self.columns[name].null_count
-        if count:
-            raise InputError(f"column {name!r} has {count} empty cells; every row needs an id", path=self.path)
 
 
 def first_rows(codes: npt.NDArray, size: int | None = None) -> Ints:
@@ -385,10 +390,10 @@ def _read_vms(path: Path, resources: list[str]) -> Vms:
         "boot_s",
         "downtime_s",
     ]
-    table = _Table(path, required, optional=("lifetime_s",))
+    table = _Table(path, required)
     vm_id = table.ids("vm_id")
     _refuse_twice(vm_id, "vm_id", path)
-    has_lifetime = "lifetime_s" in table.columns
+    has_lifetime = "lifetime_s" in table.present
     return Vms(
         vm_id=vm_id,
         arrival_s=table.floats("arrival_s", negative=True),
@@ -411,7 +416,7 @@ def _read_stays(path: Path, resources: list[str], vms: Vms, hosts: Hosts) -> Sta
     return Stays(
         vm_id=vm_id,
         vm=_rows_of(vm_id, vms.vm_id),
-        host=_rows_of_names(table.names("host", required=True), hosts),
+        host=_rows_of_names(table.names("host", full=True), hosts),
         start_s=table.floats("start_s", negative=True),
         end_s=np.where(np.isnan(end), np.inf, end),
         cause=table.choice("cause", CAUSES),
@@ -423,7 +428,7 @@ def _read_events(path: Path, hosts: Hosts) -> HostEvents:
     if not path.exists():
         return HostEvents(np.zeros(0), np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int8))
     table = _Table(path, ["time_s", "host", "event"])
-    names = table.names("host", required=True)
+    names = table.names("host", full=True)
     rows = _rows_of_names(names, hosts)
     if (rows < 0).any():
         name = names[int(np.flatnonzero(rows < 0)[0])]

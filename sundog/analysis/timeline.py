@@ -49,7 +49,7 @@ class Ledger:
 
     The raw rows are the starts of all stays, then their ends, then ``changes``. ``raw_time_s`` are their times,
     ``by_time`` sorts them by time alone and ``order`` by host and time, without the stays on hosts that do not exist.
-    ``closing`` are the last rows of ``order`` in each entry; ``host``, ``time_s`` and ``first`` (of its host) belong
+    ``closing`` are the places in ``order`` of the last row of each entry; ``host`` and ``first`` (of its host) belong
     to the entries. So at equal times departures and arrivals net out: a place freed at an instant can be taken at that
     instant.
     """
@@ -60,12 +60,17 @@ class Ledger:
     order: npt.NDArray[np.intp]
     closing: npt.NDArray[np.intp]
     host: Codes
-    time_s: Floats
     first: npt.NDArray[np.bool_]
+
+    def time_s(self, entries: npt.NDArray[np.intp]) -> Floats:
+        """The times of ``entries``, given by their number. Shape: as ``entries``."""
+        return self.raw_time_s[self.order[self.closing[entries]]]
 
     def level(self, changes: npt.NDArray) -> npt.NDArray:
         """The running sum of ``changes`` within each host, at each entry. Shapes: (rows,) to (entries,)."""
-        return _level(changes, self.order, self.closing, self.first)
+        rows = changes[self.order]
+        del changes  # seldom anyone else's, and as large as a column of all stays twice
+        return _level(rows, self.closing, self.first)
 
     def jumps(self, level: npt.NDArray) -> npt.NDArray:
         """How much ``level`` changes at each entry; a host begins at 0. Shape: (entries,)."""
@@ -189,15 +194,15 @@ def build_ledger(results: Results) -> Ledger:
 
 def _entries(
     key: npt.NDArray, time: Floats, by_time: npt.NDArray[np.intp]
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray, Floats, npt.NDArray[np.bool_]]:
-    """(order, closing, key, time, first) of rows by key and time, as in ``Ledger``, without those of a negative key."""
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray, npt.NDArray[np.bool_]]:
+    """(order, closing, key, first) of rows by key and time, as in ``Ledger``, without those of a negative key."""
     order = by_time if not len(key) or key.min() >= 0 else by_time[key[by_time] >= 0]
     order = stable_order(key, order)
     key, time = key[order], time[order]
     closes = np.append((key[1:] != key[:-1]) | (time[1:] != time[:-1]), True) if len(key) else np.zeros(0, np.bool_)
     closing = np.flatnonzero(closes)
-    key, time = key[closing], time[closing]
-    return order, closing, key, time, _first_of_run(key)
+    key = key[closing]
+    return order, closing, key, _first_of_run(key)
 
 
 def stable_order(key: npt.NDArray, order: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
@@ -211,13 +216,15 @@ def stable_order(key: npt.NDArray, order: npt.NDArray[np.intp]) -> npt.NDArray[n
     return order
 
 
-def _level(
-    changes: npt.NDArray, order: npt.NDArray[np.intp], closing: npt.NDArray[np.intp], first: npt.NDArray[np.bool_]
-) -> npt.NDArray:
-    total = np.cumsum(changes[order])[closing]
-    before = np.append(0, total[:-1])
+def _level(changes: npt.NDArray, closing: npt.NDArray[np.intp], first: npt.NDArray[np.bool_]) -> npt.NDArray:
+    """The running sum of ordered ``changes`` within each key, at each entry. Shapes: (rows,) to (entries,)."""
+    exact = changes.dtype if changes.dtype.kind == "f" else np.int32  # counts of stays fit, at half the memory
+    total = np.cumsum(changes, dtype=exact)
+    del changes
+    total = total[closing]
     starts = np.flatnonzero(first)
-    total -= np.repeat(before[starts], np.diff(np.append(starts, len(total))))
+    before = np.where(starts > 0, total[starts - 1], 0)
+    total -= np.repeat(before, np.diff(np.append(starts, len(total))))
     return total
 
 
@@ -245,9 +252,9 @@ def _comings_and_goings(stays: Stays) -> npt.NDArray[np.int8]:
     found = np.concatenate((coming, -coming))
     rows = np.concatenate((some, n + some))
     time = np.concatenate((stays.start_s[some], stays.end_s[some]))
-    order, closing, _, _, first = _entries(stays.vm[rows % n] if n else rows, time, np.argsort(time, kind="stable"))
+    order, closing, _, first = _entries(stays.vm[rows % n] if n else rows, time, np.argsort(time, kind="stable"))
     one = np.ones(len(some), dtype=np.int8)
-    places = _level(np.concatenate((one, -one)), order, closing, first)
+    places = _level(np.concatenate((one, -one))[order], closing, first)
     found[rows[order[closing]]] = _jumps((places > 0).view(np.int8), first)
     return found
 

@@ -22,7 +22,7 @@ from sundog.scenarios import results
 from sundog.scenarios.folder import RUN_FILE, new_folder
 from sundog.scenarios.inventory import host_groups
 from sundog.scenarios.lock import POLICY_FILE, write_lock
-from sundog.scenarios.memory import give_back
+from sundog.scenarios.memory import give_back, keep_lean
 from sundog.scenarios.schema import LOCK_FILE, Loaded
 from sundog.scenarios.traces import Trace, read_machine_events, read_trace
 from sundog.sim.boot import boot_times
@@ -75,6 +75,7 @@ def prepare(loaded: Loaded) -> Study:
 
     Raises: InputError for whatever is wrong with the scenario, its files or its policy.
     """
+    keep_lean()
     scenario = loaded.scenario
     blamed = loaded.origin.blamed
     streams = Streams(scenario.seed)
