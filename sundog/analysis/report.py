@@ -19,12 +19,11 @@ import jinja2
 import pyarrow.parquet as pq
 
 from sundog.analysis.conservation import check_conservation
-from sundog.analysis.fragmentation import request_mix, sample
+from sundog.analysis.fragmentation import RequestMix, Samples, request_mix, sample
 from sundog.analysis.metrics import figures
-from sundog.analysis.plots import CHARTS, Data, render
 from sundog.analysis.summary import build_summary, figure_text, format_figure, format_number, resources_in_use
 from sundog.analysis.tables import Results
-from sundog.analysis.timeline import build_ledger, build_timeline
+from sundog.analysis.timeline import Timeline, build_ledger, build_timeline
 from sundog.analysis.timeseries import instants, time_series
 from sundog.errors import OutputError
 from sundog.units import format_duration
@@ -107,7 +106,7 @@ def analyse(folder: str | Path, *, report: bool = True) -> dict[str, Any]:
     timeline = build_timeline(results, ledger)
     del ledger  # with it go a hundred bytes a VM
     summary = build_summary(results, figures(results, timeline, samples), mix, audit)
-    pictures = draw(Data(results, timeline, samples, mix)) if report else []
+    pictures = draw(results, timeline, samples, mix) if report else []
     series = io.BytesIO()
     pq.write_table(time_series(results, timeline, samples), series)
 
@@ -148,9 +147,11 @@ def _write(path: Path, content: bytes) -> None:
         ) from error
 
 
-def draw(data: Data) -> list[Picture]:
+def draw(results: Results, timeline: Timeline, samples: Samples, mix: RequestMix) -> list[Picture]:
     """All charts of the report, drawn, or with the reason why one is left out."""
-    pictures = []
+    from sundog.analysis.plots import CHARTS, Data, render  # matplotlib, which nothing else needs
+
+    data, pictures = Data(results, timeline, samples, mix), []
     for chart in CHARTS:
         width, height = chart.inches(data)
         size = (round(width * 96), round(height * 96))

@@ -132,4 +132,11 @@ def stepper(times: Floats, order: npt.NDArray[np.intp] | None = None) -> Callabl
     order, ordered = order[:last], ordered[:last]
     closing = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if len(ordered) else np.zeros(0, np.intp)
     instants = ordered[closing]
-    return lambda changes: Steps(instants, snap(np.cumsum(changes[order], dtype=np.float64)[closing]))
+
+    def steps(changes: npt.NDArray) -> Steps:
+        level = changes[order]
+        del changes  # large, and seldom anyone else's
+        level = np.cumsum(level, dtype=np.float64)
+        return Steps(instants, snap(level[closing]))
+
+    return steps

@@ -120,7 +120,7 @@ def build_timeline(results: Results, ledger: Ledger | None = None) -> Timeline:
     on_stays = stepper(entries.raw_time_s, entries.by_time[entries.by_time < rows])
     allocated = {r: on_stays(np.concatenate((stays.amount[r], -stays.amount[r]))) for r in results.resources}
     vms_running = on_stays(_comings_and_goings(stays))
-
+    del on_stays  # it holds an order of all stays
     vms = entries.level(entries.spread(1, -1))
     enabled = entries.level(entries.spread(0, 0, changes.enabled))
     now_occupied = entries.jumps((vms > 0).view(np.int8))

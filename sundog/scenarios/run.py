@@ -129,7 +129,8 @@ def run_study(
     with new_folder(out, force=force) as folder:
         _play(study, folder, progress, on_engine)
         write_lock(folder / LOCK_FILE, study.loaded, study.files)
-        give_back()  # the engine is gone by now, and the analysis reads the tables
+        del study
+        give_back()  # the analysis reads the tables: it needs neither engine nor, if the caller lets go, workload
         failure = _finished(folder, finish)
     if failure is not None:
         raise failure
