@@ -124,8 +124,9 @@ def _seed_words(entropy: Sequence[_Words]) -> list[_Longs]:
     hashed = _hasher(0x43B0D7E5, 0x931E8875)
 
     def mixed(pool: _Words, word: _Words) -> _Words:
-        result = np.uint32(0xCA01F9DD) * pool - np.uint32(0x4973F715) * word
-        return result ^ (result >> np.uint32(16))
+        result: _Words = np.uint32(0xCA01F9DD) * pool - np.uint32(0x4973F715) * word
+        result ^= result >> np.uint32(16)
+        return result
 
     pool = [hashed(word) for word in entropy[:_POOL]]
     for source in range(_POOL):
@@ -146,9 +147,10 @@ def _pcg64_uniforms(seed: Sequence[_Longs], count: int) -> npt.NDArray[np.float6
     drawn = np.empty((len(seed[0]), count))
     for i in range(count):
         state = _next_state(state, step)
-        turn, word = state[0] >> np.uint64(58), state[0] ^ state[1]
-        turned: _Longs = word >> turn | word << (np.uint64(64) - turn & np.uint64(63))
-        drawn[:, i] = (turned >> np.uint64(11)) * 2.0**-53
+        turn: _Longs = state[0] >> np.uint64(58)
+        word: _Longs = state[0] ^ state[1]
+        word = word >> turn | word << ((np.uint64(64) - turn) & np.uint64(63))
+        drawn[:, i] = (word >> np.uint64(11)) * 2.0**-53
     return drawn
 
 
