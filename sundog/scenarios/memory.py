@@ -13,12 +13,12 @@ from typing import Final
 
 import pyarrow as pa
 
-_LARGE: Final = 1 << 20
+_LARGE: Final = 4 << 20
 _M_MMAP_THRESHOLD: Final = -3  # malloc.h of glibc
 
 
 def keep_lean() -> None:
-    """From now on, let every block of a mebibyte or more go back to the system when it is freed.
+    """From now on, let every block of 4 MiB or more go back to the system when it is freed.
 
     Elsewhere than on glibc only Arrow's blocks go to the same allocator as all others.
     """
