@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from sundog.analysis.tables import (
     RUNNING,
     Results,
 )
-from sundog.analysis.timeline import HostChanges, Ledger, build_ledger, first_stays, host_changes, other_places
+from sundog.analysis.timeline import Ledger, build_ledger, first_stays, other_places
 
 CAP: Final = 100
 # Amounts that a scaled class cannot hold exactly (a tenth of a GPU) add up with rounding; whole units add up exactly.
@@ -83,21 +83,20 @@ class _Books:
     """The results, sorted once for every rule."""
 
     results: Results
-    changes: HostChanges
     entries: Ledger
     first_stays: npt.NDArray[np.intp]
 
 
-def check_conservation(results: Results, *, cap: int = CAP) -> Conservation:
+def check_conservation(results: Results, ledger: Ledger | None = None, *, cap: int = CAP) -> Conservation:
     """Audit ``results``: counts add up, no host is over capacity at any instant, no VM is in two places.
 
     At equal times departures come before arrivals. A migration may begin while
     the VM is on one other host. At most ``cap``
     violations are listed; ``broken`` counts them all. A host that goes over capacity is one violation until it is back.
+    ``ledger``: that of the results, if it is built already.
     """
     count = np.bincount(results.vms.outcome, minlength=len(OUTCOMES))
-    changes = host_changes(results)
-    books = _Books(results, changes, build_ledger(results.stays, changes), first_stays(results.stays))
+    books = _Books(results, ledger or build_ledger(results), first_stays(results.stays))
     findings = [*_over_capacity(books), _two_places(results), *_bad_stays(books), *_bad_vms(books)]
     listed = [violation for finding in findings for violation, _ in zip(finding.violations, range(cap), strict=False)]
     return Conservation(
@@ -113,21 +112,20 @@ def _over_capacity(books: _Books) -> Iterator[_Finding]:
     stays, hosts, entries = books.results.stays, books.results.hosts, books.entries
     for resource in books.results.resources:
         amount = stays.amount[resource]
-        used = entries.level(np.concatenate((amount, -amount, np.zeros(len(books.changes.host)))))
-        capacity = hosts.capacity[resource][entries.host]
-        over = used > capacity + TOLERANCE * np.maximum(capacity, 1.0)
-        rows = np.flatnonzero(entries.jumps(over.astype(np.int8)) > 0)
-        rows = rows[np.argsort(entries.time_s[rows], kind="stable")]
+        used = entries.level(np.concatenate((amount, -amount, np.zeros(len(entries.changes.host)))))
+        capacity = hosts.capacity[resource]
+        over = used > (capacity + TOLERANCE * np.maximum(capacity, 1.0))[entries.host]
+        rows = np.flatnonzero(entries.jumps(over.view(np.int8)) > 0)
+        rows = rows[np.argsort(entries.time_s(rows), kind="stable")]
+        found = zip(entries.host[rows].tolist(), entries.time_s(rows).tolist(), used[rows].tolist(), strict=True)
 
         def violations(
             resource: str = resource,
-            rows: npt.NDArray = rows,
-            used: npt.NDArray = used,
             capacity: npt.NDArray = capacity,
+            found: Iterable[tuple[int, float, float]] = found,
         ) -> Iterator[Violation]:
-            for row in rows:
-                name, time = hosts.names[int(entries.host[row])], float(entries.time_s[row])
-                taken, limit = float(used[row]), float(capacity[row])
+            for host, time, taken in found:
+                name, limit = hosts.names[host], float(capacity[host])
                 yield Violation(
                     "over capacity", f"host {name} holds {taken:g} {resource} of {limit:g} at {time:g} s",
                     host=name, time_s=time, resource=resource, amount=taken, capacity=limit,
@@ -190,15 +188,14 @@ def _stay_finding(results: Results, broken: npt.NDArray[np.bool_], kind: str, wh
 
 def _starts_on_down_host(books: _Books) -> npt.NDArray[np.bool_]:
     """Whether each stay starts strictly inside a time in which its host is not up. Shape: (stays,)."""
-    stays, changes, entries = books.results.stays, books.changes, books.entries
-    nothing = np.zeros(2 * len(stays), dtype=np.int64)
-    up = entries.level(np.concatenate((nothing, changes.up))) > 0
-    before = np.concatenate(([False], up[:-1])) & ~entries.first
-    entry_of_sorted_row = np.searchsorted(entries.closing, np.arange(len(entries.order)))
-    down = np.zeros(2 * len(stays) + len(changes.host), dtype=np.bool_)
+    stays, entries = books.results.stays, books.entries
+    up = entries.level(entries.spread(0, 0, entries.changes.up)) > 0
     # The instant of a failure or of a repair belongs to both sides: what happens first in it is not in the files.
-    down[entries.order] = ~(up | before)[entry_of_sorted_row]
-    return down[: len(stays)]
+    down = ~up
+    down[1:] &= ~up[:-1] | entries.first[1:]
+    raw = np.zeros(len(entries.raw_time_s), dtype=np.bool_)
+    raw[entries.order] = np.repeat(down, np.diff(entries.closing, prepend=-1))
+    return raw[: len(stays)]
 
 
 def _bad_vms(books: _Books) -> Iterator[_Finding]:

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from sundog.analysis.steps import ratio
-from sundog.analysis.tables import Codes, Floats, Ints, Results
-from sundog.analysis.timeline import host_changes
+from sundog.analysis.tables import Coded, Floats, Ints, Results, first_rows
+from sundog.analysis.timeline import Ledger, build_ledger
 from sundog.units import format_mebibytes
 
 COVERED: Final = 0.95
@@ -70,11 +72,11 @@ def request_mix(results: Results, *, covered: float = COVERED, most: int = MOST_
     if not len(rows):
         none = np.zeros(0)
         return RequestMix((), np.zeros((0, len(results.resources))), none.astype(np.int64), none, 0.0)
-    shape = vms.flavor.codes[rows].astype(np.int64)
+    shape = _coded(vms.flavor.codes[rows])
     for resource in results.resources:
-        _, code = np.unique(vms.asked[resource][rows], return_inverse=True)
-        _, shape = np.unique(shape * (int(code.max()) + 1) + code, return_inverse=True)
-    _, first, count = np.unique(shape, return_index=True, return_counts=True)
+        code = _coded(vms.asked[resource][rows])
+        shape = _coded(shape * (int(code.max()) + 1) + code)
+    count, first = np.bincount(shape), first_rows(shape)
     order = np.lexsort((first, -count))
     enough = int(np.searchsorted(np.cumsum(count[order]), covered * len(rows) - 1e-9)) + 1
     order = order[: min(most, enough)]
@@ -83,6 +85,11 @@ def request_mix(results: Results, *, covered: float = COVERED, most: int = MOST_
     names = tuple(vms.flavor[int(row)] or _shape_name(results, asked[i]) for i, row in enumerate(chosen))
     kept = count[order].astype(np.int64)
     return RequestMix(names, asked, kept, kept / kept.sum(), float(kept.sum() / len(rows)))
+
+
+def _coded(values: npt.NDArray) -> Ints:
+    """The place of each value among the different ones, in the order in which they first come."""
+    return pa.array(values).dictionary_encode().indices.to_numpy().astype(np.int64)
 
 
 def _shape_name(results: Results, asked: Floats) -> str:
@@ -95,100 +102,87 @@ def _shape_name(results: Results, asked: Floats) -> str:
     return ", ".join(parts) or "nothing"
 
 
-@dataclass(slots=True, eq=False)
 class _Fleet:
-    """The hosts at one instant: amounts in use, whether up, whether they take VMs. Moved forward in time."""
+    """The hosts at one instant, moved forward in time. Shapes: (hosts,), or (resources, hosts).
 
-    used: Floats
-    up: Ints
-    enabled: Ints
+    ``used`` and ``room`` are amounts; room is on hosts that take VMs alone. ``up`` and ``enabled`` tell the state.
+    ``misfit`` is 1 where the commonest shape does not fit, ``expected`` the weight of all shapes that do not. The hosts
+    of the heat map are in the order of its rows: ``taken`` of ``whole`` is allocated, both 0 on a host that is down.
+    What follows from others is worked out again for those hosts only that something happened on.
+    """
+
+    def __init__(self, results: Results, ledger: Ledger, mix: RequestMix, heat_order: Ints) -> None:
+        self.stays, self.changes, self.mix = results.stays, ledger.changes, mix
+        self.amounts = [results.stays.amount[name] for name in results.resources]
+        self.capacity = np.stack([results.hosts.capacity[name] for name in results.resources])
+        hosts = self.capacity.shape[1]
+        self.used, self.room, self.taken, self.whole = (np.zeros_like(self.capacity) for _ in range(4))
+        self.up, self.enabled = np.zeros(hosts, dtype=np.int64), np.zeros(hosts, dtype=np.int64)
+        self.misfit, self.expected = np.zeros(hosts), np.zeros(hosts)
+        self.heat_place = np.empty(hosts, dtype=np.intp)
+        self.heat_place[heat_order] = np.arange(hosts)
+        self._look(np.arange(hosts))
+
+    def forward(self, rows: npt.NDArray[np.intp]) -> None:
+        """Let these raw rows of the ledger happen, in their order."""
+        n = len(self.stays)
+        begun = rows[rows < 2 * n]
+        stay = begun % n if n else begun
+        known = self.stays.host[stay] >= 0
+        stay, sign = stay[known], np.where(begun[known] < n, 1.0, -1.0)
+        host = self.stays.host[stay]
+        for used, amount in zip(self.used, self.amounts, strict=True):
+            np.add.at(used, host, sign * amount[stay])
+        change = rows[rows >= 2 * n] - 2 * n
+        changed = self.changes.host[change]
+        np.add.at(self.up, changed, self.changes.up[change])
+        np.add.at(self.enabled, changed, self.changes.enabled[change])
+        touched = np.zeros(len(self.up), dtype=np.bool_)
+        touched[host] = touched[changed] = True
+        self._look(np.flatnonzero(touched))
+
+    def _look(self, hosts: npt.NDArray[np.intp]) -> None:
+        capacity, used, up = self.capacity[:, hosts], self.used[:, hosts], self.up[hosts] > 0
+        self.taken[:, self.heat_place[hosts]] = used * up
+        self.whole[:, self.heat_place[hosts]] = capacity * up
+        room = np.maximum(capacity - used, 0.0) * (self.enabled[hosts] > 0)
+        self.room[:, hosts] = room
+        slack = room + 1e-9 * np.maximum(capacity, 1.0)
+        expected = np.zeros(len(hosts))
+        for i, (asked, weight) in enumerate(zip(self.mix.asked, self.mix.weight, strict=True)):
+            misfit = (slack < asked[:, None]).any(axis=0)
+            expected += weight * misfit
+            if i == 0:
+                self.misfit[hosts] = misfit
+        self.expected[hosts] = expected
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Stream:
-    """Changes of the hosts in order of time."""
-
-    time_s: Floats
-    host: Codes | Ints
-    changes: tuple[Floats | Ints, ...]
-
-
-def sample(results: Results, mix: RequestMix, instants: Floats, *, heat_rows: int = HEAT_ROWS) -> Samples:
+def sample(
+    results: Results, mix: RequestMix, instants: Floats, ledger: Ledger | None = None, *, heat_rows: int = HEAT_ROWS
+) -> Samples:
     """Rebuild the hosts x resources occupancy at each instant, after everything that happens at it.
 
-    Costs one pass over the stays, plus hosts x shapes x resources an instant. ``instants`` must not decrease.
+    Costs one pass over the stays, plus shapes x resources for each host that something happened on since the instant
+    before. ``instants`` must not decrease. ``ledger``: that of the results, if it is built already.
     """
-    hosts, names = results.hosts, results.resources
-    capacity = np.stack([hosts.capacity[name] for name in names])
-    stays, states = _stay_stream(results), _state_stream(results)
+    ledger = ledger or build_ledger(results)
     order, row_of, groups, rows = _heat_layout(results, heat_rows)
-    fleet = _Fleet(np.zeros_like(capacity), np.zeros(len(hosts), dtype=np.int64), np.zeros(len(hosts), dtype=np.int64))
-    shape = (len(instants), len(names))
+    row_begins = np.searchsorted(row_of, np.arange(rows))
+    fleet = _Fleet(results, ledger, mix, order)
+    shape = (len(instants), len(results.resources))
     free, stranded, fragmented = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    heat = np.full((len(names), rows, len(instants)), np.nan)
-    stay_ends = np.searchsorted(stays.time_s, instants, side="right")
-    state_ends = np.searchsorted(states.time_s, instants, side="right")
-    stay_at = state_at = 0
-    for i in range(len(instants)):
-        _forward(fleet, stays, states, slice(stay_at, stay_ends[i]), slice(state_at, state_ends[i]))
-        stay_at, state_at = stay_ends[i], state_ends[i]
-        takes = fleet.enabled > 0
-        room = np.where(takes, np.maximum(capacity - fleet.used, 0.0), 0.0)
-        free[i] = room.sum(axis=1)
-        stranded[i], fragmented[i] = _useless(room, capacity, mix)
-        up = (fleet.up > 0).astype(np.float64)
-        for r in range(len(names)):
-            used_row = np.bincount(row_of, weights=(fleet.used[r] * up)[order], minlength=rows)
-            whole = np.bincount(row_of, weights=(capacity[r] * up)[order], minlength=rows)
-            heat[r, :, i] = ratio(used_row, whole)
+    heat = np.full((len(results.resources), rows, len(instants)), np.nan)
+    at = 0
+    for i, end in enumerate(np.searchsorted(ledger.raw_time_s, instants, side="right", sorter=ledger.by_time)):
+        fleet.forward(ledger.by_time[at:end])
+        at = end
+        free[i] = fleet.room.sum(axis=1)
+        stranded[i], fragmented[i] = fleet.room @ fleet.misfit, fleet.room @ fleet.expected
+        if rows:
+            taken, whole = (np.add.reduceat(each, row_begins, axis=1) for each in (fleet.taken, fleet.whole))
+            heat[:, :, i] = ratio(taken, whole)
     per_row = int(np.bincount(row_of, minlength=1).max()) if len(row_of) else 0
     return Samples(instants, free, stranded, fragmented, heat, groups, per_row)
-
-
-def _forward(fleet: _Fleet, stays: _Stream, states: _Stream, some: slice, others: slice) -> None:
-    for r, changes in enumerate(stays.changes):
-        np.add.at(fleet.used[r], stays.host[some], changes[some])
-    np.add.at(fleet.up, states.host[others], states.changes[0][others])
-    np.add.at(fleet.enabled, states.host[others], states.changes[1][others])
-
-
-def _useless(room: Floats, capacity: Floats, mix: RequestMix) -> tuple[Floats, Floats]:
-    """Free amounts on hosts that the commonest shape does not fit, and the expectation over the mix.
-
-    Shapes: ``room`` and ``capacity`` (resources, hosts); both answers (resources,). A host that takes no VMs has no
-    room, so it adds nothing.
-    """
-    nothing = np.zeros(len(room))
-    if not len(mix.weight):
-        return nothing, nothing
-    slack = room + 1e-9 * np.maximum(capacity, 1.0)
-    expected_misfit = np.zeros(room.shape[1])
-    commonest = nothing
-    for i, asked in enumerate(mix.asked):
-        misfit = (slack < asked[:, None]).any(axis=0).astype(np.float64)
-        expected_misfit += mix.weight[i] * misfit
-        if i == 0:
-            commonest = room @ misfit
-    return commonest, room @ expected_misfit
-
-
-def _stay_stream(results: Results) -> _Stream:
-    stays = results.stays
-    known = np.flatnonzero(stays.host >= 0)
-    leaves = known[np.isfinite(stays.end_s[known])]
-    time = np.concatenate((stays.start_s[known], stays.end_s[leaves]))
-    host = np.concatenate((stays.host[known], stays.host[leaves]))
-    order = np.argsort(time, kind="stable")
-    amounts = (
-        np.concatenate((stays.amount[name][known], -stays.amount[name][leaves]))[order] for name in results.resources
-    )
-    return _Stream(time[order], host[order], tuple(amounts))
-
-
-def _state_stream(results: Results) -> _Stream:
-    changes = host_changes(results)
-    order = np.argsort(changes.time_s, kind="stable")
-    return _Stream(changes.time_s[order], changes.host[order], (changes.up[order], changes.enabled[order]))
 
 
 def _heat_layout(results: Results, most_rows: int) -> tuple[Ints, Ints, tuple[tuple[int, str], ...], int]:
@@ -197,13 +191,17 @@ def _heat_layout(results: Results, most_rows: int) -> tuple[Ints, Ints, tuple[tu
     Returns the order of the hosts, the row of each in that order, the (first row, zone) pairs, and the row count.
     """
     hosts = results.hosts
-    keys = [(hosts.zone[i], hosts.rack[i], hosts.type[i], i) for i in range(len(hosts))]
-    keys.sort()
-    order = np.array([key[3] for key in keys], dtype=np.int64)
+    order = np.lexsort([_alphabetical(column) for column in (hosts.type, hosts.rack, hosts.zone)])
     rows = min(most_rows, len(hosts))
     row_of = np.arange(len(hosts)) * rows // max(1, len(hosts))
-    groups: list[tuple[int, str]] = []
-    for place, key in enumerate(keys):
-        if not groups or groups[-1][1] != key[0]:
-            groups.append((int(row_of[place]), key[0]))
-    return order, row_of, tuple(groups), rows
+    zones = hosts.zone.codes[order]
+    begins = np.flatnonzero(np.append(True, zones[1:] != zones[:-1])) if len(zones) else np.zeros(0, np.intp)
+    groups = tuple((int(row_of[place]), hosts.zone.names[zones[place]]) for place in begins)
+    return order, row_of, groups, rows
+
+
+def _alphabetical(column: Coded) -> Ints:
+    """The place of each row's name in the alphabet of the column's names."""
+    place = np.empty(len(column.names), dtype=np.int64)
+    place[sorted(range(len(place)), key=column.names.__getitem__)] = np.arange(len(place))
+    return place[column.codes]

@@ -88,31 +88,31 @@ def _request_figures(results: Results, rows: npt.NDArray[np.intp]) -> Iterator[F
 
 def _vm_figures(results: Results, timeline: Timeline) -> Iterator[Figure]:
     window = results.window
-    running = timeline.vms_running
-    yield Figure("vms.running_mean", running.mean(*window), "VM", "time-weighted mean of VMs that are on a host")
-    yield Figure("vms.running_peak", running.highest(*window), "VM", "most VMs on hosts at one instant of the window")
-    yield Figure("vms.running_end", running.last(*window), "VM", "VMs on hosts when the run ended")
+    running = timeline.vms_running.pieces(*window)
+    yield Figure("vms.running_mean", running.mean(), "VM", "time-weighted mean of VMs that are on a host")
+    yield Figure("vms.running_peak", running.highest(), "VM", "most VMs on hosts at one instant of the window")
+    yield Figure("vms.running_end", timeline.vms_running.last(*window), "VM", "VMs on hosts when the run ended")
 
 
 def _allocation_figures(results: Results, timeline: Timeline, resource: Resource) -> Iterator[Figure]:
     window, name, unit = results.window, resource.name, resource.unit
-    allocated, capacity = timeline.allocated[name], timeline.capacity[name]
-    share = timeline.utilisation(name)
+    allocated = timeline.allocated[name].pieces(*window)
     key = f"allocation.{name}"
     label = resource.label
-    yield Figure(f"{key}.mean", allocated.mean(*window), unit, f"{label} allocated, time-weighted mean")
-    yield Figure(f"{key}.peak", allocated.highest(*window), unit, f"{label} allocated, most at one instant")
-    yield Figure(f"{key}.end", allocated.last(*window), unit, f"{label} allocated when the run ended")
+    yield Figure(f"{key}.mean", allocated.mean(), unit, f"{label} allocated, time-weighted mean")
+    yield Figure(f"{key}.peak", allocated.highest(), unit, f"{label} allocated, most at one instant")
+    yield Figure(f"{key}.end", timeline.allocated[name].last(*window), unit, f"{label} allocated when the run ended")
     about = f"{label} allocated / capacity in service at the same instant"
-    yield Figure(f"{key}.mean_share", share.mean(*window), SHARE, f"{about}, time-weighted mean")
-    yield Figure(f"{key}.peak_share", share.highest(*window), SHARE, f"{about}, highest")
-    yield Figure(f"{key}.end_share", share.last(*window), SHARE, f"{about}, when the run ended")
+    share = timeline.utilisation(name).pieces(*window)
+    yield Figure(f"{key}.mean_share", share.mean(), SHARE, f"{about}, time-weighted mean")
+    yield Figure(f"{key}.peak_share", share.highest(), SHARE, f"{about}, highest")
+    yield Figure(f"{key}.end_share", timeline.utilisation(name).last(*window), SHARE, f"{about}, when the run ended")
     yield Figure(
-        f"capacity.{name}.mean", capacity.mean(*window), unit,
+        f"capacity.{name}.mean", timeline.capacity[name].pieces(*window).mean(), unit,
         f"{label} of the hosts in service, after overcommit and reserve, time-weighted mean",
     )  # fmt: skip
     yield Figure(
-        f"packing.{name}.density", timeline.packing(name).mean(*window), SHARE,
+        f"packing.{name}.density", timeline.packing(name).pieces(*window).mean(), SHARE,
         f"{label} allocated / capacity of the hosts that hold at least one VM, time-weighted mean",
     )  # fmt: skip
 
@@ -162,18 +162,18 @@ def _asked_hours(vms: Vms, rows: npt.NDArray[np.intp], horizon_s: float) -> Floa
 
 def _host_figures(results: Results, timeline: Timeline) -> Iterator[Figure]:
     window = results.window
-    up, empty = timeline.hosts_up, timeline.hosts_empty
+    up, empty = timeline.hosts_up.pieces(*window), timeline.hosts_empty.pieces(*window)
     yield Figure("hosts.total", len(results.hosts), "host", "hosts that were ever part of the fleet")
-    yield Figure("hosts.up_mean", up.mean(*window), "host", "hosts up (added, not failed, not removed), mean")
-    yield Figure("hosts.up_min", up.lowest(*window), "host", "fewest hosts up at one instant")
+    yield Figure("hosts.up_mean", up.mean(), "host", "hosts up (added, not failed, not removed), mean")
+    yield Figure("hosts.up_min", up.lowest(), "host", "fewest hosts up at one instant")
     yield Figure(
-        "hosts.disabled_mean", timeline.hosts_disabled.mean(*window), "host", "up, but taking no new VMs, mean"
+        "hosts.disabled_mean", timeline.hosts_disabled.pieces(*window).mean(), "host", "up, but taking no new VMs, mean"
     )
-    yield Figure("hosts.empty_mean", empty.mean(*window), "host", "hosts up and not disabled, without a VM, mean")
-    yield Figure("hosts.empty_min", empty.lowest(*window), "host", "fewest empty hosts at one instant")
-    yield Figure("hosts.empty_max", empty.highest(*window), "host", "most empty hosts at one instant")
+    yield Figure("hosts.empty_mean", empty.mean(), "host", "hosts up and not disabled, without a VM, mean")
+    yield Figure("hosts.empty_min", empty.lowest(), "host", "fewest empty hosts at one instant")
+    yield Figure("hosts.empty_max", empty.highest(), "host", "most empty hosts at one instant")
     yield Figure(
-        "hosts.availability", _over(up.mean(*window), timeline.hosts_present.mean(*window)), SHARE,
+        "hosts.availability", _over(up.mean(), timeline.hosts_present.pieces(*window).mean()), SHARE,
         "host-hours up / host-hours of hosts that are part of the fleet",
     )  # fmt: skip
     events = results.events

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
@@ -39,6 +39,7 @@ from sundog.units import DAY, HOUR, MINUTE
 DPI: Final = 144
 BARS: Final = 12
 LONGEST_NAME: Final = 34
+POINTS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,45 @@ class Data:
         return (DAY, "d") if horizon > 3 * DAY else (HOUR, "h") if horizon > 2 * HOUR else (MINUTE, "min")
 
     @cached_property
+    def tightest(self) -> int:
+        """The place of the resource whose mean share of capacity is highest; the first where there is none."""
+        window = self.results.window
+        shares = [self.timeline.utilisation(name).pieces(*window).mean() for name in self.results.resources]
+        return int(np.argmax(np.nan_to_num(shares, nan=-1.0)))
+
+    @cached_property
+    def reasons(self) -> list[dict[str, Any]]:
+        """Rejections by reason."""
+        return rejections_by(self.results, self.results.vms.reason)
+
+    @cached_property
+    def flavors(self) -> list[dict[str, Any]]:
+        """Rejections by flavor."""
+        return rejections_by(self.results, self.results.vms.flavor)
+
+    @cached_property
+    def boot(self) -> Floats:
+        """Boot times of the requests of the window, ascending."""
+        return np.sort(boot_times(self.results, self.rows))
+
+    @cached_property
+    def waiting(self) -> Floats:
+        """Waiting times of the requests of the window, ascending."""
+        return np.sort(waiting_times(self.results, self.rows))
+
+    @cached_property
+    def lifetimes(self) -> Floats:
+        """Lifetimes of the completed VMs among the requests of the window, ascending."""
+        return np.sort(lifetimes(self.results, self.rows))
+
+    @cached_property
+    def arrivals(self) -> tuple[Floats, Floats]:
+        """Arrivals that were placed, and those that were rejected, in seconds."""
+        vms = self.results.vms
+        rejected = vms.outcome == REJECTED
+        return vms.arrival_s[~rejected], vms.arrival_s[rejected]
+
+    @cached_property
     def times(self) -> Floats:
         """The sample instants in that unit."""
         return self.samples.instants / self.unit[0]
@@ -123,20 +163,28 @@ class Chart:
         return self.size[0] > 8
 
 
-def render(chart: Chart, data: Data, theme: Theme = LIGHT) -> bytes:
-    """The chart as PNG. Equal data give equal bytes."""
-    with matplotlib.style.context(["default", _style(theme)]), warnings.catch_warnings():
-        # A name may hold letters that the font lacks; the report has the name in full, the figure shows a box.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        figure = Figure(figsize=chart.inches(data), dpi=DPI, layout="constrained")
-        canvas = FigureCanvasAgg(figure)
-        chart.draw(figure, data, theme)
-        canvas.draw()  # once; savefig would draw a second time, only to lay the figure out
-        file = io.BytesIO()
-        nameless: Any = {"Software": None}
-        pixels = np.asarray(canvas.buffer_rgba())
-        matplotlib.image.imsave(file, pixels, format="png", dpi=DPI, metadata=nameless)
-    return file.getvalue()
+def render(chart: Chart, data: Data, themes: Sequence[Theme] = (LIGHT, DARK)) -> list[bytes]:
+    """The chart as PNG in each of ``themes``. Equal data give equal bytes."""
+    pictures, places = [], None
+    for theme in themes:
+        with matplotlib.style.context(["default", _style(theme)]), warnings.catch_warnings():
+            # A name may hold letters that the font lacks; the report has the name in full, the figure shows a box.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+            figure = Figure(figsize=chart.inches(data), dpi=DPI, layout="constrained")
+            canvas = FigureCanvasAgg(figure)
+            chart.draw(figure, data, theme)
+            if places is not None:  # colours alone differ, so what was laid out for one theme holds for all
+                figure.set_layout_engine("none")
+                for axes, place in zip(figure.axes, places, strict=True):
+                    axes.set_position(place)
+            canvas.draw()  # once; savefig would draw a second time, only to lay the figure out
+            places = [axes.get_position(original=True) for axes in figure.axes]
+            file = io.BytesIO()
+            nameless: Any = {"Software": None}
+            pixels = np.asarray(canvas.buffer_rgba())
+            matplotlib.image.imsave(file, pixels, format="png", dpi=DPI, metadata=nameless)
+        pictures.append(file.getvalue())
+    return pictures
 
 
 def _style(theme: Theme) -> dict[str, Any]:
@@ -346,7 +394,7 @@ def _no_mix(data: Data) -> str:
 
 
 def _draw_heat(figure: Figure, data: Data, theme: Theme) -> None:
-    index = _tightest(data)
+    index = data.tightest
     resource = data.results.run.resources[index]
     heat = data.samples.heat[index]
     rows = heat.shape[0]
@@ -377,18 +425,10 @@ def _draw_heat(figure: Figure, data: Data, theme: Theme) -> None:
     bar.outline.set_visible(False)
 
 
-def _tightest(data: Data) -> int:
-    """The resource whose mean share of capacity is highest; the first where there is none."""
-    shares = [data.timeline.utilisation(name).mean(*data.results.window) for name in data.results.resources]
-    return int(np.argmax(np.nan_to_num(shares, nan=-1.0)))
-
-
 def _draw_arrivals(figure: Figure, data: Data, theme: Theme) -> None:
     axes = figure.add_subplot()
-    vms = data.results.vms
-    rejected = vms.outcome == REJECTED
-    edges, placed, hours = _events_per_bin(data, vms.arrival_s[~rejected])
-    _, refused, _ = _events_per_bin(data, vms.arrival_s[rejected])
+    edges, placed, hours = _events_per_bin(data, data.arrivals[0])
+    _, refused, _ = _events_per_bin(data, data.arrivals[1])
     width = hours * HOUR / data.unit[0]
     axes.bar(edges, placed / hours, width=width * 0.92, align="edge", color=theme.palette[0], label="placed")
     if refused.any():
@@ -417,14 +457,14 @@ def _no_rejections(data: Data) -> str:
 
 
 def _draw_reasons(figure: Figure, data: Data, theme: Theme) -> None:
-    table = rejections_by(data.results, data.results.vms.reason)
+    table = data.reasons
     names, values = _top([row["name"] or "(no reason given)" for row in table], [row["requests"] for row in table])
     total = sum(values)
     _bars(figure, names, values, [f"{value / total:.1%}" for value in values], "rejected requests (VM)", theme.bad)
 
 
 def _draw_flavors(figure: Figure, data: Data, theme: Theme) -> None:
-    table = rejections_by(data.results, data.results.vms.flavor)
+    table = data.flavors
     names, values = _top([row["name"] or "(no flavor)" for row in table], [row["requests"] for row in table])
     notes = [f"{row['rejected_share']:.1%} of its requests" for row in table][: len(names)]
     if len(table) > len(names):
@@ -442,29 +482,27 @@ def _seconds_unit(values: Floats) -> tuple[float, str]:
 
 
 def _draw_boot(figure: Figure, data: Data, theme: Theme) -> None:
-    values = boot_times(data.results, data.rows)
-    _draw_delay(figure, values, "from arrival until the guest is up", theme.palette[0], theme)
+    _draw_delay(figure, data.boot, "from arrival until the guest is up", theme.palette[0], theme)
 
 
 def _no_boot(data: Data) -> str:
-    return "" if len(boot_times(data.results, data.rows)) else "the run knows of no boot latency"
+    return "" if len(data.boot) else "the run knows of no boot latency"
 
 
 def _draw_wait(figure: Figure, data: Data, theme: Theme) -> None:
-    _draw_delay(figure, waiting_times(data.results, data.rows), "from arrival until placed", theme.palette[4], theme)
+    _draw_delay(figure, data.waiting, "from arrival until placed", theme.palette[4], theme)
 
 
 def _no_wait(data: Data) -> str:
-    values = waiting_times(data.results, data.rows)
-    if not len(values):
+    if not len(data.waiting):
         return "no request of the window was placed"
-    return "" if values.max() > 0 else "every placed request was placed the instant it arrived"
+    return "" if data.waiting[-1] > 0 else "every placed request was placed the instant it arrived"
 
 
 def _draw_delay(figure: Figure, values: Floats, label: str, colour: str, theme: Theme) -> None:
-    """A histogram up to the 99.5 % quantile, and the share of VMs that were faster as a line."""
+    """A histogram up to the 99.5 % quantile, and the share of VMs that were faster as a line. ``values`` ascend."""
     seconds, unit = _seconds_unit(values)
-    values = np.sort(values) / seconds
+    values = values / seconds
     end = float(np.quantile(values, 0.995)) * 1.05 or 1.0
     axes = figure.add_subplot()
     axes.hist(values, bins=48, range=(0, end), color=colour, alpha=0.45, label="VMs (left axis)")
@@ -472,9 +510,8 @@ def _draw_delay(figure: Figure, values: Floats, label: str, colour: str, theme: 
     axes.set_xlim(0, end)
     axes.set_xlabel(f"time {label} ({unit})")
     below = axes.twinx()
-    below.plot(
-        values, np.arange(1, len(values) + 1) / len(values), color=colour, label="share that is faster (right axis)"
-    )
+    line = _cumulative(values, np.linspace(0, end, POINTS))
+    below.plot(*line, color=colour, label="share that is faster (right axis)")
     below.set_ylim(0, 1.02)
     below.grid(visible=False)
     below.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -495,16 +532,28 @@ def _draw_delay(figure: Figure, values: Floats, label: str, colour: str, theme: 
     )  # fmt: skip
 
 
+def _cumulative(values: Floats, grid: Floats) -> tuple[Floats, Floats]:
+    """(value, share of the values up to it) for a line; ``values`` ascend.
+
+    Of more values than a figure has pixels only those are kept that begin a step of ``grid`` or one of as many steps of
+    the share: no pixel's width and no pixel's height is without a point.
+    """
+    rows = np.arange(len(values))
+    if len(values) > 2 * len(grid):
+        steps = np.linspace(0, len(values) - 1, len(grid)).astype(np.intp)
+        near = np.searchsorted(values, grid)
+        rows = np.unique(np.concatenate((steps, np.maximum(near - 1, 0), np.minimum(near, len(values) - 1))))
+    return values[rows], (rows + 1) / len(values)
+
+
 def _no_lifetimes(data: Data) -> str:
-    values = lifetimes(data.results, data.rows)
-    return "" if len(values) and values.max() > 0 else "no VM that arrived in the window was completed"
+    return "" if len(data.lifetimes) and data.lifetimes[-1] > 0 else "no VM that arrived in the window was completed"
 
 
 def _draw_lifetimes(figure: Figure, data: Data, theme: Theme) -> None:
-    values = np.sort(lifetimes(data.results, data.rows))
-    values = values[values > 0]
+    values = data.lifetimes[data.lifetimes > 0]
     axes = figure.add_subplot()
-    axes.plot(values, np.arange(1, len(values) + 1) / len(values), color=theme.palette[2])
+    axes.plot(*_cumulative(values, np.geomspace(values[0], values[-1], POINTS)), color=theme.palette[2])
     axes.set_xscale("log")
     ticks = [(1.0, "1 s"), (MINUTE, "1 min"), (10 * MINUTE, "10 min"), (HOUR, "1 h"), (6 * HOUR, "6 h"), (DAY, "1 d")]
     ticks += [(7 * DAY, "7 d"), (30 * DAY, "30 d"), (365 * DAY, "1 year")]

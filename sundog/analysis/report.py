@@ -19,12 +19,11 @@ import jinja2
 import pyarrow.parquet as pq
 
 from sundog.analysis.conservation import check_conservation
-from sundog.analysis.fragmentation import request_mix, sample
+from sundog.analysis.fragmentation import RequestMix, Samples, request_mix, sample
 from sundog.analysis.metrics import figures
-from sundog.analysis.plots import CHARTS, DARK, LIGHT, Data, render
 from sundog.analysis.summary import build_summary, figure_text, format_figure, format_number, resources_in_use
 from sundog.analysis.tables import Results
-from sundog.analysis.timeline import build_timeline
+from sundog.analysis.timeline import Timeline, build_ledger, build_timeline
 from sundog.analysis.timeseries import instants, time_series
 from sundog.errors import OutputError
 from sundog.units import format_duration
@@ -101,10 +100,13 @@ def analyse(folder: str | Path, *, report: bool = True) -> dict[str, Any]:
     """
     folder = Path(folder)
     results = Results.load(folder)
-    timeline, mix = build_timeline(results), request_mix(results)
-    samples = sample(results, mix, instants(results.run.horizon_s))
-    summary = build_summary(results, figures(results, timeline, samples), mix, check_conservation(results))
-    pictures = draw(Data(results, timeline, samples, mix)) if report else []
+    ledger, mix = build_ledger(results), request_mix(results)
+    audit = check_conservation(results, ledger)
+    samples = sample(results, mix, instants(results.run.horizon_s), ledger)
+    timeline = build_timeline(results, ledger)
+    del ledger  # with it go a hundred bytes a VM
+    summary = build_summary(results, figures(results, timeline, samples), mix, audit)
+    pictures = draw(results, timeline, samples, mix) if report else []
     series = io.BytesIO()
     pq.write_table(time_series(results, timeline, samples), series)
 
@@ -145,14 +147,16 @@ def _write(path: Path, content: bytes) -> None:
         ) from error
 
 
-def draw(data: Data) -> list[Picture]:
+def draw(results: Results, timeline: Timeline, samples: Samples, mix: RequestMix) -> list[Picture]:
     """All charts of the report, drawn, or with the reason why one is left out."""
-    pictures = []
+    from sundog.analysis.plots import CHARTS, Data, render  # matplotlib, which nothing else needs
+
+    data, pictures = Data(results, timeline, samples, mix), []
     for chart in CHARTS:
         width, height = chart.inches(data)
         size = (round(width * 96), round(height * 96))
         absent = chart.absent(data)
-        light, dark = (b"", b"") if absent else (render(chart, data, LIGHT), render(chart, data, DARK))
+        light, dark = (b"", b"") if absent else render(chart, data)
         pictures.append(Picture(chart.key, chart.title, chart.caption, chart.wide, *size, light, dark, absent))
     return pictures
 

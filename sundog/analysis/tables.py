@@ -7,7 +7,8 @@ no figure needs a loop over them. ``docs/reference/results.md`` documents the fi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -216,31 +217,45 @@ def _read_run(path: Path) -> Run:
 class _Table:
     """One Parquet file, read whole, whose columns are taken out one by one as checked arrays."""
 
-    def __init__(self, path: Path, required: list[str], optional: tuple[str, ...] = ()) -> None:
+    def __init__(self, path: Path, required: list[str]) -> None:
         self.path = path
-        try:
-            with pq.ParquetFile(path) as file:
-                present = file.schema_arrow.names
-                missing = [name for name in required if name not in present]
-                if missing:
-                    raise InputError(
-                        f"has no column {missing[0]!r} (missing: {', '.join(missing)}; present: {', '.join(present)});"
-                        " see docs/reference/results.md",
-                        path=path,
-                    )
-                self.table = file.read([*required, *(name for name in optional if name in present)])
-        except FileNotFoundError:
-            raise InputError("is missing; the run did not finish writing, run the scenario again", path=path) from None
-        except (pa.ArrowException, OSError) as error:
+        with self._open() as file:
+            present = file.schema_arrow.names
+        missing = [name for name in required if name not in present]
+        if missing:
             raise InputError(
-                f"cannot be read as Parquet ({error}); the file may be truncated, run the scenario again", path=path
-            ) from None
+                f"has no column {missing[0]!r} (missing: {', '.join(missing)}; present: {', '.join(present)});"
+                " see docs/reference/results.md",
+                path=path,
+            )
+        self.present = tuple(present)
 
-    def column(self, name: str) -> pa.Array:
-        column = self.table.column(name)
+    @contextmanager
+    def _open(self) -> Iterator[pq.ParquetFile]:
+        try:
+            with pq.ParquetFile(self.path) as file:
+                yield file
+        except FileNotFoundError:
+            message = "is missing; the run did not finish writing, run the scenario again"
+            raise InputError(message, path=self.path) from None
+        except (pa.ArrowException, OSError) as error:
+            message = f"cannot be read as Parquet ({error}); the file may be truncated, run the scenario again"
+            raise InputError(message, path=self.path) from None
+
+    def column(self, name: str, *, coded: bool = False, full: bool = False) -> pa.Array:
+        """The column in one piece; names that the file holds as codes become values, unless ``coded``.
+
+        Read when asked for: of a table of millions of rows only one column at a time is there twice. ``full`` refuses
+        empty cells.
+        """
+        with self._open() as file:
+            column = file.read([name]).column(0)
+        if full and column.null_count:
+            message = f"column {name!r} has {column.null_count} empty cells; every row needs an id"
+            raise InputError(message, path=self.path)
         if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], type=column.type)
+            column = column.unify_dictionaries() if coded else column.cast(column.type.value_type)
+        return column.combine_chunks()
 
     def floats(self, name: str, *, null: bool = False, negative: bool = False) -> Floats:
         column = self.column(name)
@@ -256,14 +271,25 @@ class _Table:
             raise InputError(f"column {name!r}, row {row}: {values[row]:g} is negative", path=self.path)
         return values
 
-    def names(self, name: str) -> Coded:
-        column = self.column(name)
+    def names(self, name: str, *, full: bool = False) -> Coded:
+        column = self.column(name, coded=True, full=full)
+        if not pa.types.is_dictionary(column.type):
+            column = column.dictionary_encode()
         try:
-            encoded = column.cast(pa.string()).fill_null("").dictionary_encode()
+            names = column.dictionary.cast(pa.string()).fill_null("")
         except pa.ArrowException:
             raise InputError(f"column {name!r} holds {column.type}, text was expected", path=self.path) from None
-        codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int32)
-        return Coded(codes, tuple(encoded.dictionary.to_pylist()))
+        names, codes = pa.concat_arrays([names, pa.array([""])]), column.indices
+        codes = codes.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)
+        # Whatever codes the file has, a name has one place here: that of its first row among those of all names.
+        same = names.dictionary_encode()
+        codes = same.indices.to_numpy()[codes]
+        first = first_rows(codes, len(same.dictionary))
+        used = np.flatnonzero(first < len(codes))
+        used = used[np.argsort(first[used])]
+        place = np.zeros(len(first), dtype=np.int32)
+        place[used] = np.arange(len(used), dtype=np.int32)
+        return Coded(place[codes], tuple(same.dictionary.take(pa.array(used)).to_pylist()))
 
     def choice(self, name: str, options: tuple[str, ...]) -> npt.NDArray[np.int8]:
         coded = self.names(name)
@@ -276,7 +302,7 @@ class _Table:
         return place[coded.codes] if len(place) else np.zeros(len(coded.codes), dtype=np.int8)
 
     def ids(self, name: str) -> pa.Array:
-        column = self.column(name)
+        column = self.column(name, full=True)
         if pa.types.is_integer(column.type):
             column = column.cast(pa.int64())
         elif pa.types.is_null(column.type):
@@ -288,15 +314,26 @@ class _Table:
                 raise InputError(
                     f"column {name!r} holds {column.type}, ids are integers or text", path=self.path
                 ) from None
-        if column.null_count:
-            raise InputError(
-                f"column {name!r} has {column.null_count} empty cells; every row needs an id", path=self.path
-            )
         return column
 
 
+def first_rows(codes: npt.NDArray, size: int | None = None) -> Ints:
+    """The first row of each code below ``size`` (or one above the highest), ``len(codes)`` where it has none."""
+    first = np.full(int(codes.max(initial=-1)) + 1 if size is None else size, len(codes), dtype=np.int64)
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    return first
+
+
+def _ascending(ids: pa.Array) -> Ints | None:
+    """The ids as an array if they are whole numbers, each above the one before; else None."""
+    if not pa.types.is_integer(ids.type):
+        return None
+    numbers: Ints = ids.to_numpy()
+    return numbers if (numbers[1:] > numbers[:-1]).all() else None
+
+
 def _refuse_twice(ids: pa.Array, name: str, path: Path) -> None:
-    if len(pc.unique(ids)) == len(ids):
+    if _ascending(ids) is not None or len(pc.unique(ids)) == len(ids):
         return
     counts = pc.value_counts(ids)
     twice = pc.filter(counts.field(0), pc.greater(counts.field(1), 1))
@@ -307,8 +344,21 @@ def _rows_of(ids: pa.Array, known: pa.Array) -> Codes:
     """The row of each id in ``known``, -1 where it has none. Ids of two different types never match."""
     if ids.type != known.type:
         return np.full(len(ids), -1, dtype=np.int32)
+    numbers = _ascending(known)
+    if numbers is not None:
+        wanted = ids.to_numpy()
+        found = np.searchsorted(numbers, wanted).astype(np.int32)
+        found[found == len(numbers)] = -1
+        found[np.append(numbers, 0)[found] != wanted] = -1
+        return found
     rows = pc.index_in(ids, value_set=known).fill_null(-1)
     return rows.to_numpy(zero_copy_only=False).astype(np.int32)
+
+
+def _rows_of_names(names: Coded, hosts: Hosts) -> Codes:
+    """The row of each name in ``hosts``, -1 where it has none."""
+    rows = _rows_of(pa.array(names.names, type=pa.string()), pa.array(hosts.names, type=pa.string()))
+    return np.append(rows, np.int32(-1))[names.codes]
 
 
 def _read_hosts(path: Path, resources: list[str]) -> Hosts:
@@ -340,10 +390,10 @@ def _read_vms(path: Path, resources: list[str]) -> Vms:
         "boot_s",
         "downtime_s",
     ]
-    table = _Table(path, required, optional=("lifetime_s",))
+    table = _Table(path, required)
     vm_id = table.ids("vm_id")
     _refuse_twice(vm_id, "vm_id", path)
-    has_lifetime = "lifetime_s" in table.table.column_names
+    has_lifetime = "lifetime_s" in table.present
     return Vms(
         vm_id=vm_id,
         arrival_s=table.floats("arrival_s", negative=True),
@@ -366,7 +416,7 @@ def _read_stays(path: Path, resources: list[str], vms: Vms, hosts: Hosts) -> Sta
     return Stays(
         vm_id=vm_id,
         vm=_rows_of(vm_id, vms.vm_id),
-        host=_rows_of(table.ids("host").cast(pa.string()), pa.array(hosts.names, type=pa.string())),
+        host=_rows_of_names(table.names("host", full=True), hosts),
         start_s=table.floats("start_s", negative=True),
         end_s=np.where(np.isnan(end), np.inf, end),
         cause=table.choice("cause", CAUSES),
@@ -378,9 +428,9 @@ def _read_events(path: Path, hosts: Hosts) -> HostEvents:
     if not path.exists():
         return HostEvents(np.zeros(0), np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int8))
     table = _Table(path, ["time_s", "host", "event"])
-    names = table.ids("host").cast(pa.string())
-    rows = _rows_of(names, pa.array(hosts.names, type=pa.string()))
+    names = table.names("host", full=True)
+    rows = _rows_of_names(names, hosts)
     if (rows < 0).any():
-        name = names[int(np.flatnonzero(rows < 0)[0])].as_py()
+        name = names[int(np.flatnonzero(rows < 0)[0])]
         raise InputError(f"column 'host' names {name!r}, which hosts.parquet does not have", path=path)
     return HostEvents(table.floats("time_s", negative=True), rows, table.choice("event", HOST_EVENTS))

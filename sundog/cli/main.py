@@ -7,6 +7,7 @@ import math
 import re
 import signal
 import sys
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,17 +111,17 @@ def run(
     messages = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     for name in changed_files(loaded):
         messages.print(f"note: {name} is not the file that the locked run read; results may differ")
-    study = prepare(loaded)
-    for note in study.notes:
+    studies = [prepare(loaded)]  # a list, so that the columns of the workload can go before the analysis
+    for note in studies[0].notes:
         messages.print(f"note: {note}")
     summary: dict[str, Any] = {}
-    with Progress(study, quiet=not sys.stderr.isatty()) as progress, _interruptible() as watch:
+    with Progress(studies[0], quiet=not sys.stderr.isatty()) as progress, _interruptible() as watch:
 
         def finish(folder: Path) -> None:
             progress.close()
             summary.update(_analysed(folder, messages, report=loaded.scenario.outputs.report))
 
-        run_study(study, out, force=force, progress=progress.update, on_engine=watch, finish=finish)
+        run_study(studies.pop(), out, force=force, progress=progress.update, on_engine=watch, finish=finish)
     if as_json:
         _print_json(summary)
     else:
@@ -155,9 +156,13 @@ def _interruptible() -> Iterator[Callable[[Engine], None]]:
     """What to call with an engine so that the first Ctrl-C ends its run in order; the second ends the program."""
 
     def watch(engine: Engine) -> None:
+        running = weakref.ref(engine)  # the handler stays for the analysis, which needs the engine's memory
+
         def stop(_signal: int, _frame: FrameType | None) -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            engine.stop()
+            stopped = running()
+            if stopped is not None:
+                stopped.stop()
 
         signal.signal(signal.SIGINT, stop)
 

@@ -17,20 +17,18 @@ from sundog.core.scheduler import Shape
 from sundog.sim.boot import BootTimes
 from sundog.sim.fleet import GPU, Fleet, Resource
 from sundog.sim.records import Cause, Outcome, Record
-from sundog.sim.requests import Workload
+from sundog.sim.requests import CARRIED, Workload
 from sundog.units import format_mebibytes
-
-_CARRIED = ("project_id", "group", "zone", "priority", "node")
 
 
 def vms_table(workload: Workload, fleet: Fleet, record: Record, boot: BootTimes | None) -> pa.Table:
     """``vms.parquet``: one row a request that arrived, in arrival order."""
     n = len(record.outcome)
-    frame = workload.frame.iloc[:n]
+    frame, lifetime = workload.frame.iloc[:n], workload.lifetime_s[:n]
     columns: dict[str, Any] = {
         "vm_id": pa.array(frame["vm_id"], from_pandas=True),
-        "arrival_s": frame["arrival_s"],
-        "lifetime_s": pa.array(frame["lifetime_s"], from_pandas=True),
+        "arrival_s": workload.arrival_s[:n],
+        "lifetime_s": pa.array(lifetime, mask=np.isinf(lifetime)),
     }
     first = _first_stays(record, n)
     host_group = fleet.group[record.stays.host] if record.stays.count else np.empty(0, dtype=np.int32)
@@ -39,7 +37,7 @@ def vms_table(workload: Workload, fleet: Fleet, record: Record, boot: BootTimes 
     for resource in workload.resources:
         columns[resource.name] = amounts(workload, fleet, resource, workload.shape[:n], group)
     columns["flavor"] = _coded(workload.shape[:n], [shape.name or _size_name(shape) for shape in workload.shapes])
-    columns |= {name: _as_arrow(frame[name]) for name in _CARRIED if name in frame}
+    columns |= {name: _as_arrow(frame[name]) for name in CARRIED if name in frame}
     columns["outcome"] = _coded(record.outcome, [each.name.lower() for each in Outcome])
     columns["reason"] = _coded(record.reason, record.reasons)
     columns["start_s"] = pa.array(record.start_s, from_pandas=True)
@@ -69,17 +67,21 @@ def placements_table(workload: Workload, fleet: Fleet, record: Record) -> pa.Tab
 
 def hosts_table(workload: Workload, fleet: Fleet) -> pa.Table:
     """``hosts.parquet``: one row a host, with its physical sizes and its capacity after reserved and overcommit."""
-    types = [fleet.type_of(host) for host in range(len(fleet))]
+    types = [group.type for group in fleet.groups]
+
+    def by_group(values: list[Any]) -> pa.Array:
+        return pa.array(values).take(pa.array(fleet.group))
+
     columns: dict[str, Any] = {
         "host": list(fleet.names),
-        "type": [each.name for each in types],
-        "zone": [fleet.zone_of(host) for host in range(len(fleet))],
+        "type": by_group([each.name for each in types]),
+        "zone": by_group([group.zone or "" for group in fleet.groups]),
         "rack": list(fleet.racks),
-        "added_s": [fleet.at(host) for host in range(len(fleet))],
+        "added_s": by_group([group.at for group in fleet.groups]),
     }
     for resource in workload.resources:
-        columns[resource.name] = [fleet.sizes(each, resource) for each in types]
-        columns[f"capacity_{resource.name}"] = [_capacity(workload, fleet, each, resource) for each in types]
+        columns[resource.name] = by_group([fleet.sizes(each, resource) for each in types])
+        columns[f"capacity_{resource.name}"] = by_group([_capacity(workload, fleet, each, resource) for each in types])
     return pa.table(columns)
 
 
@@ -103,7 +105,9 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def write_table(path: Path, table: pa.Table) -> None:
     """A Parquet file; the same table gives the same bytes."""
-    pq.write_table(table, path, compression="zstd")
+    # Times and ids hardly repeat: a dictionary of them would be tried, at length, and given up.
+    repeating = [name for name in table.column_names if not name.endswith("_s") and name != "vm_id"]
+    pq.write_table(table, path, compression="zstd", use_dictionary=repeating)
 
 
 def amounts(

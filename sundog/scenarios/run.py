@@ -22,6 +22,7 @@ from sundog.scenarios import results
 from sundog.scenarios.folder import RUN_FILE, new_folder
 from sundog.scenarios.inventory import host_groups
 from sundog.scenarios.lock import POLICY_FILE, write_lock
+from sundog.scenarios.memory import give_back, keep_lean
 from sundog.scenarios.schema import LOCK_FILE, Loaded
 from sundog.scenarios.traces import Trace, read_machine_events, read_trace
 from sundog.sim.boot import boot_times
@@ -78,6 +79,7 @@ def prepare(loaded: Loaded) -> Study:
 
     Raises: InputError for whatever is wrong with the scenario, its files or its policy.
     """
+    keep_lean()
     scenario = loaded.scenario
     blamed = loaded.origin.blamed
     streams = Streams(scenario.seed)
@@ -85,6 +87,7 @@ def prepare(loaded: Loaded) -> Study:
     with blamed("policy", "name"):
         files |= _policy_files(loaded)
     trace = _trace(loaded, streams, files)
+    give_back()
     with blamed("fleet"):
         fleet = build_fleet(_counted(host_groups(loaded, trace, files)), scenario.overcommit)
     asked = scenario.workload.trace
@@ -127,46 +130,54 @@ def run_study(
     Raises: OutputError if the folder cannot be written, before anything is run where that can be known;
     PolicyError as the scheduler does.
     """
-    scenario = study.loaded.scenario
     with new_folder(out, force=force) as folder:
-        engine = study.engine()
-        if on_engine is not None:
-            on_engine(engine)
-        record = engine.run(progress=progress)
-        boot = None
-        if scenario.boot is not None:
-            boot = boot_times(
-                record.stays, study.workload.arrival_s[: len(record.outcome)], scenario.boot, engine.streams
-            )
-        results.write_table(folder / "vms.parquet", results.vms_table(study.workload, study.fleet, record, boot))
-        results.write_table(
-            folder / "placements.parquet", results.placements_table(study.workload, study.fleet, record)
-        )
-        results.write_table(folder / "hosts.parquet", results.hosts_table(study.workload, study.fleet))
-        results.write_table(folder / "events.parquet", results.events_table(study.fleet, record))
-        facts: dict[str, Any] = {
-            "name": scenario.name,
-            "description": scenario.description,
-            "seed": scenario.seed,
-            "policy": _finite({"name": scenario.policy.name, **scenario.policy.parameters}),
-            "horizon_s": record.reached_s,
-            "warmup_s": scenario.warmup,
-            "partial": record.partial,
-            "notes": list(study.notes),
-            "resources": [
-                {"name": r.name, "class": r.resource_class, "label": r.label, "unit": r.unit}
-                for r in study.workload.resources
-            ],
-            "engine": {"events": record.events, "placements": record.placements},
-            "images": None if boot is None else {"fetched": boot.fetched, "cached": boot.cached},
-            "sundog": sundog.__version__,
-        }
-        results.write_json(folder / RUN_FILE, facts)
+        _play(study, folder, progress, on_engine)
         write_lock(folder / LOCK_FILE, study.loaded, study.files)
+        del study
+        give_back()  # the analysis reads the tables: it needs neither engine nor, if the caller lets go, workload
         failure = _finished(folder, finish)
     if failure is not None:
         raise failure
     return out
+
+
+def _play(
+    study: Study,
+    folder: Path,
+    progress: Callable[[float, int], None] | None,
+    on_engine: Callable[[Engine], None] | None,
+) -> None:
+    """Run the engine and write its tables and facts."""
+    scenario = study.loaded.scenario
+    engine = study.engine()
+    if on_engine is not None:
+        on_engine(engine)
+    record = engine.run(progress=progress)
+    boot = None
+    if scenario.boot is not None:
+        boot = boot_times(record.stays, study.workload.arrival_s[: len(record.outcome)], scenario.boot, engine.streams)
+    results.write_table(folder / "vms.parquet", results.vms_table(study.workload, study.fleet, record, boot))
+    results.write_table(folder / "placements.parquet", results.placements_table(study.workload, study.fleet, record))
+    results.write_table(folder / "hosts.parquet", results.hosts_table(study.workload, study.fleet))
+    results.write_table(folder / "events.parquet", results.events_table(study.fleet, record))
+    facts: dict[str, Any] = {
+        "name": scenario.name,
+        "description": scenario.description,
+        "seed": scenario.seed,
+        "policy": _finite({"name": scenario.policy.name, **scenario.policy.parameters}),
+        "horizon_s": record.reached_s,
+        "warmup_s": scenario.warmup,
+        "partial": record.partial,
+        "notes": list(study.notes),
+        "resources": [
+            {"name": r.name, "class": r.resource_class, "label": r.label, "unit": r.unit}
+            for r in study.workload.resources
+        ],
+        "engine": {"events": record.events, "placements": record.placements},
+        "images": None if boot is None else {"fetched": boot.fetched, "cached": boot.cached},
+        "sundog": sundog.__version__,
+    }
+    results.write_json(folder / RUN_FILE, facts)
 
 
 def _finished(folder: Path, finish: Callable[[Path], None] | None) -> BaseException | None:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from sundog.sim.spec import Faults, FaultsSpec, Outage
-from sundog.sim.workload.laws import LifetimeLaw
+from sundog.sim.workload.laws import LEAST_UNIFORM, LifetimeLaw
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sundog.runtime.seeds import Streams
     from sundog.sim.engine import Engine, Steps
 
 
@@ -29,14 +30,13 @@ def start_faults(engine: Engine, spec: FaultsSpec, machine_events: pd.DataFrame 
     """
     fleet = engine.fleet
     if spec.hosts is not None:
-        luck = engine.streams.child("faults.hosts")
-        for host, name in enumerate(fleet.names):
-            rng = luck.stream(_unpadded(name))
-            engine.world.process(_breaks(engine, spec.hosts, [host], "host failure", rng, fleet.at(host)))
+        units = [
+            _Unit(_unpadded(name), [host], "host failure", fleet.at(host)) for host, name in enumerate(fleet.names)
+        ]
+        engine.world.process(_all_break(engine, spec.hosts, units, engine.streams.child("faults.hosts")))
     if spec.racks is not None:
-        luck = engine.streams.child("faults.racks")
-        for rack, hosts in fleet.racks_with_hosts().items():
-            engine.world.process(_breaks(engine, spec.racks, hosts, f"rack {rack} failure", luck.stream(rack), 0.0))
+        units = [_Unit(rack, hosts, f"rack {rack} failure", 0.0) for rack, hosts in fleet.racks_with_hosts().items()]
+        engine.world.process(_all_break(engine, spec.racks, units, engine.streams.child("faults.racks")))
     for outage in spec.outages:
         hosts = fleet.select(zone=outage.zone, rack=outage.rack, hosts=outage.hosts)
         engine.world.process(_outage(engine, outage, hosts))
@@ -50,19 +50,39 @@ def _unpadded(name: str) -> str:
     return f"{kind}-{int(number)}"
 
 
-def _breaks(
-    engine: Engine, faults: Faults, hosts: Sequence[int], detail: str, rng: np.random.Generator, begin: float
-) -> Steps:
-    failure, repair, world = faults.failure_law, faults.repair_law, engine.world
-    if begin:
-        yield world.at(begin)
+class _Unit(NamedTuple):
+    """What breaks as a whole, from ``begin`` on: the name of its random stream, its hosts, what is said of it."""
+
+    name: str
+    hosts: Sequence[int]
+    detail: str
+    begin: float
+
+
+def _all_break(engine: Engine, faults: Faults, units: Sequence[_Unit], luck: Streams) -> Steps:
+    """Start the process of each unit when it first breaks: of a large fleet most never do."""
+    draws = luck.uniforms([unit.name for unit in units], 2)
+    after = faults.failure_law.at(np.maximum(draws, LEAST_UNIFORM))
+    first = np.array([unit.begin for unit in units]) + after
+    for number in np.argsort(first, kind="stable").tolist():
+        if not first[number] < math.inf:  # later, or never, which a law says as NaN
+            return
+        yield engine.world.at(float(first[number]))
+        rng = luck.fresh(units[number].name)
+        _after(faults.failure_law, rng)  # that is what it was
+        engine.world.process(_breaks(engine, faults, units[number], rng))
+
+
+def _breaks(engine: Engine, faults: Faults, unit: _Unit, rng: np.random.Generator) -> Steps:
+    """The life of a unit from its first failure on."""
+    world = engine.world
     while True:
-        yield world.at(world.now + _after(failure, rng))
-        for host in hosts:
-            engine.host_down(host, detail)
-        yield world.at(world.now + _after(repair, rng))
-        for host in hosts:
-            engine.host_up(host, detail)
+        for host in unit.hosts:
+            engine.host_down(host, unit.detail)
+        yield world.at(world.now + _after(faults.repair_law, rng))
+        for host in unit.hosts:
+            engine.host_up(host, unit.detail)
+        yield world.at(world.now + _after(faults.failure_law, rng))
 
 
 def _after(law: LifetimeLaw, rng: np.random.Generator) -> float:

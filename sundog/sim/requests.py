@@ -20,6 +20,8 @@ from sundog.sim.fleet import DISK, GPU, GPUS, MEMORY, VCPUS, Fleet, Resource, cl
 
 _SCALES = (1, 10, 100, 1000, 10**4, 10**5, 10**6, 10**7, 10**8, 10**9)
 _SHAPE_COLUMNS = ("vcpus", "memory_mb", "disk_gb", "gpus", "gpu_share", "gpu_models", "zone", "flavor")
+CARRIED = ("project_id", "group", "zone", "priority", "node")
+"""Columns of a trace that nothing here looks at, or only once, and that belong into the results."""
 _VARIANTS = {"core": "VCPU", "memory": "MEMORY_MB", "hdd": "CUSTOM_HDD", "ssd": "CUSTOM_SSD", "nic": "CUSTOM_NIC"}
 
 
@@ -29,7 +31,7 @@ class Workload:
 
     ``arrival_s`` may be negative: alive at the beginning. ``lifetime_s`` is infinite for one that outlives the trace.
     ``shape`` and ``group`` index ``shapes`` and ``groups`` (-1: no group that asks anything of the scheduler).
-    ``frame`` is the normalised trace itself, for what results carry along.
+    ``frame`` has the columns of the trace that results carry along: ``vm_id`` and those of :data:`CARRIED`.
     """
 
     frame: pd.DataFrame
@@ -70,14 +72,16 @@ def build_workload(
     Raises: InputError for a part of a GPU asked as a number of GPUs, or a demand per machine that no host type answers.
     """
     notes: list[str] = []
-    late = frame["arrival_s"].to_numpy() > horizon_s
-    gone = (frame["arrival_s"] + frame["lifetime_s"].fillna(math.inf)).to_numpy() <= 0
-    gone &= frame["arrival_s"].to_numpy() < 0
+    arrival = frame["arrival_s"].to_numpy(dtype=np.float64)
+    lifetime = frame["lifetime_s"].fillna(math.inf).to_numpy(dtype=np.float64)
+    late, gone = arrival > horizon_s, arrival < 0
+    gone[gone] = arrival[gone] + lifetime[gone] <= 0
     for which, why in ((late, "arrive after the horizon"), (gone, "are gone before the run starts")):
         if which.any():
             notes.append(f"{int(which.sum()):,} VMs {why} and are left out")
     if (late | gone).any():
-        frame = frame[~(late | gone)].reset_index(drop=True)
+        kept = ~(late | gone)
+        frame, arrival, lifetime = frame[kept].reset_index(drop=True), arrival[kept], lifetime[kept]
 
     keys = [name for name in _SHAPE_COLUMNS if name in frame]
     if len(frame):
@@ -92,9 +96,9 @@ def build_workload(
     shapes = tuple(_rounded(shape, scales) for shape in shapes)
     codes, groups = _groups(frame, group_policy)
     return Workload(
-        frame=frame,
-        arrival_s=frame["arrival_s"].to_numpy(dtype=np.float64),
-        lifetime_s=frame["lifetime_s"].fillna(math.inf).to_numpy(dtype=np.float64),
+        frame=frame[["vm_id", *(name for name in CARRIED if name in frame)]],
+        arrival_s=arrival,
+        lifetime_s=lifetime,
         shape=code,
         shapes=shapes,
         group=codes,

@@ -87,10 +87,13 @@ class BatchLikeness:
 
         Streams are read in row order, so the first n VMs draw the same however many follow.
         """
-        common = of_batch.standard_normal(batches)[batch]
+        common = of_batch.standard_normal(batches)
         own, coin = of_vm.standard_normal(2 * len(batch)).reshape(-1, 2).T
-        score = self.leaning * common + np.sqrt(1.0 - self.leaning**2) * own
-        return np.asarray(ndtr(np.where(coin < ndtri(self.shared), common, score)))
+        shares = np.flatnonzero(coin < ndtri(self.shared))
+        score = np.sqrt(1.0 - self.leaning**2) * own
+        score += (self.leaning * common)[batch]
+        score[shares] = common[batch[shares]]
+        return np.asarray(ndtr(score, out=score))
 
 
 def batch_likeness(batch: np.ndarray, bins: np.ndarray, scores: np.ndarray) -> BatchLikeness:

@@ -163,9 +163,12 @@ def flavor_names(vcpus: np.ndarray, memory_gb: np.ndarray) -> pd.Categorical[Any
     """Flavours named by size, as the Huawei traces do: 2 vCPUs with 4 GB are ``2U4G``. Shape: (n,)."""
     cpu_codes, cpus = pd.factorize(vcpus, sort=True)
     memory_codes, memory = pd.factorize(memory_gb, sort=True)
-    sizes, codes = np.unique(cpu_codes * len(memory) + memory_codes, return_inverse=True)
+    codes = cpu_codes * len(memory) + memory_codes
+    counts = np.bincount(codes, minlength=len(cpus) * len(memory))
+    sizes = np.flatnonzero(counts)
     names = [f"{cpus[size // len(memory)]:.6g}U{memory[size % len(memory)]:.6g}G" for size in sizes]
-    return pd.Categorical.from_codes(codes, pd.Index(names))
+    place = np.cumsum(counts > 0) - 1
+    return pd.Categorical.from_codes(place[codes], pd.Index(names))
 
 
 def host_types(hosts: pd.DataFrame) -> pd.DataFrame:

@@ -93,7 +93,7 @@ class Source:
         nulls = _nulls(column)
         if missing is None:
             self.refuse(nulls, lambda _: f"{name} is empty, and every row needs one")
-        values = column.fill_null(0.0).to_numpy(zero_copy_only=False)
+        values = (column.fill_null(0.0) if column.null_count else column).to_numpy(zero_copy_only=False)
         self.refuse(~np.isfinite(values), lambda row: _not_finite(name, values[row]))
         for wrong, bound in (
             (None if above is None else values <= above, f"it must be above {above}"),

@@ -37,10 +37,14 @@ Duration: TypeAlias = Annotated[float, BeforeValidator(_duration)]
 Probability: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
+LEAST_UNIFORM: Final = 2.0**-54
+"""Stands for a draw of 0."""
+
+
 def open_uniforms(rng: np.random.Generator, shape: int | tuple[int, ...]) -> Floats:
     """Uniforms strictly inside (0, 1), so that no law answers a lifetime of zero or infinity. Shape: ``shape``."""
     uniforms: Floats = rng.random(shape)
-    return np.maximum(uniforms, 2.0**-54, out=uniforms)
+    return np.maximum(uniforms, LEAST_UNIFORM, out=uniforms)
 
 
 def known_law(*names: str) -> Callable[[Any], Any]:

@@ -8,8 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sundog.analysis import Results
+from sundog.analysis.tables import _rows_of, _Table, first_rows
 from sundog.errors import InputError
 from tests.unit.analysis.folders import make_stay, make_vm, write_result
 
@@ -148,3 +151,29 @@ def test_an_event_of_an_unknown_host_is_refused(folder):
     )
     with pytest.raises(InputError, match=r"names 'h9', which hosts\.parquet does not have"):
         Results.load(folder)
+
+
+def test_codes_of_a_file_become_places_in_order_of_first_use_whatever_they_were(tmp_path):
+    # Two row groups with dictionaries of their own, a name that is in one twice, one that is never used, and no name.
+    parts = [
+        pa.DictionaryArray.from_arrays(pa.array([3, 1, None, 2]), pa.array(["unused", "b", "a", "b"])),
+        pa.DictionaryArray.from_arrays(pa.array([1, 0, 0]), pa.array(["c", "a"])),
+    ]
+    table = pa.table({"flavor": pa.chunked_array(parts)})
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=4)
+    coded = _Table(tmp_path / "t.parquet", ["flavor"]).names("flavor")
+    assert coded.names == ("b", "", "a", "c")
+    assert [coded[row] for row in range(7)] == ["b", "b", "", "a", "a", "c", "c"]
+
+
+@given(st.lists(st.integers(-9, 9), unique=True), st.lists(st.integers(-10, 10)), st.booleans())
+def test_ids_find_their_rows_in_any_order(known, wanted, ascending):
+    known = sorted(known) if ascending else known
+    rows = _rows_of(pa.array(wanted, pa.int64()), pa.array(known, pa.int64()))
+    assert rows.tolist() == [known.index(each) if each in known else -1 for each in wanted]
+
+
+@given(st.lists(st.integers(0, 5)))
+def test_the_first_row_of_each_code(codes):
+    expected = [codes.index(code) if code in codes else len(codes) for code in range(6)]
+    assert first_rows(np.array(codes, dtype=np.int64), 6).tolist() == expected

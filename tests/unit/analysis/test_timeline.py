@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sundog.analysis import Results, check_conservation
 from sundog.analysis.fragmentation import request_mix, sample
-from sundog.analysis.timeline import build_timeline
+from sundog.analysis.timeline import build_timeline, stable_order
 from tests.unit.analysis.folders import make_event, make_host, make_stay, make_vm, write_result
 
 END = 12
@@ -95,14 +95,14 @@ def test_exact_figures_equal_a_sum_over_every_second(workload, warm):
         "up": timeline.hosts_up,
     }.items():
         values = reference[name]
-        assert steps.mean(*span) == pytest.approx(np.mean(values[:-1]), abs=1e-9), name
-        assert steps.highest(*span) == pytest.approx(max(values), abs=1e-9), name
-        assert steps.lowest(*span) == pytest.approx(min(values), abs=1e-9), name
+        assert steps.pieces(*span).mean() == pytest.approx(np.mean(values[:-1]), abs=1e-9), name
+        assert steps.pieces(*span).highest() == pytest.approx(max(values), abs=1e-9), name
+        assert steps.pieces(*span).lowest() == pytest.approx(min(values), abs=1e-9), name
         assert steps.last(*span) == pytest.approx(values[-1], abs=1e-9), name
     for share, values in ((timeline.utilisation("vcpus"), shares), (timeline.packing("vcpus"), packings)):
         known = [value for value in values[:-1] if not np.isnan(value)]
         expected = np.mean(known) if known else np.nan
-        assert share.mean(*span) == pytest.approx(expected, abs=1e-9, nan_ok=True)
+        assert share.pieces(*span).mean() == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
 @given(workloads())
@@ -140,3 +140,10 @@ def test_the_audit_finds_every_host_and_second_over_capacity(workload):
                 expected.add((f"h{host}", float(time)))
             before = now
     assert over == expected
+
+
+@given(st.lists(st.sampled_from([0, 1, 7, 0xFFFF, 0x10000, 0x10007, 0x7FFFFFFF])))
+def test_rows_are_sorted_by_keys_of_any_width_and_stay_in_order_within_one(keys):
+    order = np.arange(len(keys))[::-1]
+    found = stable_order(np.array(keys, dtype=np.int32), order)
+    assert found.tolist() == sorted(order.tolist(), key=keys.__getitem__)

@@ -96,3 +96,18 @@ def test_a_stream_needs_a_name() -> None:
         Streams(1).stream("")
     with pytest.raises(ValueError, match="needs a name"):
         Streams(1).child("")
+
+
+@given(st.integers(0, 2**200), st.lists(NAMES, max_size=5), st.lists(NAMES, max_size=2), st.integers(0, 3))
+def test_many_streams_at_once_begin_as_each_of_them_does(seed: int, names: list[str], path: list[str], n: int) -> None:
+    streams = Streams(seed)
+    for part in path:
+        streams = streams.child(part)
+    found = streams.uniforms(names, n)
+    assert found.shape == (len(names), n)
+    assert found.tolist() == [streams.fresh(name).random(n).tolist() for name in names]
+
+
+def test_many_streams_need_names_too() -> None:
+    with pytest.raises(ValueError, match="needs a name"):
+        Streams(1).uniforms(["a", ""], 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,18 @@ def test_vms_that_fit_only_a_host_that_comes_later_are_not_called_impossible(tmp
     late = "  - {type: {name: big, vcpus: 64, memory: 64 GiB}, count: 1, at: 1 h}\nworkload:"
     path = write(by_hand(tmp_path), BY_HAND.replace("workload:", late))
     assert study_of(path).notes == ()
+
+
+def test_engine_and_workload_are_gone_when_the_analysis_begins(tmp_path: Path) -> None:
+    studies, seen = [study_of(by_hand(tmp_path))], []
+    workload = weakref.ref(studies[0].workload.frame)
+    run_study(
+        studies.pop(),
+        tmp_path / "out",
+        on_engine=lambda engine: seen.append(weakref.ref(engine)),
+        finish=lambda _: seen.extend([seen[0](), workload()]),
+    )
+    assert seen[1:] == [None, None]
 
 
 # ---------------------------------------------------------------- traces
