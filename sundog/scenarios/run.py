@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 import sundog
 from sundog.core.pool import Pool
@@ -21,6 +22,7 @@ from sundog.runtime.seeds import Streams
 from sundog.scenarios import results
 from sundog.scenarios.folder import RUN_FILE, new_folder
 from sundog.scenarios.inventory import host_groups
+from sundog.scenarios.kept import Kept
 from sundog.scenarios.lock import POLICY_FILE, write_lock
 from sundog.scenarios.schema import LOCK_FILE, Loaded
 from sundog.scenarios.traces import Trace, read_machine_events, read_trace
@@ -29,6 +31,7 @@ from sundog.sim.engine import Engine
 from sundog.sim.faults import start_faults
 from sundog.sim.fleet import Fleet, build_fleet
 from sundog.sim.maintenance import start_maintenance
+from sundog.sim.records import Record
 from sundog.sim.requests import Workload, build_workload
 from sundog.sim.spec import HostGroup
 from sundog.sim.workload import generate
@@ -69,29 +72,32 @@ class Study:
         return engine
 
 
-def prepare(loaded: Loaded) -> Study:
+def prepare(loaded: Loaded, kept: Kept | None = None) -> Study:
     """Read the traces, build the fleet and the workload, and check what can be checked before a run.
 
+    With ``kept``, a trace or workload that an earlier scenario of this process had is taken from there.
     Raises: InputError for whatever is wrong with the scenario, its files or its policy.
     """
     scenario = loaded.scenario
+    kept = kept or Kept()
     blamed = loaded.origin.blamed
-    streams = Streams(scenario.seed)
     files: dict[str, Path] = {}
     with blamed("policy", "name"):
-        files |= _policy_files(loaded)
-    trace = _trace(loaded, streams, files)
+        files |= policy_files(loaded)
+    trace, trace_key = _trace(loaded, kept, files)
     with blamed("fleet"):
         fleet = build_fleet(_counted(host_groups(loaded, trace, files)), scenario.overcommit)
     asked = scenario.workload.trace
+    group_policy = asked.group_policy if asked is not None else None
     horizon = scenario.horizon if scenario.horizon is not None else math.inf
+    # Of the fleet, a workload depends on what kinds of machines there are, not on how many.
+    kinds = (tuple(dict.fromkeys(repr(group.type) for group in fleet.groups)), repr(fleet.overcommit))
     with blamed("workload"):
-        workload = build_workload(
-            trace.vms,
-            fleet,
-            variants=trace.variants,
-            group_policy=asked.group_policy if asked is not None else None,
-            horizon_s=horizon,
+        workload = kept.get(
+            ("workload", trace_key, kinds, group_policy, horizon),
+            lambda: build_workload(
+                trace.vms, fleet, variants=trace.variants, group_policy=group_policy, horizon_s=horizon
+            ),
         )
     _check_countable(loaded, fleet, workload)
     machine_events = _machine_events(loaded, files)
@@ -123,46 +129,51 @@ def run_study(
     Raises: OutputError if the folder cannot be written, before anything is run where that can be known;
     PolicyError as the scheduler does.
     """
-    scenario = study.loaded.scenario
     with new_folder(out, force=force) as folder:
         engine = study.engine()
         if on_engine is not None:
             on_engine(engine)
         record = engine.run(progress=progress)
-        boot = None
-        if scenario.boot is not None:
-            boot = boot_times(
-                record.stays, study.workload.arrival_s[: len(record.outcome)], scenario.boot, engine.streams
-            )
-        results.write_table(folder / "vms.parquet", results.vms_table(study.workload, study.fleet, record, boot))
-        results.write_table(
-            folder / "placements.parquet", results.placements_table(study.workload, study.fleet, record)
-        )
-        results.write_table(folder / "hosts.parquet", results.hosts_table(study.workload, study.fleet))
-        results.write_table(folder / "events.parquet", results.events_table(study.fleet, record))
-        facts: dict[str, Any] = {
-            "name": scenario.name,
-            "description": scenario.description,
-            "seed": scenario.seed,
-            "policy": _finite({"name": scenario.policy.name, **scenario.policy.parameters}),
-            "horizon_s": record.reached_s,
-            "warmup_s": scenario.warmup,
-            "partial": record.partial,
-            "notes": list(study.notes),
-            "resources": [
-                {"name": r.name, "class": r.resource_class, "label": r.label, "unit": r.unit}
-                for r in study.workload.resources
-            ],
-            "engine": {"events": record.events, "placements": record.placements},
-            "images": None if boot is None else {"fetched": boot.fetched, "cached": boot.cached},
-            "sundog": sundog.__version__,
-        }
+        facts, tables = outcome(study, engine, record)
+        for name, table in tables.items():
+            results.write_table(folder / f"{name}.parquet", table)
         results.write_json(folder / RUN_FILE, facts)
         write_lock(folder / LOCK_FILE, study.loaded, study.files)
         failure = _finished(folder, finish)
     if failure is not None:
         raise failure
     return out
+
+
+def outcome(study: Study, engine: Engine, record: Record) -> tuple[dict[str, Any], dict[str, pa.Table]]:
+    """What a run leaves, in memory: the facts of ``run.json``, and its tables by name."""
+    scenario = study.loaded.scenario
+    boot = None
+    if scenario.boot is not None:
+        boot = boot_times(record.stays, study.workload.arrival_s[: len(record.outcome)], scenario.boot, engine.streams)
+    facts: dict[str, Any] = {
+        "name": scenario.name,
+        "description": scenario.description,
+        "seed": scenario.seed,
+        "policy": _finite({"name": scenario.policy.name, **scenario.policy.parameters}),
+        "horizon_s": record.reached_s,
+        "warmup_s": scenario.warmup,
+        "partial": record.partial,
+        "notes": list(study.notes),
+        "resources": [
+            {"name": r.name, "class": r.resource_class, "label": r.label, "unit": r.unit}
+            for r in study.workload.resources
+        ],
+        "engine": {"events": record.events, "placements": record.placements},
+        "images": None if boot is None else {"fetched": boot.fetched, "cached": boot.cached},
+        "sundog": sundog.__version__,
+    }
+    return facts, {
+        "vms": results.vms_table(study.workload, study.fleet, record, boot),
+        "placements": results.placements_table(study.workload, study.fleet, record),
+        "hosts": results.hosts_table(study.workload, study.fleet),
+        "events": results.events_table(study.fleet, record),
+    }
 
 
 def _finished(folder: Path, finish: Callable[[Path], None] | None) -> BaseException | None:
@@ -183,7 +194,7 @@ def _finished(folder: Path, finish: Callable[[Path], None] | None) -> BaseExcept
 # ---------------------------------------------------------------- inputs
 
 
-def _policy_files(loaded: Loaded) -> dict[str, Path]:
+def policy_files(loaded: Loaded) -> dict[str, Path]:
     """The file of a policy of the user's own, by key; its class has been found and made once.
 
     Its module is looked for in the current folder, beside the scenario, and where it was when a lock was written.
@@ -201,14 +212,17 @@ def _policy_files(loaded: Loaded) -> dict[str, Path]:
     return {POLICY_FILE: Path(file).resolve()} if file is not None else {}
 
 
-def _trace(loaded: Loaded, streams: Streams, files: dict[str, Path]) -> Trace:
+def _trace(loaded: Loaded, kept: Kept, files: dict[str, Path]) -> tuple[Trace, Hashable]:
+    """The VMs of a scenario, and what names them: two with one name are the same."""
     scenario = loaded.scenario
     spec = scenario.workload.trace
     if spec is None:
-        assert scenario.workload.synthetic is not None
-        assert scenario.horizon is not None
-        made = generate(scenario.workload.synthetic, horizon_s=scenario.horizon, streams=streams.child("workload"))
-        return Trace(made)
+        synthetic, horizon = scenario.workload.synthetic, scenario.horizon
+        assert synthetic is not None
+        assert horizon is not None
+        key: Hashable = ("synthetic", repr(synthetic), horizon, scenario.seed)
+        streams = Streams(scenario.seed).child("workload")
+        return kept.get(key, lambda: Trace(generate(synthetic, horizon_s=horizon, streams=streams))), key
     loc = ("workload", "trace", "path")
     if spec.path is None:
         raise loaded.origin.error(
@@ -222,18 +236,23 @@ def _trace(loaded: Loaded, streams: Streams, files: dict[str, Path]) -> Trace:
             loc, f"workload.trace.path: there is no {path}; say where the trace is with --set workload.trace.path=PATH"
         )
     files["workload.trace.path"] = path
-    with loaded.origin.blamed("workload", "trace", "options"):
-        trace = read_trace(
+
+    def read(streams: Streams) -> Trace:
+        return read_trace(
             spec.format,
             path,
             limit=spec.limit,
             time_scale=spec.time_scale,
-            streams=streams.child("trace"),
+            streams=streams,
             options=spec.options,
         )
+
+    with loaded.origin.blamed("workload", "trace", "options"):
+        asked = (path, spec.format, spec.limit, spec.time_scale, repr(spec.options))
+        trace, key = kept.seeded(asked, scenario.seed, read)
     if not len(trace.vms):
         raise InputError("the trace has no VMs", path=path)
-    return trace
+    return trace, key
 
 
 def _machine_events(loaded: Loaded, files: dict[str, Path]) -> pd.DataFrame | None:
