@@ -24,7 +24,7 @@ from sundog.scenarios.folder import RUN_FILE, new_folder
 from sundog.scenarios.inventory import host_groups
 from sundog.scenarios.kept import Kept
 from sundog.scenarios.lock import POLICY_FILE, write_lock
-from sundog.scenarios.schema import LOCK_FILE, Loaded
+from sundog.scenarios.schema import LOCK_FILE, InventoryGroup, Loaded, TraceSpec
 from sundog.scenarios.traces import Trace, read_machine_events, read_trace
 from sundog.sim.boot import boot_times
 from sundog.sim.engine import Engine
@@ -194,6 +194,30 @@ def _finished(folder: Path, finish: Callable[[Path], None] | None) -> BaseExcept
 # ---------------------------------------------------------------- inputs
 
 
+def input_files(loaded: Loaded) -> dict[str, Path]:
+    """What a scenario would read, by the dotted key that names each; its policy is made once, nothing else is read.
+
+    Raises: InputError for a policy that cannot be made, and a file that is not there or not named.
+    """
+    files: dict[str, Path] = {}
+    with loaded.origin.blamed("policy", "name"):
+        files |= policy_files(loaded)
+    scenario = loaded.scenario
+    if scenario.workload.trace is not None:
+        files["workload.trace.path"] = _trace_path(loaded, scenario.workload.trace)
+    for number, entry in enumerate(scenario.fleet):
+        if isinstance(entry, InventoryGroup) and entry.inventory != "trace":
+            files[f"fleet.{number}.inventory"] = loaded.resolve(entry.inventory, "fleet", number, "inventory")
+    if scenario.faults.machine_events is not None:
+        where = ("faults", "machine_events", "path")
+        files[".".join(where)] = loaded.resolve(scenario.faults.machine_events.path, *where)
+    for key, path in files.items():
+        if not path.exists():
+            loc = tuple(int(part) if part.isdecimal() else part for part in key.split("."))
+            raise loaded.origin.error(loc, f"{key}: there is no {path}")
+    return files
+
+
 def policy_files(loaded: Loaded) -> dict[str, Path]:
     """The file of a policy of the user's own, by key; its class has been found and made once.
 
@@ -223,19 +247,7 @@ def _trace(loaded: Loaded, kept: Kept, files: dict[str, Path]) -> tuple[Trace, H
         key: Hashable = ("synthetic", repr(synthetic), horizon, scenario.seed)
         streams = Streams(scenario.seed).child("workload")
         return kept.get(key, lambda: Trace(generate(synthetic, horizon_s=horizon, streams=streams))), key
-    loc = ("workload", "trace", "path")
-    if spec.path is None:
-        raise loaded.origin.error(
-            loc,
-            f"scenario {scenario.name} needs a trace in format {spec.format}, and none is given; "
-            "say where it is with --set workload.trace.path=PATH",
-        )
-    path = loaded.resolve(spec.path, *loc)
-    if not path.exists():
-        raise loaded.origin.error(
-            loc, f"workload.trace.path: there is no {path}; say where the trace is with --set workload.trace.path=PATH"
-        )
-    files["workload.trace.path"] = path
+    path = files["workload.trace.path"] = _trace_path(loaded, spec)
 
     def read(streams: Streams) -> Trace:
         return read_trace(
@@ -253,6 +265,22 @@ def _trace(loaded: Loaded, kept: Kept, files: dict[str, Path]) -> tuple[Trace, H
     if not len(trace.vms):
         raise InputError("the trace has no VMs", path=path)
     return trace, key
+
+
+def _trace_path(loaded: Loaded, spec: TraceSpec) -> Path:
+    loc = ("workload", "trace", "path")
+    if spec.path is None:
+        raise loaded.origin.error(
+            loc,
+            f"scenario {loaded.scenario.name} needs a trace in format {spec.format}, and none is given; "
+            "say where it is with --set workload.trace.path=PATH",
+        )
+    path = loaded.resolve(spec.path, *loc)
+    if not path.exists():
+        raise loaded.origin.error(
+            loc, f"workload.trace.path: there is no {path}; say where the trace is with --set workload.trace.path=PATH"
+        )
+    return path
 
 
 def _machine_events(loaded: Loaded, files: dict[str, Path]) -> pd.DataFrame | None:
