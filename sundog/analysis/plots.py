@@ -125,12 +125,17 @@ class Chart:
 
 def render(chart: Chart, data: Data, theme: Theme = LIGHT) -> bytes:
     """The chart as PNG. Equal data give equal bytes."""
+    return picture(chart.inches(data), lambda figure: chart.draw(figure, data, theme), theme)
+
+
+def picture(inches: tuple[float, float], draw: Callable[[Figure], None], theme: Theme = LIGHT) -> bytes:
+    """What ``draw`` draws as PNG, in the style of all figures."""
     with matplotlib.style.context(["default", _style(theme)]), warnings.catch_warnings():
         # A name may hold letters that the font lacks; the report has the name in full, the figure shows a box.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        figure = Figure(figsize=chart.inches(data), dpi=DPI, layout="constrained")
+        figure = Figure(figsize=inches, dpi=DPI, layout="constrained")
         canvas = FigureCanvasAgg(figure)
-        chart.draw(figure, data, theme)
+        draw(figure)
         canvas.draw()  # once; savefig would draw a second time, only to lay the figure out
         file = io.BytesIO()
         nameless: Any = {"Software": None}

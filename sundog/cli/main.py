@@ -20,6 +20,7 @@ from rich.table import Table
 import sundog
 from sundog.analysis import analyse, render_summary
 from sundog.cli import explain as explanations
+from sundog.cli.compare import compare
 from sundog.cli.progress import Progress
 from sundog.cli.sweep import sweep
 from sundog.core.scheduler import policy_names
@@ -242,6 +243,7 @@ def explain(
 
 
 app.command()(sweep)
+app.command()(compare)
 
 
 # ---------------------------------------------------------------- traces

@@ -13,7 +13,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from ruamel.yaml.error import YAMLError
 import sundog
 from sundog.errors import InputError, OutputError
 from sundog.scenarios.lock import digest_of
-from sundog.scenarios.sweep.plan import Cell, Plan, Value
+from sundog.scenarios.sweep.plan import Cell, Plan, Value, parse_vary
 from sundog.scenarios.sweep.play import Played
 
 if sys.platform != "win32":
@@ -100,7 +100,7 @@ class SweepFolder:
 
     def write_results(self) -> pa.Table:
         """Make ``results.parquet`` and ``results.csv`` of what there is."""
-        table = results_table(self.rows, [each.key for each in self._plan.varied])
+        table = results_table(self.rows, {each.key: each.labels for each in self._plan.varied})
         try:
             partial = self.path / f".{RESULTS}.partial"
             pq.write_table(table, partial, compression="zstd")
@@ -319,10 +319,18 @@ def read_sweep(path: Path) -> Sweep:
         json.dumps([f"{key}={text}" for key, text in zip(keys, texts, strict=True)]): number
         for number, texts in enumerate(_product([asked["vary"][key] for key in keys]))
     }
-    rows = [row for row in rows if json.dumps(json.loads(row.key)[:-1]) in order and row.replicate < asked["seeds"]]
-    rows.sort(key=lambda row: (order[json.dumps(json.loads(row.key)[:-1])], row.replicate))
-    varied = {key: tuple(dict.fromkeys(row.labels[key] for row in rows)) for key in keys}
-    return Sweep(varied, results_table(rows, keys), len(order) * int(asked["seeds"]))
+    rows = [row for row in rows if _options(row) in order and row.replicate < asked["seeds"]]
+    rows.sort(key=lambda row: (order[_options(row)], row.replicate))
+    levels = {key: parse_vary(f"{key}={','.join(asked['vary'][key])}").labels for key in keys}
+    varied = {
+        key: labels if _kind(labels) != pa.string() else tuple(map(str, labels)) for key, labels in levels.items()
+    }
+    return Sweep(varied, results_table(rows, levels), len(order) * int(asked["seeds"]))
+
+
+def _options(row: Row) -> str:
+    """The key of a cell without its seed."""
+    return json.dumps(json.loads(row.key)[:-1])
 
 
 def _product(lists: list[list[str]]) -> Iterator[tuple[str, ...]]:
@@ -334,9 +342,10 @@ def _product(lists: list[list[str]]) -> Iterator[tuple[str, ...]]:
             yield (*rest, last)
 
 
-def results_table(rows: list[Row], keys: list[str]) -> pa.Table:
+def results_table(rows: list[Row], levels: Mapping[str, Sequence[Value]]) -> pa.Table:
     """One row a cell: varied keys, replicate, seed, error, whether its books balance, and every figure.
 
+    ``levels`` are all values of each varied key, whether there are rows of it or not.
     A figure of counts is int64, any other float64, null where it does not exist; its unit is in the field's metadata.
     """
     fields: list[pa.Field] = []
@@ -346,9 +355,9 @@ def results_table(rows: list[Row], keys: list[str]) -> pa.Table:
         columns.append(pa.array(values, type=kind))
         fields.append(pa.field(name, kind, metadata=facts or None))
 
-    for key in keys:
+    for key, known in levels.items():
         values = [row.labels[key] for row in rows]
-        kind = _kind(values)
+        kind = _kind(known)
         add(key, [str(each) for each in values] if kind == pa.string() else values, kind)
     add("replicate", [row.replicate for row in rows], pa.int64())
     add("seed", [row.seed for row in rows], pa.int64())
@@ -362,11 +371,11 @@ def results_table(rows: list[Row], keys: list[str]) -> pa.Table:
     return pa.table(columns, schema=pa.schema(fields))
 
 
-def _kind(values: list[Value]) -> pa.DataType:
-    if values and all(isinstance(each, bool) for each in values):
+def _kind(values: Sequence[Value]) -> pa.DataType:
+    if all(isinstance(each, bool) for each in values):
         return pa.bool_()
-    if values and all(isinstance(each, int) and not isinstance(each, bool) for each in values):
+    if all(isinstance(each, int) and not isinstance(each, bool) for each in values):
         return pa.int64()
-    if values and all(isinstance(each, int | float) and not isinstance(each, bool) for each in values):
+    if all(isinstance(each, int | float) and not isinstance(each, bool) for each in values):
         return pa.float64()
     return pa.string()

@@ -281,14 +281,16 @@ def _decimal(number: Decimal) -> str:
 
 
 def _label(text: str, option: str) -> Value:
-    """What a value is called: itself if it is plain, ``name(key=value)`` for a policy with parameters."""
     try:
         value = YAML(typ="safe").load(text)
     except (YAMLError, ValueError, RecursionError):
         raise InputError(f"--vary {option}: {text!r} is not valid YAML") from None
-    if isinstance(value, bool | int | float | str):
-        return value
-    return _told(value) if isinstance(value, Mapping | Sequence) else text
+    return label_of(value) if isinstance(value, bool | int | float | str | Mapping | Sequence) else text
+
+
+def label_of(value: Any) -> Value:
+    """What tables call a value: itself if it is plain, ``name(key=value)`` for a policy with parameters."""
+    return value if isinstance(value, bool | int | float | str) else _told(value)
 
 
 def _told(value: Any) -> str:
