@@ -35,9 +35,10 @@ MOST_SEEDS: Final = 10_000
 """A difference that needs more seeds than this is not told by a number."""
 
 DEFAULT_METRICS: Final = (
-    "requests.rejected_share", "rejections.*.hours_share", "packing.*.density", "stranded.*.share_of_capacity",
-    "fragmentation.*.share_of_capacity", "hosts.empty_mean", "evacuations.lost", "availability.vms", "wait.mean",
-    "boot.p50", "boot.p99",
+    "requests.rejected_share", "rejections.vcpus.hours_share", "packing.vcpus.density", "packing.memory_mb.density",
+    "packing.gpus.density", "fragmentation.vcpus.share_of_capacity", "fragmentation.memory_mb.share_of_capacity",
+    "fragmentation.gpus.share_of_capacity", "hosts.empty_mean", "evacuations.lost", "availability.vms", "wait.mean",
+    "boot.p50",
 )  # fmt: skip
 _LESS_IS_BETTER: Final = (
     "requests.rejected*", "requests.lost", "rejections.*", "stranded.*", "fragmentation.*", "evacuations.lost",
@@ -155,7 +156,7 @@ def choose_metrics(
 ) -> tuple[list[str], tuple[str, ...]]:
     """The figures that ``asked`` names, or the usual ones, and those of the usual that are the same in every cell."""
     if not asked:
-        usual = [name for pattern in DEFAULT_METRICS for name in units if fnmatchcase(name, pattern)]
+        usual = [name for name in DEFAULT_METRICS if name in units]
         dull = tuple(name for name in usual if frame[name].dropna().nunique() < 2)
         return [name for name in usual if name not in dull], dull
     chosen: dict[str, None] = {}

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from sundog.analysis.compare import Comparison, Estimate, Labels, Metric, Ranks, pareto_front
 from sundog.analysis.plots import LIGHT, picture
@@ -131,6 +131,7 @@ def _over(metrics: Sequence[Metric], key: str, label: str, at: Mapping[Any, floa
         handles |= _lines(axes, metric, key, at)
         axes.set_title(metric.name)
         axes.set_xlabel(label)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=all(float(each).is_integer() for each in at.values())))
         if metric.unit == "share":
             axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         else:

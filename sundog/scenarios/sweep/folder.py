@@ -157,11 +157,11 @@ def what_is_asked(plan: Plan) -> dict[str, Any]:
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What another sweep was asked for, by dotted key; seeds only where there are fewer now."""
-    flat = [_flat(each) for each in (before, now)]
+    # Where the document came from does not matter: it is compared itself.
+    told_apart = [{key: each[key] for key in each if key not in ("sweep", "scenario", "set")} for each in (before, now)]
+    flat = [_flat(each) for each in told_apart]
     told = []
     for key in dict.fromkeys([*flat[0], *flat[1]]):
-        if key in ("scenario", "sweep") or key.startswith("set."):
-            continue  # where it came from does not matter: the document is compared
         was, are = (each.get(key, "nothing") for each in flat)
         if was == are or (key == "seeds" and was < are):
             continue
@@ -183,7 +183,7 @@ def _flat(value: Any, key: str = "") -> dict[str, Any]:
 
 
 def _make_room(path: Path, asked: Mapping[str, Any], *, force: bool) -> None:
-    if not any(path.iterdir()):
+    if all(each.name == f".{SWEEP_FILE}.partial" for each in path.iterdir()):
         return
     if not (path / SWEEP_FILE).is_file():
         raise OutputError(f"{path} is not empty and not a sweep (it has no {SWEEP_FILE}); choose another with --out")

@@ -293,10 +293,10 @@ def label_of(value: Any) -> Value:
     return value if isinstance(value, bool | int | float | str) else _told(value)
 
 
-def _told(value: Any) -> str:
+def _told(value: Any, *, inside: bool = False) -> str:
     if isinstance(value, Mapping):
-        inside = ", ".join(f"{key}={_told(each)}" for key, each in value.items() if key != "name")
-        return f"{value['name']}({inside})" if "name" in value else inside
+        told = ", ".join(f"{key}={_told(each, inside=True)}" for key, each in value.items() if key != "name")
+        return f"{value['name']}({told})" if "name" in value else f"({told})" if inside else told
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return f"[{', '.join(_told(each) for each in value)}]"
+        return f"[{', '.join(_told(each, inside=True) for each in value)}]"
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
