@@ -326,7 +326,7 @@ def seeds_needed(mean: float, sd: float, alpha: float = 1 - LEVEL, power: float 
     if rough > MOST_SEEDS:
         return None
     n = max(2, math.floor(rough))
-    while _power(n, effect, alpha) < power:
+    while n < MOST_SEEDS and not _power(n, effect, alpha) >= power:
         n += 1
     return n
 
@@ -335,7 +335,8 @@ def _power(n: int, effect: float, alpha: float) -> float:
     edge, shift = stats.t.ppf(1 - alpha / 2, n - 1), effect * math.sqrt(n)
     if n > 1000:  # the noncentral t is as good as normal, and slow
         return float(stats.norm.sf(edge - shift))
-    return float(stats.nct.sf(edge, n - 1, shift) + stats.nct.cdf(-edge, n - 1, shift))
+    # The chance of the wrong sign is left out: next to such a power it is nothing, and SciPy often has NaN for it.
+    return float(stats.nct.sf(edge, n - 1, shift))
 
 
 # ---------------------------------------------------------------- ranks

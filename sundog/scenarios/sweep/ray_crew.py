@@ -89,7 +89,7 @@ class _Actor:
 
     def __init__(self, measure: Measure, modules: Mapping[str, bytes], files: Mapping[str, int], version: str) -> None:
         node = _ray().get_runtime_context().get_node_id()
-        self._trouble = _trouble(files, version, node)
+        self._trouble = trouble_on(node, files, version)
         self._folder = tempfile.TemporaryDirectory(prefix="sundog-sweep-")
         for name, content in modules.items():
             path = Path(self._folder.name, name)
@@ -103,7 +103,8 @@ class _Actor:
         return self._trouble or self._player.play(loaded)
 
 
-def _trouble(files: Mapping[str, int], version: str, node: str) -> str:
+def trouble_on(node: str, files: Mapping[str, int], version: str) -> str:
+    """Why a node that has this Sundog cannot play what another of ``version`` sends; empty if it can."""
     if sundog.__version__ != version:
         return f"Ray node {node} has Sundog {sundog.__version__}, this is {version}; install the same on every node"
     for name, size in files.items():
