@@ -78,9 +78,9 @@ def conduct(cells: Iterable[Cell], crew: Crew) -> Generator[tuple[Cell, Played],
             occupy(player)
         while at_work:
             for player, played in crew.finished():
-                cell = at_work.pop(player)
-                occupy(player)  # before the result is written, so that nobody waits for the disk
-                yield cell, played
+                # First to whoever writes it down: no more is ever lost than what is being played.
+                yield at_work.pop(player), played
+                occupy(player)
     finally:
         crew.close()
 

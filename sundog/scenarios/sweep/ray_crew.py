@@ -8,6 +8,7 @@ travel: they must be at the same path on every node, and it is an error that say
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -144,10 +145,19 @@ def _ray() -> ModuleType:
 def _connect(ray: Any, address: str | None, jobs: int | None) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
     try:
+        if address is not None:
+            _knock(address)
         if address is None:
             ray.init(address="local", num_cpus=jobs, include_dashboard=False, **quiet)
         else:
             ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as exc:
+    except (OSError, RuntimeError, ValueError) as exc:
         where = f"the Ray cluster at {address} is not reached" if address else "Ray cannot be started here"
         raise InputError(f"{where}: {exc}") from None
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens: Ray itself tries for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=10).close()
