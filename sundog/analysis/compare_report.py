@@ -40,6 +40,8 @@ METHOD: Final = {
 }
 _PARETO_X: Final = ("requests.rejected_share", "wait.mean", "availability.vms")
 _PARETO_Y: Final = ("hosts.empty_mean", "packing.vcpus.density", "packing.memory_mb.density")
+_DETAILS: Final = ("pairs", "p, ranks")
+"""Columns that are in ``compare.md``, and that a terminal has no room for."""
 _WISH: Final = {1: "more is better", -1: "less is better", 0: "neither more nor less is better"}
 
 
@@ -237,11 +239,13 @@ def render(comparison: Comparison, progress: Progress) -> RenderableType:
         if block.note:
             parts.append(Text(block.note, style="dim"))
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-        for number, column in enumerate(block.head):
-            words = number < block.words or column == "verdict"
-            table.add_column(column, justify="left" if words else "right", overflow="fold", no_wrap=column == "p")
+        shown = [number for number, column in enumerate(block.head) if column not in _DETAILS]
+        for number in shown:
+            words = number < block.words or block.head[number] == "verdict"
+            wraps = block.head[number] == "verdict"
+            table.add_column(block.head[number], justify="left" if words else "right", no_wrap=not wraps)
         for row in block.rows:
-            table.add_row(*(Text(cell) for cell in row))
+            table.add_row(*(Text(row[number]) for number in shown))
         parts.append(table)
     parts += [Text(""), *(Text(line, style="dim") for line in _closing(comparison))]
     return Group(*parts)
