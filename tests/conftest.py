@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Machines are noisy and nothing here is timed; what runs for ever meets pytest-timeout.
+settings.register_profile("sundog", deadline=None)
+settings.load_profile("sundog")
 
 REPOSITORY = Path(__file__).parents[1]
 TRACES = REPOSITORY / ".." / "shared" / "traces"

@@ -6,8 +6,8 @@ quantity is a step function, so a mean is an integral and not a sample.
 """
 
 from sundog.analysis.conservation import Conservation, Violation, check_conservation
-from sundog.analysis.report import analyse
+from sundog.analysis.report import analyse, measure
 from sundog.analysis.summary import render_summary
 from sundog.analysis.tables import Results
 
-__all__ = ["Conservation", "Results", "Violation", "analyse", "check_conservation", "render_summary"]
+__all__ = ["Conservation", "Results", "Violation", "analyse", "check_conservation", "measure", "render_summary"]

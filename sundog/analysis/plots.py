@@ -165,14 +165,21 @@ class Chart:
 
 def render(chart: Chart, data: Data, themes: Sequence[Theme] = (LIGHT, DARK)) -> list[bytes]:
     """The chart as PNG in each of ``themes``. Equal data give equal bytes."""
+    return picture(chart.inches(data), lambda figure, theme: chart.draw(figure, data, theme), themes)
+
+
+def picture(
+    inches: tuple[float, float], draw: Callable[[Figure, Theme], None], themes: Sequence[Theme] = (LIGHT, DARK)
+) -> list[bytes]:
+    """What ``draw`` draws as PNG in each of ``themes``, in the style of all figures."""
     pictures, places = [], None
     for theme in themes:
         with matplotlib.style.context(["default", _style(theme)]), warnings.catch_warnings():
             # A name may hold letters that the font lacks; the report has the name in full, the figure shows a box.
             warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-            figure = Figure(figsize=chart.inches(data), dpi=DPI, layout="constrained")
+            figure = Figure(figsize=inches, dpi=DPI, layout="constrained")
             canvas = FigureCanvasAgg(figure)
-            chart.draw(figure, data, theme)
+            draw(figure, theme)
             if places is not None:  # colours alone differ, so what was laid out for one theme holds for all
                 figure.set_layout_engine("none")
                 for axes, place in zip(figure.axes, places, strict=True):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import jinja2
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sundog.analysis.conservation import check_conservation
@@ -123,6 +124,17 @@ def analyse(folder: str | Path, *, report: bool = True) -> dict[str, Any]:
         folder / "summary.json", (json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     )
     return summary
+
+
+def measure(facts: Mapping[str, Any], tables: Mapping[str, pa.Table]) -> dict[str, Any]:
+    """The summary of a run that is in memory, as :func:`analyse` would write it; nothing is read or written.
+
+    ``facts`` are those of ``run.json``; ``tables`` are ``vms``, ``placements``, ``hosts`` and ``events``.
+    """
+    results = Results.of(facts, tables)
+    mix = request_mix(results)
+    samples = sample(results, mix, instants(results.run.horizon_s))
+    return build_summary(results, figures(results, build_timeline(results), samples), mix, check_conservation(results))
 
 
 def _remove(path: Path) -> None:

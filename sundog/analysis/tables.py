@@ -174,15 +174,28 @@ class Results:
         if not folder.is_dir():
             raise InputError("is not a folder; give the folder that `sundog run --out DIR` wrote", path=folder)
         run = _read_run(folder / "run.json")
-        names = [resource.name for resource in run.resources]
-        hosts = _read_hosts(folder / "hosts.parquet", names)
-        vms = _read_vms(folder / "vms.parquet", names)
-        stays = _read_stays(folder / "placements.parquet", names, vms, hosts)
-        events = _read_events(folder / "events.parquet", hosts)
+        results = cls._of(run, folder)
         if not (folder / "events.parquet").exists():
             note = "events.parquet is missing, so every host is taken to be up from the time it was added."
             run = run.model_copy(update={"notes": (*run.notes, note)})
-        return replace(cls(run, vms, stays, hosts, events), scenario=_read_text(folder / "scenario.lock.yaml"))
+        return replace(results, run=run, scenario=_read_text(folder / "scenario.lock.yaml"))
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any], tables: Mapping[str, pa.Table]) -> Results:
+        """The same from what a run has in memory: the facts of ``run.json`` and its tables (``vms``, …) by name.
+
+        Raises: InputError as ``load``, naming the file that the table would have been.
+        """
+        return cls._of(Run.model_validate(facts), Path(), tables)
+
+    @classmethod
+    def _of(cls, run: Run, folder: Path, tables: Mapping[str, pa.Table] | None = None) -> Results:
+        names = [resource.name for resource in run.resources]
+        given = tables or {}
+        hosts = _read_hosts(folder / "hosts.parquet", names, given.get("hosts"))
+        vms = _read_vms(folder / "vms.parquet", names, given.get("vms"))
+        stays = _read_stays(folder / "placements.parquet", names, vms, hosts, given.get("placements"))
+        return cls(run, vms, stays, hosts, _read_events(folder / "events.parquet", hosts, given.get("events")))
 
 
 def _read_text(path: Path) -> str:
@@ -215,12 +228,16 @@ def _read_run(path: Path) -> Run:
 
 
 class _Table:
-    """One Parquet file, read whole, whose columns are taken out one by one as checked arrays."""
+    """One table, read whole or given, whose columns are taken out one by one as checked arrays."""
 
-    def __init__(self, path: Path, required: list[str]) -> None:
+    def __init__(self, path: Path, required: list[str], given: pa.Table | None = None) -> None:
         self.path = path
-        with self._open() as file:
-            present = file.schema_arrow.names
+        self.given = given
+        if given is not None:
+            present = given.column_names
+        else:
+            with self._open() as file:
+                present = file.schema_arrow.names
         missing = [name for name in required if name not in present]
         if missing:
             raise InputError(
@@ -248,8 +265,11 @@ class _Table:
         Read when asked for: of a table of millions of rows only one column at a time is there twice. ``full`` refuses
         empty cells.
         """
-        with self._open() as file:
-            column = file.read([name]).column(0)
+        if self.given is not None:
+            column = self.given.column(name)
+        else:
+            with self._open() as file:
+                column = file.read([name]).column(0)
         if full and column.null_count:
             message = f"column {name!r} has {column.null_count} empty cells; every row needs an id"
             raise InputError(message, path=self.path)
@@ -361,9 +381,9 @@ def _rows_of_names(names: Coded, hosts: Hosts) -> Codes:
     return np.append(rows, np.int32(-1))[names.codes]
 
 
-def _read_hosts(path: Path, resources: list[str]) -> Hosts:
+def _read_hosts(path: Path, resources: list[str], given: pa.Table | None = None) -> Hosts:
     capacities = [f"capacity_{name}" for name in resources]
-    table = _Table(path, ["host", "type", "zone", "rack", "added_s", *resources, *capacities])
+    table = _Table(path, ["host", "type", "zone", "rack", "added_s", *resources, *capacities], given=given)
     names = table.ids("host").cast(pa.string())
     _refuse_twice(names, "host", path)
     return Hosts(
@@ -377,7 +397,7 @@ def _read_hosts(path: Path, resources: list[str]) -> Hosts:
     )
 
 
-def _read_vms(path: Path, resources: list[str]) -> Vms:
+def _read_vms(path: Path, resources: list[str], given: pa.Table | None = None) -> Vms:
     required = [
         "vm_id",
         "arrival_s",
@@ -390,7 +410,7 @@ def _read_vms(path: Path, resources: list[str]) -> Vms:
         "boot_s",
         "downtime_s",
     ]
-    table = _Table(path, required)
+    table = _Table(path, required, given=given)
     vm_id = table.ids("vm_id")
     _refuse_twice(vm_id, "vm_id", path)
     has_lifetime = "lifetime_s" in table.present
@@ -409,8 +429,8 @@ def _read_vms(path: Path, resources: list[str]) -> Vms:
     )
 
 
-def _read_stays(path: Path, resources: list[str], vms: Vms, hosts: Hosts) -> Stays:
-    table = _Table(path, ["vm_id", "host", "start_s", "end_s", "cause", *resources])
+def _read_stays(path: Path, resources: list[str], vms: Vms, hosts: Hosts, given: pa.Table | None = None) -> Stays:
+    table = _Table(path, ["vm_id", "host", "start_s", "end_s", "cause", *resources], given=given)
     vm_id = table.ids("vm_id")
     end = table.floats("end_s", null=True, negative=True)
     return Stays(
@@ -424,10 +444,10 @@ def _read_stays(path: Path, resources: list[str], vms: Vms, hosts: Hosts) -> Sta
     )
 
 
-def _read_events(path: Path, hosts: Hosts) -> HostEvents:
-    if not path.exists():
+def _read_events(path: Path, hosts: Hosts, given: pa.Table | None = None) -> HostEvents:
+    if given is None and not path.exists():
         return HostEvents(np.zeros(0), np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int8))
-    table = _Table(path, ["time_s", "host", "event"])
+    table = _Table(path, ["time_s", "host", "event"], given=given)
     names = table.names("host", full=True)
     rows = _rows_of_names(names, hosts)
     if (rows < 0).any():

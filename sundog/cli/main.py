@@ -21,7 +21,9 @@ from rich.table import Table
 import sundog
 from sundog.analysis import analyse, render_summary
 from sundog.cli import explain as explanations
+from sundog.cli.compare import compare
 from sundog.cli.progress import Progress
+from sundog.cli.sweep import sweep
 from sundog.core.scheduler import policy_names
 from sundog.errors import InputError, OutputError, SundogError
 from sundog.runtime.seeds import Streams
@@ -243,6 +245,10 @@ def explain(
         _print_json(told.as_dict())
     else:
         Console(highlight=False).print(told.render())
+
+
+app.command()(sweep)
+app.command()(compare)
 
 
 # ---------------------------------------------------------------- traces

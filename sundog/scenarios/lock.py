@@ -25,13 +25,13 @@ def write_lock(path: Path, loaded: Loaded, files: Mapping[str, Path]) -> None:
 
     ``files`` are all that the run read, by the dotted key that names each.
     """
-    document = _with_paths(loaded.document, {key: each for key, each in files.items() if key != POLICY_FILE})
+    document = with_paths(loaded.document, {key: each for key, each in files.items() if key != POLICY_FILE})
     document["seed"] = loaded.scenario.seed
     document["lock"] = {
         "sundog": sundog.__version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "files": {str(each): _digest(each) for each in files.values()},
+        "files": {str(each): digest_of(each) for each in files.values()},
     }
     own = files.get(POLICY_FILE)
     if own is not None:
@@ -49,13 +49,14 @@ def changed_files(loaded: Loaded) -> list[str]:
     changed = []
     for name, digest in (loaded.scenario.lock.files if loaded.scenario.lock else {}).items():
         with suppress(OSError):
-            if _digest(Path(name)) == digest:
+            if digest_of(Path(name)) == digest:
                 continue
         changed.append(name)
     return changed
 
 
-def _with_paths(document: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, Any]:
+def with_paths(document: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, Any]:
+    """A copy of ``document`` with these paths at their dotted keys."""
     result: dict[str, Any] = copy.deepcopy(dict(document))
     for key, path in files.items():
         here: Any = result
@@ -66,7 +67,7 @@ def _with_paths(document: Mapping[str, Any], files: Mapping[str, Path]) -> dict[
     return result
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
     """SHA-256 of a file, or of the files of a folder, by name."""
     total = hashlib.sha256()
     paths = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]

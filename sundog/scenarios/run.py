@@ -5,25 +5,28 @@ from __future__ import annotations
 import importlib
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 import sundog
 from sundog.core.pool import Pool
-from sundog.core.scheduler import Request, Scheduler, load_policy
+from sundog.core.scheduler import Policy, Request, Scheduler, load_policy
+from sundog.core.scheduler.compiled import compilable
 from sundog.errors import InputError, OutputError
 from sundog.runtime.seeds import Streams
 from sundog.scenarios import results
 from sundog.scenarios.folder import RUN_FILE, new_folder
 from sundog.scenarios.inventory import host_groups
+from sundog.scenarios.kept import Kept
 from sundog.scenarios.lock import POLICY_FILE, write_lock
 from sundog.scenarios.memory import give_back, keep_lean
-from sundog.scenarios.schema import LOCK_FILE, Loaded
+from sundog.scenarios.schema import LOCK_FILE, InventoryGroup, Loaded, TraceSpec
 from sundog.scenarios.traces import Trace, read_machine_events, read_trace
 from sundog.sim.boot import boot_times
 from sundog.sim.engine import Engine
@@ -31,9 +34,13 @@ from sundog.sim.faults import start_faults
 from sundog.sim.fleet import Fleet, build_fleet
 from sundog.sim.maintenance import start_maintenance
 from sundog.sim.outlook import prepare_policy
+from sundog.sim.records import Record
 from sundog.sim.requests import Workload, build_workload
 from sundog.sim.spec import HostGroup
 from sundog.sim.workload import generate
+
+_WORTH_COMPILING: Final = 20_000
+"""VMs from which on the compiled engine is sooner done, importing and loading it included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,7 @@ class Study:
         policy = load_policy(scenario.policy.name, scenario.policy.parameters)
         with self.loaded.origin.blamed("policy", "name"):
             prepare_policy(policy, self.fleet, self.workload)
-        engine = Engine(
+        engine = self._kind(policy, general=on_decision is not None)(
             self.fleet,
             self.workload,
             policy,
@@ -73,32 +80,43 @@ class Study:
             start_maintenance(engine, plan)
         return engine
 
+    def _kind(self, policy: Policy, *, general: bool) -> type[Engine]:
+        """The compiled engine where it can play and is worth its start; the results are the same."""
+        if general or len(self.workload) < _WORTH_COMPILING or isinstance(compilable(policy), str):
+            return Engine
+        from sundog.sim.replay import CompiledEngine  # Numba takes half a second to import
 
-def prepare(loaded: Loaded) -> Study:
+        return CompiledEngine
+
+
+def prepare(loaded: Loaded, kept: Kept | None = None) -> Study:
     """Read the traces, build the fleet and the workload, and check what can be checked before a run.
 
+    With ``kept``, a trace or workload that an earlier scenario of this process had is taken from there.
     Raises: InputError for whatever is wrong with the scenario, its files or its policy.
     """
     keep_lean()
     scenario = loaded.scenario
+    kept = kept or Kept()
     blamed = loaded.origin.blamed
-    streams = Streams(scenario.seed)
     files: dict[str, Path] = {}
     with blamed("policy", "name"):
-        files |= _policy_files(loaded)
-    trace = _trace(loaded, streams, files)
+        files |= policy_files(loaded)
+    trace, trace_key = _trace(loaded, kept, files)
     give_back()
     with blamed("fleet"):
         fleet = build_fleet(_counted(host_groups(loaded, trace, files)), scenario.overcommit)
     asked = scenario.workload.trace
+    group_policy = asked.group_policy if asked is not None else None
     horizon = scenario.horizon if scenario.horizon is not None else math.inf
+    # Of the fleet, a workload depends on what kinds of machines there are, not on how many.
+    kinds = (tuple(dict.fromkeys(repr(group.type) for group in fleet.groups)), repr(fleet.overcommit))
     with blamed("workload"):
-        workload = build_workload(
-            trace.vms,
-            fleet,
-            variants=trace.variants,
-            group_policy=asked.group_policy if asked is not None else None,
-            horizon_s=horizon,
+        workload = kept.get(
+            ("workload", trace_key, kinds, group_policy, horizon),
+            lambda: build_workload(
+                trace.vms, fleet, variants=trace.variants, group_policy=group_policy, horizon_s=horizon
+            ),
         )
     _check_countable(loaded, fleet, workload)
     machine_events = _machine_events(loaded, files)
@@ -108,7 +126,7 @@ def prepare(loaded: Loaded) -> Study:
     for number, plan in enumerate(scenario.maintenance):
         with blamed("maintenance", number):
             fleet.select(zone=plan.zone, rack=plan.rack, host_type=plan.type)
-    notes = (*trace.notes, *workload.notes, *_impossible(fleet, workload))
+    notes = (*trace.notes, *workload.notes, *_impossible(fleet, workload), *_not_compiled(loaded, workload))
     return Study(loaded, fleet, workload, machine_events, notes, files)
 
 
@@ -148,18 +166,22 @@ def _play(
     on_engine: Callable[[Engine], None] | None,
 ) -> None:
     """Run the engine and write its tables and facts."""
-    scenario = study.loaded.scenario
     engine = study.engine()
     if on_engine is not None:
         on_engine(engine)
     record = engine.run(progress=progress)
+    facts, tables = outcome(study, engine, record)
+    for name, make in tables.items():  # one at a time: they are large
+        results.write_table(folder / f"{name}.parquet", make())
+    results.write_json(folder / RUN_FILE, facts)
+
+
+def outcome(study: Study, engine: Engine, record: Record) -> tuple[dict[str, Any], dict[str, Callable[[], pa.Table]]]:
+    """What a run leaves, in memory: the facts of ``run.json``, and its tables by name, made when they are asked for."""
+    scenario = study.loaded.scenario
     boot = None
     if scenario.boot is not None:
         boot = boot_times(record.stays, study.workload.arrival_s[: len(record.outcome)], scenario.boot, engine.streams)
-    results.write_table(folder / "vms.parquet", results.vms_table(study.workload, study.fleet, record, boot))
-    results.write_table(folder / "placements.parquet", results.placements_table(study.workload, study.fleet, record))
-    results.write_table(folder / "hosts.parquet", results.hosts_table(study.workload, study.fleet))
-    results.write_table(folder / "events.parquet", results.events_table(study.fleet, record))
     facts: dict[str, Any] = {
         "name": scenario.name,
         "description": scenario.description,
@@ -177,7 +199,12 @@ def _play(
         "images": None if boot is None else {"fetched": boot.fetched, "cached": boot.cached},
         "sundog": sundog.__version__,
     }
-    results.write_json(folder / RUN_FILE, facts)
+    return facts, {
+        "vms": lambda: results.vms_table(study.workload, study.fleet, record, boot),
+        "placements": lambda: results.placements_table(study.workload, study.fleet, record),
+        "hosts": lambda: results.hosts_table(study.workload, study.fleet),
+        "events": lambda: results.events_table(study.fleet, record),
+    }
 
 
 def _finished(folder: Path, finish: Callable[[Path], None] | None) -> BaseException | None:
@@ -198,7 +225,31 @@ def _finished(folder: Path, finish: Callable[[Path], None] | None) -> BaseExcept
 # ---------------------------------------------------------------- inputs
 
 
-def _policy_files(loaded: Loaded) -> dict[str, Path]:
+def input_files(loaded: Loaded) -> dict[str, Path]:
+    """What a scenario would read, by the dotted key that names each; its policy is made once, nothing else is read.
+
+    Raises: InputError for a policy that cannot be made, and a file that is not there or not named.
+    """
+    files: dict[str, Path] = {}
+    with loaded.origin.blamed("policy", "name"):
+        files |= policy_files(loaded)
+    scenario = loaded.scenario
+    if scenario.workload.trace is not None:
+        files["workload.trace.path"] = _trace_path(loaded, scenario.workload.trace)
+    for number, entry in enumerate(scenario.fleet):
+        if isinstance(entry, InventoryGroup) and entry.inventory != "trace":
+            files[f"fleet.{number}.inventory"] = loaded.resolve(entry.inventory, "fleet", number, "inventory")
+    if scenario.faults.machine_events is not None:
+        where = ("faults", "machine_events", "path")
+        files[".".join(where)] = loaded.resolve(scenario.faults.machine_events.path, *where)
+    for key, path in files.items():
+        if not path.exists():
+            loc = tuple(int(part) if part.isdecimal() else part for part in key.split("."))
+            raise loaded.origin.error(loc, f"{key}: there is no {path}")
+    return files
+
+
+def policy_files(loaded: Loaded) -> dict[str, Path]:
     """The file of a policy of the user's own, by key; its class has been found and made once.
 
     Its module is looked for in the current folder, beside the scenario, and where it was when a lock was written.
@@ -216,19 +267,43 @@ def _policy_files(loaded: Loaded) -> dict[str, Path]:
     return {POLICY_FILE: Path(file).resolve()} if file is not None else {}
 
 
-def _trace(loaded: Loaded, streams: Streams, files: dict[str, Path]) -> Trace:
+def _trace(loaded: Loaded, kept: Kept, files: dict[str, Path]) -> tuple[Trace, Hashable]:
+    """The VMs of a scenario, and what names them: two with one name are the same."""
     scenario = loaded.scenario
     spec = scenario.workload.trace
     if spec is None:
-        assert scenario.workload.synthetic is not None
-        assert scenario.horizon is not None
-        made = generate(scenario.workload.synthetic, horizon_s=scenario.horizon, streams=streams.child("workload"))
-        return Trace(made)
+        synthetic, horizon = scenario.workload.synthetic, scenario.horizon
+        assert synthetic is not None
+        assert horizon is not None
+        key: Hashable = ("synthetic", repr(synthetic), horizon, scenario.seed)
+        streams = Streams(scenario.seed).child("workload")
+        return kept.get(key, lambda: Trace(generate(synthetic, horizon_s=horizon, streams=streams))), key
+    path = files["workload.trace.path"] = _trace_path(loaded, spec)
+
+    def read(streams: Streams) -> Trace:
+        return read_trace(
+            spec.format,
+            path,
+            limit=spec.limit,
+            time_scale=spec.time_scale,
+            streams=streams,
+            options=spec.options,
+        )
+
+    with loaded.origin.blamed("workload", "trace", "options"):
+        asked = (path, spec.format, spec.limit, spec.time_scale, repr(spec.options))
+        trace, key = kept.seeded(asked, scenario.seed, read)
+    if not len(trace.vms):
+        raise InputError("the trace has no VMs", path=path)
+    return trace, key
+
+
+def _trace_path(loaded: Loaded, spec: TraceSpec) -> Path:
     loc = ("workload", "trace", "path")
     if spec.path is None:
         raise loaded.origin.error(
             loc,
-            f"scenario {scenario.name} needs a trace in format {spec.format}, and none is given; "
+            f"scenario {loaded.scenario.name} needs a trace in format {spec.format}, and none is given; "
             "say where it is with --set workload.trace.path=PATH",
         )
     path = loaded.resolve(spec.path, *loc)
@@ -236,19 +311,7 @@ def _trace(loaded: Loaded, streams: Streams, files: dict[str, Path]) -> Trace:
         raise loaded.origin.error(
             loc, f"workload.trace.path: there is no {path}; say where the trace is with --set workload.trace.path=PATH"
         )
-    files["workload.trace.path"] = path
-    with loaded.origin.blamed("workload", "trace", "options"):
-        trace = read_trace(
-            spec.format,
-            path,
-            limit=spec.limit,
-            time_scale=spec.time_scale,
-            streams=streams.child("trace"),
-            options=spec.options,
-        )
-    if not len(trace.vms):
-        raise InputError("the trace has no VMs", path=path)
-    return trace
+    return path
 
 
 def _machine_events(loaded: Loaded, files: dict[str, Path]) -> pd.DataFrame | None:
@@ -311,6 +374,17 @@ def _impossible(fleet: Fleet, workload: Workload) -> list[str]:
         f"the most frequent of {len(hopeless)} such sizes is {example.name or example.describe()} "
         f"({example.describe()}), {int(counts[worst]):,} times"
     ]
+
+
+def _not_compiled(loaded: Loaded, workload: Workload) -> list[str]:
+    """That a large study will take its time, and why."""
+    policy = loaded.scenario.policy
+    if len(workload) < _WORTH_COMPILING:
+        return []
+    why = compilable(load_policy(policy.name, policy.parameters))
+    if not isinstance(why, str):
+        return []
+    return [f"policy {policy.name} is not compiled, so this takes longer: {why}; docs/howto/own-policy.md says how"]
 
 
 def _finite(value: Any) -> Any:

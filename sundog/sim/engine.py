@@ -6,7 +6,7 @@ call :meth:`Engine.host_down` and its siblings.
 
 At one instant: departures first, then those who wait for room, then what happens to hosts, then those whose wait is
 over, then arrivals. So room given back at *t* is there for an arrival at *t*, and a host that dies at *t* is not. Only
-at the very beginning the VMs that are there come first, after the hosts that are down from the start. VMs that arrive at
+at the very beginning the VMs that are there come first, after the hosts that are down from the start. VMs that come at
 one instant are one event: they are placed one after the other before anything else happens, so one of zero lifetime
 gives its room back after them.
 

@@ -286,7 +286,7 @@ def test_every_command_is_documented_and_no_other() -> None:
 def test_every_option_of_a_command_is_documented_and_no_other(name: str) -> None:
     text = read("reference", "cli.md")
     section = re.split(r"^## ", text[text.index(f"## `sundog {name}") + 3 :], maxsplit=1, flags=re.MULTILINE)[0]
-    told = re.findall(r"^\| `(--[a-z-]+)", section, flags=re.MULTILINE)
+    told = re.findall(r"^\| `(--[a-z0-9-]+)", section, flags=re.MULTILINE)
     options = [each for each in COMMANDS[name].params if each.param_type_name == "option"]
     assert sorted(told) == sorted(each.opts[0] for each in options)
     for argument in (each for each in COMMANDS[name].params if each.param_type_name == "argument"):
