@@ -29,6 +29,7 @@ from sundog.sim.engine import Engine
 from sundog.sim.faults import start_faults
 from sundog.sim.fleet import Fleet, build_fleet
 from sundog.sim.maintenance import start_maintenance
+from sundog.sim.outlook import prepare_policy
 from sundog.sim.requests import Workload, build_workload
 from sundog.sim.spec import HostGroup
 from sundog.sim.workload import generate
@@ -51,10 +52,13 @@ class Study:
     def engine(self, on_decision: Callable[[int, Request], None] | None = None) -> Engine:
         """A new engine, at the start, with its faults and maintenance in place. Each call gives the same run."""
         scenario = self.loaded.scenario
+        policy = load_policy(scenario.policy.name, scenario.policy.parameters)
+        with self.loaded.origin.blamed("policy", "name"):
+            prepare_policy(policy, self.fleet, self.workload)
         engine = Engine(
             self.fleet,
             self.workload,
-            load_policy(scenario.policy.name, scenario.policy.parameters),
+            policy,
             policy_name=scenario.policy.name,
             seed=scenario.seed,
             on_full=scenario.on_full,

@@ -8,7 +8,7 @@ from sundog.core.scheduler.explain import Explanation, Scored, WhyNot, explain, 
 from sundog.core.scheduler.filters import DEFAULT_FILTERS, Filter
 from sundog.core.scheduler.groups import ServerGroups
 from sundog.core.scheduler.hosts import Hosts, HostView
-from sundog.core.scheduler.policies import BUILT_IN, Policy, load_policy, policy_names
+from sundog.core.scheduler.policies import BUILT_IN, Outlook, Policy, load_policy, policy_names
 from sundog.core.scheduler.request import (
     GROUP_POLICIES,
     Devices,
@@ -35,6 +35,7 @@ __all__ = [
     "HostView",
     "Hosts",
     "NoValidHost",
+    "Outlook",
     "Policy",
     "Request",
     "Scheduler",

@@ -118,12 +118,17 @@ class Hosts:
         """The host on provider row ``row``, or -1."""
         return int(self._index[row]) if 0 <= row < len(self._index) else NO_ROW
 
-    def uniform(self) -> float:
-        """A number in [0, 1) that depends on the seed and the number of this decision alone (SplitMix64)."""
-        z = (self.seed + (self.sequence + 1) * _GOLDEN) & _MASK
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
-        return ((z ^ (z >> 31)) >> 11) * 2.0**-53
+    def uniform(self, draw: int = 0) -> float:
+        """A number in [0, 1) that depends on the seed, the number of this decision and ``draw`` alone.
+
+        Draw 0 is output number ``sequence`` of SplitMix64 seeded with ``seed``; draw *j* is output number *j* of
+        SplitMix64 seeded with the 64 bits of draw 0 (Steele, Lea, Flood, "Fast splittable pseudorandom number
+        generators", OOPSLA 2014).
+        """
+        bits = _mixed(self.seed + (self.sequence + 1) * _GOLDEN)
+        if draw:
+            bits = _mixed(bits + draw * _GOLDEN)
+        return (bits >> 11) * 2.0**-53
 
     # ------------------------------------------------------------ demand
 
@@ -261,13 +266,42 @@ class HostView:
         """The host that the last committed decision chose, or -1."""
         return self._hosts.index_of_row(self._hosts.last_row)
 
-    def uniform(self) -> float:
-        """A number in [0, 1) that depends on the seed and the number of this decision alone."""
-        return self._hosts.uniform()
+    def in_units(self) -> list[tuple[Ints, Ints, Ints, float]]:
+        """For each class asked: (free, asked, capacity, scale), the arguments of a ``host_score``, for all hosts.
+
+        The first three are ``int64[n]`` in the pool's units (``asked`` may be ``[1]``); ``scale`` is the largest
+        capacity on any host. In the order of :meth:`classes_asked`.
+        """
+        hosts, pool = self._hosts, self._hosts.pool
+        return [
+            (hosts.column(pool.free, column), units, hosts.column(pool.capacity, column), hosts.scale(column))
+            for column, units in zip(self.demand.columns, self.demand.units, strict=True)
+        ]
+
+    def classes_asked(self) -> tuple[str, ...]:
+        """Names of the classes that the request asks of a host, in the order of every list by class."""
+        return tuple(self.classes[column].name for column in self.demand.columns)
+
+    @property
+    def decision(self) -> int:
+        """The number of this decision: how many were committed before it."""
+        return self._hosts.sequence
+
+    def uniform(self, draw: int = 0) -> float:
+        """A number in [0, 1) that depends on the seed, the number of this decision and ``draw`` alone."""
+        return self._hosts.uniform(draw)
 
     def _natural(self, matrix: Ints, name: str) -> Floats:
         column = self.classes.column(name)
         return self._hosts.column(matrix, column) / self.classes[column].scale
+
+
+def _mixed(bits: int) -> int:
+    """SplitMix64's finaliser: 64 bits from 64 bits."""
+    z = bits & _MASK
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+    return z ^ (z >> 31)
 
 
 def request_text(request: Request) -> str:

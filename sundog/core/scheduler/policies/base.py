@@ -10,8 +10,8 @@ from typing import Any, Final, TypeAlias
 
 from sundog.core.scheduler.policies.fit import BestFit, FirstFit, NextFit, RoundRobin, WorstFit
 from sundog.core.scheduler.policies.nova import Nova
-from sundog.core.scheduler.policies.rand import Random
-from sundog.core.scheduler.policies.vector import DotProduct
+from sundog.core.scheduler.policies.rand import PowerOfK, Random
+from sundog.core.scheduler.policies.vector import Cosine, DotProduct, L2Norm, PerpDistance, WeightedDotProduct
 from sundog.errors import InputError
 
 Policy: TypeAlias = Any
@@ -24,7 +24,12 @@ BUILT_IN: Final[Mapping[str, type]] = {
     "worst-fit": WorstFit,
     "random": Random,
     "round-robin": RoundRobin,
+    "power-of-k": PowerOfK,
     "dot-product": DotProduct,
+    "weighted-dot-product": WeightedDotProduct,
+    "cosine": Cosine,
+    "l2-norm": L2Norm,
+    "perp-distance": PerpDistance,
     "nova": Nova,
 }
 

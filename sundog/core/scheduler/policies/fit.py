@@ -7,12 +7,12 @@ BestFit that Weng et al. compare with ("Beware of Fragmentation", USENIX ATC 202
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from sundog.core.pool import ResourceClass
-from sundog.core.pool.pool import Bools
+from sundog.core.pool.pool import Bools, Ints
 from sundog.core.scheduler.hosts import Floats, HostView
 from sundog.core.scheduler.request import Request
 from sundog.errors import PoolError
@@ -53,7 +53,19 @@ class BestFit:
 
     def score(self, request: Request, hosts: HostView) -> Floats:
         """Room left, negated, in shares of the largest host."""
-        return -room_left(hosts, self.weights)
+        return -room_left(hosts, self.parameters(hosts.classes_asked()))
+
+    def parameters(self, classes: tuple[str, ...]) -> list[float]:
+        """The weight of each class asked."""
+        return weights_of(classes, self.weights)
+
+    @staticmethod
+    def host_score(free: Ints, asked: Ints, capacity: Ints, scale: Floats, parameters: Floats) -> float:
+        """As :meth:`score`, of one host."""
+        room = 0.0
+        for i in range(len(free)):
+            room += parameters[i] * ((free[i] - asked[i]) / scale[i])
+        return -room
 
 
 class WorstFit:
@@ -67,7 +79,19 @@ class WorstFit:
 
     def score(self, request: Request, hosts: HostView) -> Floats:
         """Room left, in shares of the largest host."""
-        return room_left(hosts, self.weights)
+        return room_left(hosts, self.parameters(hosts.classes_asked()))
+
+    def parameters(self, classes: tuple[str, ...]) -> list[float]:
+        """The weight of each class asked."""
+        return weights_of(classes, self.weights)
+
+    @staticmethod
+    def host_score(free: Ints, asked: Ints, capacity: Ints, scale: Floats, parameters: Floats) -> float:
+        """As :meth:`score`, of one host."""
+        room = 0.0
+        for i in range(len(free)):
+            room += parameters[i] * ((free[i] - asked[i]) / scale[i])
+        return room
 
 
 def first_from(start: int, feasible: Bools) -> int:
@@ -97,10 +121,15 @@ def checked_weights(weights: Mapping[str, float] | None) -> dict[str, float]:
     return dict(weights)
 
 
-def room_left(hosts: HostView, weights: Mapping[str, float]) -> Floats:
+def weights_of(classes: Sequence[str], weights: Mapping[str, float]) -> list[float]:
+    """The weight of each class; 1 where none is given."""
+    return [float(weights.get(name, 1.0)) for name in classes]
+
+
+def room_left(hosts: HostView, weights: Sequence[float]) -> Floats:
     """``float64[n]``: weighted sum over the classes asked of what would be left free, as shares of the largest host."""
     room = np.zeros(hosts.n)
-    for column, share in zip(hosts.demand.columns, hosts.left_shares(), strict=True):
-        weight = weights.get(hosts.classes[column].name, 1.0)
+    for (free, asked, _, scale), weight in zip(hosts.in_units(), weights, strict=True):
+        share = (free - asked) / scale
         room += share if weight == 1.0 else weight * share
     return room
