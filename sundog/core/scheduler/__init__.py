@@ -4,6 +4,7 @@ Start reading at ``scheduler.Scheduler.decide``. A request is a ``Shape`` (all t
 and what is its own. Infeasibility is a value, ``NoValidHost``, never an exception.
 """
 
+from sundog.core.scheduler.check import PolicyCheck, check_policy
 from sundog.core.scheduler.explain import Explanation, Scored, WhyNot, explain, host_reasons, why_not
 from sundog.core.scheduler.filters import DEFAULT_FILTERS, Filter
 from sundog.core.scheduler.groups import ServerGroups
@@ -37,6 +38,7 @@ __all__ = [
     "NoValidHost",
     "Outlook",
     "Policy",
+    "PolicyCheck",
     "Request",
     "Scheduler",
     "Scored",
@@ -45,6 +47,7 @@ __all__ = [
     "Shape",
     "Variant",
     "WhyNot",
+    "check_policy",
     "explain",
     "host_reasons",
     "load_policy",

@@ -274,7 +274,12 @@ class HostView:
         """
         hosts, pool = self._hosts, self._hosts.pool
         return [
-            (hosts.column(pool.free, column), units, hosts.column(pool.capacity, column), hosts.scale(column))
+            (
+                _read_only(hosts.column(pool.free, column)),
+                units,
+                _read_only(hosts.column(pool.capacity, column)),
+                hosts.scale(column),
+            )
             for column, units in zip(self.demand.columns, self.demand.units, strict=True)
         ]
 
@@ -294,6 +299,13 @@ class HostView:
     def _natural(self, matrix: Ints, name: str) -> Floats:
         column = self.classes.column(name)
         return self._hosts.column(matrix, column) / self.classes[column].scale
+
+
+def _read_only(values: Ints) -> Ints:
+    """A view that cannot be written to: a policy must not change the pool by accident."""
+    shown = values.view()
+    shown.setflags(write=False)
+    return shown
 
 
 def _mixed(bits: int) -> int:
