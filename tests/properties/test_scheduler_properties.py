@@ -602,7 +602,10 @@ class SchedulerMachine(RuleBasedStateMachine):
             assert dict(self.scheduler.groups.members(group)) == rows
 
 
-@pytest.mark.parametrize("policy", BUILT_IN)
+GPU_POLICIES = ("fgd", "gpu-packing", "gpu-clustering", "gpu-best-fit", "gpu-dot-product")  # see test_gpu_policies.py
+
+
+@pytest.mark.parametrize("policy", [name for name in BUILT_IN if name not in GPU_POLICIES])
 def test_the_scheduler_and_a_naive_one_decide_alike(policy: str) -> None:
     class Machine(SchedulerMachine):
         def __init__(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 from sundog.core.scheduler.policies.fit import BestFit, FirstFit, NextFit, RoundRobin, WorstFit
+from sundog.core.scheduler.policies.gpu import Fgd, GpuBestFit, GpuClustering, GpuDotProduct, GpuPacking
 from sundog.core.scheduler.policies.nova import Nova
 from sundog.core.scheduler.policies.rand import PowerOfK, Random
 from sundog.core.scheduler.policies.vector import Cosine, DotProduct, L2Norm, PerpDistance, WeightedDotProduct
@@ -30,6 +31,11 @@ BUILT_IN: Final[Mapping[str, type]] = {
     "cosine": Cosine,
     "l2-norm": L2Norm,
     "perp-distance": PerpDistance,
+    "fgd": Fgd,
+    "gpu-packing": GpuPacking,
+    "gpu-clustering": GpuClustering,
+    "gpu-best-fit": GpuBestFit,
+    "gpu-dot-product": GpuDotProduct,
     "nova": Nova,
 }
 
