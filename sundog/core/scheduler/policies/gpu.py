@@ -11,7 +11,8 @@ the first host of the fleet, there to the first by name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from sundog.core.scheduler.request import Devices, Request, Shape, make_shape
 
 GPU: Final = "PGPU"
 CPU: Final = "VCPU"
+NEVER: Final = -(2**62)  # the gain of a host without room
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,11 @@ class Fgd(_GpuPolicy):
         """How many GPUs the expected fragmentation falls by (mostly negative), or the levels of its sigmoid."""
         kept, tasks = self._scored(request, hosts)
         fall: Floats = kept.gain / (float(sum(task.weight for task in tasks)) * _unit(hosts))
-        return fall if self.levels is None else np.trunc(self.levels / (1.0 + np.exp(-fall)))
+        fall[kept.gain == NEVER] = -np.inf
+        if self.levels is not None:
+            with np.errstate(over="ignore"):
+                fall = np.trunc(self.levels / (1.0 + np.exp(-fall)))
+        return fall
 
     def choose_devices(self, request: Request, hosts: HostView, host: int) -> list[int] | None:
         """The GPU with the best fall, for a part of one; None (the fullest, which are whole) for whole ones."""
@@ -244,21 +250,12 @@ class Fgd(_GpuPolicy):
             )
         changed = np.flatnonzero((kept.state != state).any(axis=1))
         if len(changed):
-            access = np.stack([self._accessible(task, hosts) for task in tasks], axis=1)[changed]
-            whole = hosts.device_capacity(GPU).max(initial=0)
-            facts_of = np.column_stack([state[changed], ask.cpu[changed], access])
-            distinct, where = np.unique(facts_of, axis=0, return_inverse=True)
-            width = state.shape[1]
-            gain, device = _gains(
-                distinct[:, 0],
-                distinct[:, 1:width],
-                distinct[:, width],
-                ask,
-                distinct[:, width + 1 :] > 0,
-                tasks,
-                whole,
-            )
-            kept.gain[changed], kept.device[changed] = gain[where.ravel()], device[where.ravel()]
+            allowed = np.stack([self._accessible(task, hosts) for task in tasks], axis=1)[changed]
+            columns = np.asarray([(t.cpu, t.gpu, t.count, t.weight) for t in tasks], dtype=np.int64).T.copy()
+            whole = int(hosts.device_capacity(GPU).max(initial=0))
+            cpu, gpus = state[changed, 0], np.ascontiguousarray(state[changed, 1:])
+            asked = (ask.cpu[changed], ask.gpu, ask.count, whole)
+            kept.gain[changed], kept.device[changed] = _gains()(cpu, gpus, *asked, allowed, *columns)
             kept.state[changed] = state[changed]
         return kept, tasks
 
@@ -269,46 +266,81 @@ class Fgd(_GpuPolicy):
         return self._access[task]
 
 
-def fragmentation(cpu: Ints, gpus: Ints, access: Bools, tasks: Sequence[_Task]) -> Ints:
-    """``int64[r]``: GPU units on each of ``r`` hosts that a task cannot use, summed over the tasks by weight.
-
-    ``cpu`` is ``[r]``, ``gpus`` is ``[r, d]`` with -1 where there is no device, ``access`` is ``bool[r, tasks]``.
-    """
-    free = np.maximum(gpus, 0)
-    total = free.sum(axis=1)
-    lost = np.zeros(len(cpu), dtype=np.int64)
-    for number, task in enumerate(tasks):
-        if not task.gpu:
-            lost += task.weight * total
-            continue
-        small = free < task.gpu
-        fits = (cpu >= task.cpu) & access[:, number] & ((~small).sum(axis=1) >= task.count)
-        lost += task.weight * np.where(fits, np.where(small, free, 0).sum(axis=1), total)
+def _lost(
+    cpu: int, gpus: Ints, allowed: Bools, t_cpu: Ints, t_gpu: Ints, t_count: Ints, weight: Ints
+) -> int:  # compiled by _gains
+    """GPU units on one host that a task cannot use, summed over the tasks by weight. -1 in ``gpus``: no device."""
+    total = 0
+    for i in range(len(gpus)):
+        if gpus[i] > 0:
+            total += gpus[i]
+    lost = 0
+    for t in range(len(t_cpu)):
+        unusable = total
+        if t_gpu[t] > 0 and allowed[t] and cpu >= t_cpu[t]:
+            small, enough = 0, 0
+            for i in range(len(gpus)):
+                if gpus[i] >= t_gpu[t]:
+                    enough += 1
+                elif gpus[i] > 0:
+                    small += gpus[i]
+            if enough >= t_count[t]:
+                unusable = small
+        lost += weight[t] * unusable
     return lost
 
 
-def _gains(
-    cpu: Ints, gpus: Ints, asked: Ints, ask: _Ask, access: Bools, tasks: Sequence[_Task], whole: int
-) -> tuple[Ints, Ints]:
-    """The fall of fragmentation on each of ``r`` hosts, and by which device if a part of one is asked (else -1)."""
-    before = fragmentation(cpu, gpus, access, tasks)
-    none = np.full(len(cpu), -1, dtype=np.int64)
-    least = np.iinfo(np.int64).min
-    if not ask.gpu:
-        return before - fragmentation(cpu - asked, gpus, access, tasks), none
-    if ask.count == 1 and ask.gpu < whole:
-        best, device = np.full(len(cpu), least, dtype=np.int64), none
-        for each in range(gpus.shape[1]):
-            after = gpus.copy()
-            after[:, each] -= ask.gpu
-            gain = np.where(gpus[:, each] >= ask.gpu, before - fragmentation(cpu - asked, after, access, tasks), least)
-            better = gain > best
-            best, device = np.where(better, gain, best), np.where(better, each, device)
-        return best, device
-    order = np.argsort(np.where(gpus >= ask.gpu, gpus, np.iinfo(np.int64).max), axis=1, kind="stable")[:, : ask.count]
-    after = gpus.copy()
-    np.put_along_axis(after, order, np.take_along_axis(gpus, order, axis=1) - ask.gpu, axis=1)
-    return before - fragmentation(cpu - asked, after, access, tasks), none
+@functools.cache
+def _gains() -> Callable[..., tuple[Ints, Ints]]:
+    """The function below, compiled when it is first needed."""
+    from numba import njit
+
+    lost = njit(cache=True)(_lost)
+
+    def gains(
+        cpu: Ints,
+        gpus: Ints,
+        asked: Ints,
+        gpu: int,
+        count: int,
+        whole: int,
+        allowed: Bools,
+        t_cpu: Ints,
+        t_gpu: Ints,
+        t_count: Ints,
+        weight: Ints,
+    ) -> tuple[Ints, Ints]:
+        # By how much the loss falls on each host, and by which device if a part of one is asked (else -1).
+        gain = np.full(len(cpu), NEVER, dtype=np.int64)
+        device = np.full(len(cpu), -1, dtype=np.int64)
+        for h in range(len(cpu)):
+            before = lost(cpu[h], gpus[h], allowed[h], t_cpu, t_gpu, t_count, weight)
+            left = gpus[h].copy()
+            if count == 1 and gpu < whole:
+                for i in range(len(left)):
+                    if left[i] >= gpu:
+                        left[i] -= gpu
+                        fall = before - lost(cpu[h] - asked[h], left, allowed[h], t_cpu, t_gpu, t_count, weight)
+                        left[i] += gpu
+                        if fall > gain[h]:
+                            gain[h], device[h] = fall, i
+                continue
+            taken = 0
+            while taken < count:  # the fullest with room, the first of equals
+                fullest = -1
+                for i in range(len(left)):
+                    if gpus[h, i] >= gpu and left[i] == gpus[h, i] and (fullest < 0 or left[i] < left[fullest]):
+                        fullest = i
+                if fullest < 0:
+                    break
+                left[fullest] -= gpu
+                taken += 1
+            if taken == count:
+                gain[h] = before - lost(cpu[h] - asked[h], left, allowed[h], t_cpu, t_gpu, t_count, weight)
+        return gain, device
+
+    compiled: Callable[..., tuple[Ints, Ints]] = njit(gains)
+    return compiled
 
 
 def _tasks(shapes: Sequence[tuple[Shape, int]], classes: ResourceClasses, popularity: float) -> tuple[_Task, ...]:
