@@ -9,7 +9,7 @@ from sundog.core.scheduler.explain import Explanation, Scored, WhyNot, explain, 
 from sundog.core.scheduler.filters import DEFAULT_FILTERS, Filter
 from sundog.core.scheduler.groups import ServerGroups
 from sundog.core.scheduler.hosts import Hosts, HostView
-from sundog.core.scheduler.policies import BUILT_IN, Outlook, Policy, load_policy, policy_names
+from sundog.core.scheduler.policies import BUILT_IN, ELSEWHERE, Outlook, Policy, load_policy, policy_names
 from sundog.core.scheduler.request import (
     GROUP_POLICIES,
     Devices,
@@ -25,6 +25,7 @@ from sundog.core.scheduler.scheduler import TOO_LARGE, Decision, FilterCount, No
 __all__ = [
     "BUILT_IN",
     "DEFAULT_FILTERS",
+    "ELSEWHERE",
     "GROUP_POLICIES",
     "TOO_LARGE",
     "Decision",

@@ -298,6 +298,10 @@ class HostView:
         """Grows whenever anything but claims changed: what was worked out from capacities and traits is then old."""
         return self._hosts.pool.facts_version
 
+    def index(self, name: str) -> int | None:
+        """The host called ``name``, or None if there is no such host."""
+        return self._hosts.index(name)
+
     @property
     def rows(self) -> Rows:
         """``intp[n]``: the provider row of each host, which stays the same while the host is in the pool."""

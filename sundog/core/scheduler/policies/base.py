@@ -39,9 +39,12 @@ BUILT_IN: Final[Mapping[str, type]] = {
     "nova": Nova,
 }
 
+ELSEWHERE: Final[Mapping[str, str]] = {"optimal": "sundog.scenarios.optimal:Optimal"}
+"""Policies by name that need more than the core has, and where they are; imported when they are asked for."""
+
 
 def policy_names() -> tuple[str, ...]:
-    """Names of the built-in policies."""
+    """Names of the built-in policies of the core."""
     return tuple(BUILT_IN)
 
 
@@ -52,13 +55,14 @@ def load_policy(name: str, parameters: Mapping[str, Any] | None = None) -> Polic
     that it does not take.
     """
     given = dict(parameters or {})
-    factory = _imported(name) if ":" in name else BUILT_IN.get(name)
+    where = ELSEWHERE.get(name, name)
+    factory = _imported(where) if ":" in where else BUILT_IN.get(where)
     if factory is None:
-        near = difflib.get_close_matches(name, BUILT_IN, 1)
+        near = difflib.get_close_matches(name, [*BUILT_IN, *ELSEWHERE], 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
+        built_in = ", ".join([*BUILT_IN, *ELSEWHERE])
         raise InputError(
-            f"there is no policy {name!r}; {hint}built in are {', '.join(BUILT_IN)}; your own is 'module:Class'",
-            policy=name,
+            f"there is no policy {name!r}; {hint}built in are {built_in}; your own is 'module:Class'", policy=name
         )
     try:
         signature = inspect.signature(factory)
