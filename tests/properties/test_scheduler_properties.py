@@ -602,10 +602,11 @@ class SchedulerMachine(RuleBasedStateMachine):
             assert dict(self.scheduler.groups.members(group)) == rows
 
 
-GPU_POLICIES = ("fgd", "gpu-packing", "gpu-clustering", "gpu-best-fit", "gpu-dot-product")  # see test_gpu_policies.py
+# These have their own: tests/properties/test_gpu_policies.py, tests/unit/core/scheduler/test_lifetime.py.
+ELSEWHERE = ("fgd", "gpu-packing", "gpu-clustering", "gpu-best-fit", "gpu-dot-product", "nilas")
 
 
-@pytest.mark.parametrize("policy", [name for name in BUILT_IN if name not in GPU_POLICIES])
+@pytest.mark.parametrize("policy", [name for name in BUILT_IN if name not in ELSEWHERE])
 def test_the_scheduler_and_a_naive_one_decide_alike(policy: str) -> None:
     class Machine(SchedulerMachine):
         def __init__(self) -> None:

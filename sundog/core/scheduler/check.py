@@ -264,6 +264,7 @@ class _Checker:
             if not isinstance(step, Request):
                 step(scheduler)
                 continue
+            scheduler.at(60.0 * number, len(answers))
             where = f"at step {number} of {world.name}, for {request_text(step)}"
             if curious:
                 self._guarded(partial(explain, scheduler, step), where)
@@ -446,8 +447,8 @@ def _state(scheduler: Scheduler, view: HostView) -> dict[str, Any]:
     demand = (view.demand.columns, view.demand.units.copy(), view.demand.amounts, view.demand.devices)
     return {
         "the pool": _photograph(pool),
-        "what later decisions depend on (seed, number of the decision, last host)": (
-            hosts.seed, hosts.sequence, hosts.last_row,
+        "what later decisions depend on (seed, number of the decision, last host, time)": (
+            hosts.seed, hosts.sequence, hosts.last_row, hosts.now, hosts.consumer,
         ),
         "the members of server groups": groups,
         "hosts.feasible": view.feasible.copy(),

@@ -142,10 +142,7 @@ class Hosts:
         SplitMix64 seeded with the 64 bits of draw 0 (Steele, Lea, Flood, "Fast splittable pseudorandom number
         generators", OOPSLA 2014).
         """
-        bits = _mixed(self.seed + (self.sequence + 1) * _GOLDEN)
-        if draw:
-            bits = _mixed(bits + draw * _GOLDEN)
-        return (bits >> 11) * 2.0**-53
+        return uniform(self.seed, self.sequence, draw)
 
     # ------------------------------------------------------------ demand
 
@@ -386,6 +383,14 @@ def _read_only(values: Ints) -> Ints:
     shown = values.view()
     shown.setflags(write=False)
     return shown
+
+
+def uniform(seed: int, sequence: int, draw: int = 0) -> float:
+    """A number in [0, 1) that depends on the three alone; see :meth:`Hosts.uniform`."""
+    bits = _mixed(seed + (sequence + 1) * _GOLDEN)
+    if draw:
+        bits = _mixed(bits + draw * _GOLDEN)
+    return (bits >> 11) * 2.0**-53
 
 
 def _mixed(bits: int) -> int:

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from sundog.core.scheduler.policies.fit import BestFit, FirstFit, NextFit, RoundRobin, WorstFit
 from sundog.core.scheduler.policies.gpu import Fgd, GpuBestFit, GpuClustering, GpuDotProduct, GpuPacking
+from sundog.core.scheduler.policies.lifetime import Nilas
 from sundog.core.scheduler.policies.nova import Nova
 from sundog.core.scheduler.policies.rand import PowerOfK, Random
 from sundog.core.scheduler.policies.vector import Cosine, DotProduct, L2Norm, PerpDistance, WeightedDotProduct
@@ -36,6 +37,7 @@ BUILT_IN: Final[Mapping[str, type]] = {
     "gpu-clustering": GpuClustering,
     "gpu-best-fit": GpuBestFit,
     "gpu-dot-product": GpuDotProduct,
+    "nilas": Nilas,
     "nova": Nova,
 }
 
