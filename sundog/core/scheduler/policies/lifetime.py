@@ -141,7 +141,8 @@ class Nilas:
         self._at: dict[int, int] = {}
         self._there: dict[int, dict[int, Shape]] = {}
         self._first: dict[int, float] = {}  # by consumer: the end that was predicted at the start
-        self._ends: dict[int, float] = {}  # by row: when the host is expected to end
+        self._ends: Floats = np.empty(0)  # by row: when the host is expected to end, -inf for one that is empty
+        self._changed: dict[int, None] = {}  # rows whose servers changed since that was worked out
         self._arrival_s: Floats = np.empty(0)
 
     def prepare(self, outlook: Outlook) -> None:
@@ -159,7 +160,7 @@ class Nilas:
             self._born[consumer] = self._birth(consumer, now)
         self._at[consumer] = row
         self._there.setdefault(row, {})[consumer] = request.shape
-        self._ends.pop(row, None)
+        self._changed[row] = None
 
     def released(self, consumer: int) -> None:
         """Forget a server."""
@@ -177,7 +178,8 @@ class Nilas:
         """``extension``, which decides first, and ``room``."""
         now = hosts.now
         own = now + self._remaining(hosts.consumer, request.shape, now - self._birth(hosts.consumer, now))
-        ends = np.asarray([self._end(row, now) for row in hosts.rows.tolist()], dtype=np.float64)
+        self._renew(now, int(hosts.rows[-1]) + 1 if hosts.n else 0)
+        ends = np.maximum(self._ends[hosts.rows], now)
         with np.errstate(invalid="ignore"):
             later = np.where(ends >= own, 0.0, own - ends)  # both may be infinite: then nothing is put off
         steps = np.searchsorted(self.edges, later, side="left").astype(np.float64)
@@ -193,16 +195,17 @@ class Nilas:
     def _remaining(self, consumer: int, shape: Shape, age_s: float) -> float:
         return max(float(self.predictor.remaining(consumer, shape, max(age_s, 0.0))), 0.0)
 
-    def _end(self, row: int, now: float) -> float:
-        """When the host on ``row`` is expected to end."""
-        there = self._there.get(row)
-        if not there:
-            return now
-        end = self._ends.get(row)
-        if end is None or (self.repredict and end <= now):
-            end = max(self._end_of(consumer, shape, now) for consumer, shape in there.items())
-            self._ends[row] = end
-        return max(end, now)
+    def _renew(self, now: float, rows: int) -> None:
+        """Work out anew when hosts end whose servers changed, or whose end has come."""
+        rows = max(rows, max(self._changed, default=-1) + 1)
+        if rows > len(self._ends):
+            self._ends = np.concatenate([self._ends, np.full(rows - len(self._ends), -np.inf)])
+        due = np.flatnonzero((self._ends > -np.inf) & (self._ends <= now)).tolist() if self.repredict else []
+        for row in dict.fromkeys([*self._changed, *due]):
+            there = self._there.get(row, {})
+            ends = (self._end_of(consumer, shape, now) for consumer, shape in there.items())
+            self._ends[row] = max(ends, default=-math.inf)
+        self._changed.clear()
 
     def _end_of(self, consumer: int, shape: Shape, now: float) -> float:
         if self.repredict:
@@ -214,4 +217,4 @@ class Nilas:
     def _left(self, consumer: int) -> None:
         row = self._at[consumer]
         del self._there[row][consumer]
-        self._ends.pop(row, None)
+        self._changed[row] = None
