@@ -10,6 +10,7 @@ lived ``age_s`` is expected to live on. It may have ``prepare(outlook)``, called
 
 from __future__ import annotations
 
+import bisect
 import importlib
 import math
 from collections.abc import Sequence
@@ -72,7 +73,7 @@ class Expected:
     """
 
     def __init__(self) -> None:
-        self._ends: dict[Shape, tuple[Floats, Floats]] = {}
+        self._ends: dict[Shape, tuple[list[float], list[float]]] = {}
 
     def prepare(self, outlook: Outlook) -> None:
         """Learn the lifetimes of each shape."""
@@ -81,16 +82,13 @@ class Expected:
         self._ends = {}
         for code, shape in enumerate(outlook.shapes):
             ends = np.sort(np.minimum(outlook.lifetime_s[outlook.shape == code], longest))
-            if len(ends):
-                self._ends[shape] = (ends, np.append(np.cumsum(ends[::-1])[::-1], 0.0))
+            self._ends[shape] = (ends.tolist(), np.append(np.cumsum(ends[::-1])[::-1], 0.0).tolist())
 
     def remaining(self, consumer: int, shape: Shape, age_s: float) -> float:
         """Mean of the lifetimes above ``age_s``, less ``age_s``."""
-        ends, sums = self._ends.get(shape, (np.empty(0), np.zeros(1)))
-        above = int(np.searchsorted(ends, age_s, side="right"))
-        if above == len(ends):
-            return max(age_s, HOUR)
-        return float(sums[above]) / (len(ends) - above) - age_s
+        ends, sums = self._ends.get(shape, ([], [0.0]))
+        above = bisect.bisect_right(ends, age_s)
+        return sums[above] / (len(ends) - above) - age_s if above < len(ends) else max(age_s, HOUR)
 
 
 PREDICTORS: Final[dict[str, Any]] = {"oracle": Oracle, "expected": Expected}
