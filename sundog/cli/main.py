@@ -24,7 +24,7 @@ from sundog.cli import explain as explanations
 from sundog.cli.compare import compare
 from sundog.cli.progress import Progress
 from sundog.cli.sweep import sweep
-from sundog.core.scheduler import policy_names
+from sundog.core.scheduler import ELSEWHERE, policy_names
 from sundog.errors import InputError, OutputError, SundogError
 from sundog.runtime.seeds import Streams
 from sundog.scenarios.folder import check_free
@@ -206,14 +206,14 @@ def scenarios(as_json: JsonOption = False) -> None:
             }
         )
     if as_json:
-        _print_json({"scenarios": rows, "policies": list(policy_names())})
+        _print_json({"scenarios": rows, "policies": [*policy_names(), *ELSEWHERE]})
         return
     table = Table("scenario", "what it shows", "needs a trace", box=None, padding=(0, 2, 0, 0))
     for row in rows:
         table.add_row(row["name"], row["description"], row["trace"] or "")
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"policies: {', '.join(policy_names())}, or module:Class", markup=False)
+    console.print(f"policies: {', '.join([*policy_names(), *ELSEWHERE])}, or module:Class", markup=False)
 
 
 @app.command()

@@ -249,6 +249,7 @@ class Engine:
     def _place(self, vm: int) -> NoValidHost | None:
         """Put a VM that arrived, or waits, onto a host; None if that worked."""
         request = self.request(vm)
+        self.scheduler.at(self.now, vm)
         if self._on_decision is not None:
             self._on_decision(vm, request)
         decision = self.scheduler.place(request, vm)
@@ -469,6 +470,7 @@ class Engine:
                 if vm not in self._down_since:
                     continue  # its user deleted it meanwhile
                 self._events += 1
+                self.scheduler.at(self.now, vm)
                 decision = self.scheduler.place(self.request(vm), vm)
                 if isinstance(decision, Decision):
                     self.evacuations[vm] += 1
@@ -504,6 +506,7 @@ class Engine:
         group, row = self.group(vm), self._rows[host]
         if group is not None:
             self.scheduler.groups.leave(group.id, row)
+        self.scheduler.at(self.now, vm)
         decision = self.scheduler.decide(self.request(vm))
         if group is not None:
             self.scheduler.groups.join(group.id, row)
@@ -545,6 +548,7 @@ class Engine:
         group, row = self.group(vm), self.scheduler.host_of(vm)
         self.pool.release(vm)
         self.pool.transfer(moving.hold, vm)
+        self.scheduler.returned(vm, self.request(vm))
         if group is not None:
             self.scheduler.groups.leave(group.id, row)
             self.scheduler.groups.join(group.id, self.scheduler.host_of(vm))

@@ -22,4 +22,5 @@ def study_outlook(fleet: Fleet, workload: Workload) -> Outlook:
     pool = Pool(workload.classes)
     for number in sorted(range(len(fleet.groups)), key=lambda number: fleet.groups[number].at):
         fleet.enter(pool, number)
-    return Outlook(pool, workload.shapes, workload.shape, workload.arrival_s, workload.lifetime_s)
+    grouped = bool((workload.group >= 0).any())
+    return Outlook(pool, workload.shapes, workload.shape, workload.arrival_s, workload.lifetime_s, grouped)

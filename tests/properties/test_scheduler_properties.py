@@ -221,14 +221,20 @@ class World:
         named = [name for name in SCALES if any(name == asked for asked, _ in self.demand_names(request))]
 
         def score(host: Host) -> float:
+            shares = list(zip(named, self.shares(request, host), strict=True))
+            if policy in VECTORS:
+                capacity = [host.capacity(name) for name in named]
+                vectors = [(weights.get(name, 1.0), free, asked, most) for name, (free, asked, most) in shares]
+                return VECTORS[policy](vectors, capacity)
             total = 0.0
-            for name, (free, asked, largest) in zip(named, self.shares(request, host), strict=True):
-                if policy == "dot-product":
-                    total += free / largest * (asked / largest)
-                else:
-                    total += weights.get(name, 1.0) * ((free - asked) / largest)
+            for name, (free, asked, largest) in shares:
+                total += weights.get(name, 1.0) * ((free - asked) / largest)
             return -total if policy == "best-fit" else total
 
+        if policy == "power-of-k":
+            policy = parameters.get("by", "worst-fit")
+            draws = [split_mix(seed, self.sequence, draw) for draw in range(parameters.get("k", 2))]
+            return max((hosts[int(draw * len(hosts))] for draw in draws), key=score)
         return max(hosts, key=score)  # the first of equals, as max() gives it
 
     def demand_names(self, request: Request) -> list[tuple[str, float]]:
@@ -258,13 +264,56 @@ class World:
         return totals
 
 
-def split_mix(seed: int, sequence: int) -> float:
+Weighted = list[tuple[float, float, float, float]]
+"""(weight, free, asked, the largest host's capacity) of each class asked."""
+
+
+def dot(vectors: Weighted, _: list[float]) -> float:
+    return sum((w * (free / most * (asked / most)) for w, free, asked, most in vectors), 0.0)
+
+
+def cosine(vectors: Weighted, _: list[float]) -> float:
+    room, wish = ([each[part] / each[3] for each in vectors] for part in (1, 2))
+    lengths = math.sqrt(sum(x * x for x in room)) * math.sqrt(sum(x * x for x in wish))
+    return sum(x * y for x, y in zip(room, wish, strict=True)) / lengths if lengths else 0.0
+
+
+def nearness(vectors: Weighted, _: list[float]) -> float:
+    return -sum((w * (((free - asked) / most) * ((free - asked) / most)) for w, free, asked, most in vectors), 0.0)
+
+
+def evened_out(vectors: Weighted, capacity: list[float]) -> float:
+    pairs = [(each, c) for each, c in zip(vectors, capacity, strict=True) if c]
+    now = [(c - free) / c for (_, free, _, _), c in pairs]
+    then = [(c - free + asked) / c for (_, free, asked, _), c in pairs]
+
+    def imbalance(use: list[float]) -> float:
+        mean = sum(use, 0.0) / max(len(use), 1)
+        return math.sqrt(sum((x - mean) * (x - mean) for x in use))
+
+    return imbalance(now) - imbalance(then)
+
+
+VECTORS: dict[str, Callable[[Weighted, list[float]], float]] = {
+    "dot-product": dot,
+    "weighted-dot-product": dot,
+    "cosine": cosine,
+    "l2-norm": nearness,
+    "perp-distance": evened_out,
+}
+
+
+def split_mix(seed: int, sequence: int, draw: int = 0) -> float:
     """SplitMix64 (Steele, Lea, Flood 2014), the upper 53 bits as a number in [0, 1)."""
     mask = 2**64 - 1
-    z = (seed + (sequence + 1) * 0x9E3779B97F4A7C15) & mask
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
-    return ((z ^ (z >> 31)) >> 11) / 2**53
+
+    def output(state: int) -> int:
+        z = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+        return z ^ (z >> 31)
+
+    first = output((seed + (sequence + 1) * 0x9E3779B97F4A7C15) & mask)
+    return ((output((first + draw * 0x9E3779B97F4A7C15) & mask) if draw else first) >> 11) / 2**53
 
 
 # ---------------------------------------------------------------- what may come
@@ -344,9 +393,12 @@ multipliers: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "soft_anti_affinity_weight_multiplier": st.sampled_from([0.0, 10.0]),
     },
 )
-PARAMETERS = {
-    name: {"best-fit": weights, "worst-fit": weights, "nova": multipliers}.get(name, nothing) for name in BUILT_IN
-}
+sampling = st.fixed_dictionaries(
+    {}, optional={"k": st.integers(1, 4), "by": st.sampled_from(["worst-fit", "best-fit", *VECTORS])}
+)
+WEIGHED = ("best-fit", "worst-fit", "weighted-dot-product", "l2-norm")
+PARAMETERS = dict.fromkeys(WEIGHED, weights) | {"nova": multipliers, "power-of-k": sampling}
+PARAMETERS = {name: PARAMETERS.get(name, nothing) for name in BUILT_IN}
 
 
 class SchedulerMachine(RuleBasedStateMachine):
@@ -550,7 +602,11 @@ class SchedulerMachine(RuleBasedStateMachine):
             assert dict(self.scheduler.groups.members(group)) == rows
 
 
-@pytest.mark.parametrize("policy", BUILT_IN)
+# These have their own: tests/properties/test_gpu_policies.py, tests/unit/core/scheduler/test_lifetime.py.
+ELSEWHERE = ("fgd", "gpu-packing", "gpu-clustering", "gpu-best-fit", "gpu-dot-product", "nilas")
+
+
+@pytest.mark.parametrize("policy", [name for name in BUILT_IN if name not in ELSEWHERE])
 def test_the_scheduler_and_a_naive_one_decide_alike(policy: str) -> None:
     class Machine(SchedulerMachine):
         def __init__(self) -> None:

@@ -4,11 +4,12 @@ Start reading at ``scheduler.Scheduler.decide``. A request is a ``Shape`` (all t
 and what is its own. Infeasibility is a value, ``NoValidHost``, never an exception.
 """
 
+from sundog.core.scheduler.check import PolicyCheck, check_policy
 from sundog.core.scheduler.explain import Explanation, Scored, WhyNot, explain, host_reasons, why_not
 from sundog.core.scheduler.filters import DEFAULT_FILTERS, Filter
 from sundog.core.scheduler.groups import ServerGroups
 from sundog.core.scheduler.hosts import Hosts, HostView
-from sundog.core.scheduler.policies import BUILT_IN, Outlook, Policy, load_policy, policy_names
+from sundog.core.scheduler.policies import BUILT_IN, ELSEWHERE, Outlook, Policy, load_policy, policy_names
 from sundog.core.scheduler.request import (
     GROUP_POLICIES,
     Devices,
@@ -24,6 +25,7 @@ from sundog.core.scheduler.scheduler import TOO_LARGE, Decision, FilterCount, No
 __all__ = [
     "BUILT_IN",
     "DEFAULT_FILTERS",
+    "ELSEWHERE",
     "GROUP_POLICIES",
     "TOO_LARGE",
     "Decision",
@@ -37,6 +39,7 @@ __all__ = [
     "NoValidHost",
     "Outlook",
     "Policy",
+    "PolicyCheck",
     "Request",
     "Scheduler",
     "Scored",
@@ -45,6 +48,7 @@ __all__ = [
     "Shape",
     "Variant",
     "WhyNot",
+    "check_policy",
     "explain",
     "host_reasons",
     "load_policy",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -41,7 +42,8 @@ class Hosts:
     """The hosts of a pool as columns indexed by host, 0 to ``n - 1``, in the order of their rows.
 
     Filters read this; a policy reads a :class:`HostView` of it. ``sequence`` counts committed decisions and
-    ``last_row`` is where the last one went: all the memory that the built-in policies have.
+    ``last_row`` is where the last one went: all the memory that most built-in policies have. ``now`` is the time in
+    seconds and ``consumer`` who asks, where whoever runs the scheduler says so (:meth:`Scheduler.at`).
     """
 
     def __init__(self, pool: Pool, groups: ServerGroups, seed: int = 0) -> None:
@@ -50,6 +52,8 @@ class Hosts:
         self.seed = seed
         self.sequence = 0
         self.last_row = NO_ROW
+        self.now = 0.0
+        self.consumer = -1
         self._topology = self._scale_version = -1
         self._scales: dict[int, float] = {}
         self.refresh()
@@ -67,6 +71,7 @@ class Hosts:
         self._index[self.rows] = np.arange(self.n)
         self.children: Rows = np.flatnonzero(self.pool.parent != NO_ROW)
         self.child_host: Rows = self._index[self.pool.root[self.children]]
+        self._device_rows: Rows | None = None
 
     # ------------------------------------------------------------ columns
 
@@ -101,6 +106,18 @@ class Hosts:
             counts[host] = count
         return counts
 
+    def device_rows(self) -> Rows:
+        """``intp[n, d]``: provider rows of each host's devices in their order, -1 where it has fewer than ``d``."""
+        if self._device_rows is None:
+            order = np.argsort(self.child_host, kind="stable")
+            counts = np.bincount(self.child_host, minlength=self.n)
+            first = np.cumsum(counts) - counts
+            rows: Rows = np.full((self.n, int(counts.max(initial=0))), NO_ROW, dtype=np.intp)
+            of = self.child_host[order]
+            rows[of, np.arange(len(of)) - first[of]] = self.children[order]
+            self._device_rows = rows
+        return self._device_rows
+
     # ------------------------------------------------------------ one host
 
     def name(self, host: int) -> str:
@@ -125,10 +142,7 @@ class Hosts:
         SplitMix64 seeded with the 64 bits of draw 0 (Steele, Lea, Flood, "Fast splittable pseudorandom number
         generators", OOPSLA 2014).
         """
-        bits = _mixed(self.seed + (self.sequence + 1) * _GOLDEN)
-        if draw:
-            bits = _mixed(bits + draw * _GOLDEN)
-        return (bits >> 11) * 2.0**-53
+        return uniform(self.seed, self.sequence, draw)
 
     # ------------------------------------------------------------ demand
 
@@ -158,15 +172,21 @@ class Hosts:
         units.setflags(write=False)
         return Demand(columns, units, options, variant, devices, count)
 
-    def claims_on(self, demand: Demand, host: int) -> tuple[tuple[int, Amounts], ...] | None:
-        """What a server of this demand claims on ``host``: the host itself and, fullest first, its devices.
+    def claims_on(
+        self, demand: Demand, host: int, devices: Sequence[int] | None = None
+    ) -> tuple[tuple[int, Amounts], ...] | None:
+        """What a server of this demand claims on ``host``: the host itself and its devices.
 
-        None if too few devices have room.
+        ``devices`` are positions in :meth:`device_rows`; without them the fullest are taken. None if too few devices
+        have room.
         """
         row = int(self.rows[host])
         own = (row, demand.amounts[int(demand.variant[host])])
         if not demand.device_count:
             return (own,)
+        if devices is not None:
+            chosen: list[int] = self.device_rows()[host, list(devices)].tolist()
+            return (own, *((child, demand.devices) for child in chosen))
         below = np.asarray(sorted(self.pool.tree(row)[1:]), dtype=np.intp)
         children = below[self._fits(below, demand, self.pool.free)]
         if len(children) < demand.device_count:
@@ -174,6 +194,12 @@ class Hosts:
         first, _ = demand.devices[0]
         fullest = children[np.argsort(self.pool.free[first, children], kind="stable")][: demand.device_count]
         return (own, *((child, demand.devices) for child in fullest.tolist()))
+
+    def device_fits(self, demand: Demand, host: int) -> Bools:
+        """``bool[d]``: which of the host's devices have room for one of the demand's."""
+        rows = self.device_rows()[host]
+        fits: Bools = (rows != NO_ROW) & self._fits(rows, demand, self.pool.free)
+        return fits
 
     def devices_with_room(self, demand: Demand, matrix: Ints) -> NDArray[np.intp]:
         """``intp[n]``: how many of each host's children could give the devices' amounts, by ``matrix``."""
@@ -244,6 +270,57 @@ class HostView:
         """Members of a server group on each host."""
         return self._hosts.members(group)
 
+    def device_free(self, name: str) -> Ints:
+        """``int64[n, d]``: what is free of a class on each device of each host, in units; -1 where there is none."""
+        return self._of_devices(self._hosts.pool.free, name, -1)
+
+    def device_capacity(self, name: str) -> Ints:
+        """``int64[n, d]``: capacity of each device, in units; 0 where there is none."""
+        return self._of_devices(self._hosts.pool.capacity, name, 0)
+
+    def device_fits(self, host: int) -> Bools:
+        """``bool[d]``: which devices of ``host`` could give what the request asks of one device."""
+        return self._hosts.device_fits(self.demand, host)
+
+    def has_traits(self, shape: Shape) -> Bools:
+        """``bool[n]``: hosts with the traits that ``shape`` requires, forbids and lists alternatives of."""
+        traits = self._hosts.pool.traits
+        passes = traits.having_all(shape.required_traits) & ~traits.having_any(shape.forbidden_traits)
+        for alternatives in shape.any_traits:
+            passes &= traits.having_any(alternatives)
+        return self._hosts.of(passes).astype(bool, copy=False)
+
+    @property
+    def facts_version(self) -> int:
+        """Grows whenever anything but claims changed: what was worked out from capacities and traits is then old."""
+        return self._hosts.pool.facts_version
+
+    def index(self, name: str) -> int | None:
+        """The host called ``name``, or None if there is no such host."""
+        return self._hosts.index(name)
+
+    @property
+    def rows(self) -> Rows:
+        """``intp[n]``: the provider row of each host, which stays the same while the host is in the pool."""
+        return self._hosts.rows
+
+    @property
+    def now(self) -> float:
+        """Seconds since the start, where whoever runs the scheduler tells the time, else 0."""
+        return self._hosts.now
+
+    @property
+    def consumer(self) -> int:
+        """Who asks (in a study the number of the VM), or -1 if nobody said."""
+        return self._hosts.consumer
+
+    def _of_devices(self, matrix: Ints, name: str, missing: int) -> Ints:
+        rows = self._hosts.device_rows()
+        if name not in self.classes:
+            return np.full(rows.shape, missing, dtype=np.int64)
+        values: Ints = np.where(rows == NO_ROW, missing, matrix[self.classes.column(name)][rows])
+        return values
+
     def left_shares(self) -> list[Floats]:
         """For each class asked: what would be left free after placing, as a share of the largest host's capacity."""
         pool = self._hosts.pool
@@ -274,7 +351,12 @@ class HostView:
         """
         hosts, pool = self._hosts, self._hosts.pool
         return [
-            (hosts.column(pool.free, column), units, hosts.column(pool.capacity, column), hosts.scale(column))
+            (
+                _read_only(hosts.column(pool.free, column)),
+                units,
+                _read_only(hosts.column(pool.capacity, column)),
+                hosts.scale(column),
+            )
             for column, units in zip(self.demand.columns, self.demand.units, strict=True)
         ]
 
@@ -294,6 +376,21 @@ class HostView:
     def _natural(self, matrix: Ints, name: str) -> Floats:
         column = self.classes.column(name)
         return self._hosts.column(matrix, column) / self.classes[column].scale
+
+
+def _read_only(values: Ints) -> Ints:
+    """A view that cannot be written to: a policy must not change the pool by accident."""
+    shown = values.view()
+    shown.setflags(write=False)
+    return shown
+
+
+def uniform(seed: int, sequence: int, draw: int = 0) -> float:
+    """A number in [0, 1) that depends on the three alone; see :meth:`Hosts.uniform`."""
+    bits = _mixed(seed + (sequence + 1) * _GOLDEN)
+    if draw:
+        bits = _mixed(bits + draw * _GOLDEN)
+    return (bits >> 11) * 2.0**-53
 
 
 def _mixed(bits: int) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -126,6 +127,9 @@ class Scheduler:
         self.not_compiled = how if isinstance(how, str) else None
         self._how = how if isinstance(how, Compilable) and compiled else None
         self._decider: Decider | None = None
+        self._picks_devices = _method(policy, "choose_devices")
+        self._placed = _method(policy, "placed")
+        self._released = _method(policy, "released")
 
     # ---------------------------------------------------------------- deciding
 
@@ -137,14 +141,16 @@ class Scheduler:
         """
         decider = self.decider()
         if decider is not None and not request.force_hosts and not request.ignore_hosts:
-            demand = self.shaped(request.shape).demand
+            demand, view = self.shaped(request.shape).demand, None
             host = decider.choose(request.shape, request.group)
         else:
             demand, feasible = self.feasible(request)
-            host = self._choice(request, HostView(self.hosts, demand, feasible)) if feasible.any() else NO_ROW
+            view = HostView(self.hosts, demand, feasible)
+            host = self._choice(request, view) if feasible.any() else NO_ROW
         if host == NO_ROW:
             return self._no_valid_host(request)
-        claims = self.hosts.claims_on(demand, host)
+        devices = None if view is None else self._devices(request, view, host)
+        claims = self.hosts.claims_on(demand, host, devices)
         if claims is None:
             raise PoolError(f"{self.hosts.name(host)} has too few devices, but no filter refused it: {_UNFILTERED}")
         row = int(self.hosts.rows[host])
@@ -251,6 +257,25 @@ class Scheduler:
             raise self._blame(request, f"chose {self.hosts.name(int(answer))}, which is not feasible", view)
         return int(answer)
 
+    def _devices(self, request: Request, view: HostView, host: int) -> list[int] | None:
+        """The devices that the policy chooses on ``host``; None if it leaves that to us."""
+        count = view.demand.device_count
+        if not count or self._picks_devices is None:
+            return None
+        try:
+            answer = self._picks_devices(request, view, host)
+            devices = None if answer is None else [operator.index(each) for each in answer]
+        except Exception as exc:  # the user's code, as in scores()
+            raise self._blame(request, f"raised {type(exc).__name__}: {exc}", view) from exc
+        if devices is None:
+            return None
+        fits = view.device_fits(host)
+        if len(devices) != count or len(dict.fromkeys(devices)) != count:
+            raise self._blame(request, f"chose devices {devices}, which are not {count} different ones", view)
+        if not all(0 <= each < len(fits) and fits[each] for each in devices):
+            raise self._blame(request, f"chose devices {devices} of {self.hosts.name(host)}, which have no room", view)
+        return devices
+
     def _blame(self, request: Request, what: str, view: HostView) -> PolicyError:
         feasible = int(np.count_nonzero(view.feasible))
         return PolicyError(
@@ -328,7 +353,7 @@ class Scheduler:
         """Claim what was decided for ``consumer``, or say why that is no longer possible; then nothing changed."""
         refusal = self._gone(decision) or self.pool.claim(consumer, decision.claims)
         if refusal is None:
-            self._committed(decision)
+            self._committed(decision, consumer)
         return refusal
 
     def commit_move(self, decision: Decision, consumer: int, *, hold_as: int | None = None) -> Refusal | None:
@@ -341,7 +366,7 @@ class Scheduler:
         if refusal is None:
             if decision.request.group is not None:
                 self.groups.leave(decision.request.group.id, source)
-            self._committed(decision)
+            self._committed(decision, consumer)
         return refusal
 
     def place(self, request: Request, consumer: int) -> Decision | NoValidHost:
@@ -364,6 +389,8 @@ class Scheduler:
         """
         row = self.host_of(consumer) if group is not None else -1
         self.pool.release(consumer)
+        if self._released is not None:
+            self._released(consumer)
         if group is not None:
             self.groups.leave(group.id, row)
 
@@ -386,8 +413,26 @@ class Scheduler:
             return Refusal(f"{decision.host} has left the pool", decision.row, decision.host)
         return None
 
-    def _committed(self, decision: Decision) -> None:
+    def at(self, now: float, consumer: int = -1) -> None:
+        """Say what time it is and who asks next, for policies that look at either (``HostView.now``, ``consumer``)."""
+        self.hosts.now = now
+        self.hosts.consumer = consumer
+
+    def returned(self, consumer: int, request: Request) -> None:
+        """Tell the policy where ``consumer`` is, after something other than :meth:`commit` put it there."""
+        if self._placed is not None:
+            self._placed(request, self.host_of(consumer), consumer, self.hosts.now)
+
+    def _committed(self, decision: Decision, consumer: int) -> None:
+        if self._placed is not None:
+            self._placed(decision.request, decision.row, consumer, self.hosts.now)
         if decision.request.group is not None:
             self.groups.join(decision.request.group.id, decision.row)
         self.hosts.last_row = decision.row
         self.hosts.sequence += 1
+
+
+def _method(policy: Policy, name: str) -> Callable[..., Any] | None:
+    """A method that a policy may have or not."""
+    found = getattr(policy, name, None)
+    return found if callable(found) else None

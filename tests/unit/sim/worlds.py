@@ -17,6 +17,7 @@ from sundog.sim.engine import Engine
 from sundog.sim.faults import start_faults
 from sundog.sim.fleet import Fleet, build_fleet
 from sundog.sim.maintenance import start_maintenance
+from sundog.sim.outlook import prepare_policy
 from sundog.sim.records import Cause, Outcome, Record
 from sundog.sim.requests import Workload, build_workload
 from sundog.sim.spec import (
@@ -119,10 +120,12 @@ def make_engine(
     fleet = fleet or make_fleet()
     faults = faults or FaultsSpec()
     workload = build_workload(make_frame(rows), fleet, group_policy=group_policy, horizon_s=horizon)
+    chosen = load_policy(policy)
+    prepare_policy(chosen, fleet, workload)
     engine = engine_type(
         fleet,
         workload,
-        load_policy(policy),
+        chosen,
         policy_name=policy,
         seed=seed,
         on_full=on_full,

@@ -34,6 +34,9 @@ def compilable(policy: Any, filters: Iterable[Filter] = DEFAULT_FILTERS) -> Comp
     """How compiled code plays ``policy`` behind ``filters``, or a sentence that says why it cannot."""
     if [type(each) for each in filters] != [type(each) for each in DEFAULT_FILTERS]:
         return "filters of one's own are Python code"
+    for hook in ("choose_devices", "placed", "released"):
+        if callable(getattr(policy, hook, None)):
+            return f"{type(policy).__name__} has {hook}(), which is Python code"
     method = _METHODS.get(type(policy))
     if method is not None:
         return Compilable(method)

@@ -19,7 +19,7 @@ What it may have besides:
 - ``weighs_groups``: true if it sees to soft server groups itself.
 """
 
-from sundog.core.scheduler.policies.base import BUILT_IN, Policy, load_policy, policy_names
+from sundog.core.scheduler.policies.base import BUILT_IN, ELSEWHERE, Policy, load_policy, policy_names
 from sundog.core.scheduler.policies.outlook import Outlook
 
-__all__ = ["BUILT_IN", "Outlook", "Policy", "load_policy", "policy_names"]
+__all__ = ["BUILT_IN", "ELSEWHERE", "Outlook", "Policy", "load_policy", "policy_names"]

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 from sundog.core.scheduler.policies.fit import BestFit, FirstFit, NextFit, RoundRobin, WorstFit
+from sundog.core.scheduler.policies.gpu import Fgd, GpuBestFit, GpuClustering, GpuDotProduct, GpuPacking
+from sundog.core.scheduler.policies.lifetime import Nilas
 from sundog.core.scheduler.policies.nova import Nova
 from sundog.core.scheduler.policies.rand import PowerOfK, Random
 from sundog.core.scheduler.policies.vector import Cosine, DotProduct, L2Norm, PerpDistance, WeightedDotProduct
@@ -30,12 +32,21 @@ BUILT_IN: Final[Mapping[str, type]] = {
     "cosine": Cosine,
     "l2-norm": L2Norm,
     "perp-distance": PerpDistance,
+    "fgd": Fgd,
+    "gpu-packing": GpuPacking,
+    "gpu-clustering": GpuClustering,
+    "gpu-best-fit": GpuBestFit,
+    "gpu-dot-product": GpuDotProduct,
+    "nilas": Nilas,
     "nova": Nova,
 }
 
+ELSEWHERE: Final[Mapping[str, str]] = {"optimal": "sundog.scenarios.optimal:Optimal"}
+"""Policies by name that need more than the core has, and where they are; imported when they are asked for."""
+
 
 def policy_names() -> tuple[str, ...]:
-    """Names of the built-in policies."""
+    """Names of the built-in policies of the core."""
     return tuple(BUILT_IN)
 
 
@@ -46,13 +57,14 @@ def load_policy(name: str, parameters: Mapping[str, Any] | None = None) -> Polic
     that it does not take.
     """
     given = dict(parameters or {})
-    factory = _imported(name) if ":" in name else BUILT_IN.get(name)
+    where = ELSEWHERE.get(name, name)
+    factory = _imported(where) if ":" in where else BUILT_IN.get(where)
     if factory is None:
-        near = difflib.get_close_matches(name, BUILT_IN, 1)
+        near = difflib.get_close_matches(name, [*BUILT_IN, *ELSEWHERE], 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
+        built_in = ", ".join([*BUILT_IN, *ELSEWHERE])
         raise InputError(
-            f"there is no policy {name!r}; {hint}built in are {', '.join(BUILT_IN)}; your own is 'module:Class'",
-            policy=name,
+            f"there is no policy {name!r}; {hint}built in are {built_in}; your own is 'module:Class'", policy=name
         )
     try:
         signature = inspect.signature(factory)

@@ -16,8 +16,9 @@ class Outlook:
     """The workload and the fleet of a study, given to a policy's ``prepare(outlook)`` before the first decision.
 
     One entry a VM, in arrival order: ``shape`` indexes ``shapes``; ``arrival_s`` and ``lifetime_s`` in seconds
-    (infinite if it outlives the study). ``pool`` is a stand-in that holds the whole fleet, empty, hosts in the order
-    in which they enter service. A scheduler in production knows none of this; a policy that uses it says so.
+    (infinite if it outlives the study). ``grouped``: some are in server groups. ``pool`` is a stand-in that holds the
+    whole fleet, empty, hosts in the order in which they enter service. A scheduler in production knows none of this; a
+    policy that uses it says so.
     """
 
     pool: Pool
@@ -25,6 +26,7 @@ class Outlook:
     shape: NDArray[np.int32]
     arrival_s: NDArray[np.float64]
     lifetime_s: NDArray[np.float64]
+    grouped: bool = False
 
     def counts(self) -> NDArray[np.int64]:
         """``int64[shapes]``: how many VMs have each shape."""
