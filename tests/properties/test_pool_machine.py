@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -116,6 +117,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.snapshots: list[tuple[PoolSnapshot, Model]] = []
         self.named = 0
         self.seen: tuple[dict[str, Any], int, int] | None = None
+        self.logged: tuple[int, tuple[np.ndarray, ...], int] | None = None
 
     @initialize(given=st.lists(inventories(), max_size=3))
     def begin(self, given: list[dict[str, Any]]) -> None:
@@ -351,7 +353,7 @@ class PoolMachine(RuleBasedStateMachine):
             self.pool.restore(taken)
             for item in classes:
                 self.pool.classes.add(item)
-            self.seen = None
+            self.seen = self.logged = None
         else:
             self.pool.restore(taken)
         self.model = copy.deepcopy(model)
@@ -423,6 +425,8 @@ class PoolMachine(RuleBasedStateMachine):
     @invariant()
     def versions_grow_with_the_facts(self) -> None:
         pool, facts = self.pool, facts_of(photograph(self.pool))
+        for name in ("up", "enabled", "in_service"):  # told by the change log, see below
+            facts.pop(name)
         if self.seen is not None:
             before, facts_version, topology_version = self.seen
             assert pool.facts_version >= facts_version
@@ -433,6 +437,19 @@ class PoolMachine(RuleBasedStateMachine):
             if facts["roots"] != before["roots"] or facts["parent"] != before["parent"]:
                 assert pool.topology_version > topology_version
         self.seen = (facts, pool.facts_version, pool.topology_version)
+
+    @invariant()
+    def what_changes_without_a_fact_is_in_the_change_log(self) -> None:
+        pool, count = self.pool, int(self.pool.changes.count[0])
+        now = (pool.free.copy(), pool.claims.copy(), pool.up.copy(), pool.enabled.copy())
+        assert np.array_equal(pool.in_service, pool.up & pool.enabled)
+        if self.logged is not None and self.logged[0] == pool.facts_version:
+            before, seen = self.logged[1:]
+            told = pool.changes.ring[np.arange(seen, count) % len(pool.changes.ring)]
+            for old, new in zip(before, now, strict=True):
+                new = new[: len(old)]  # a class more, which nobody has any of
+                assert set(np.nonzero(old != new)[-1].tolist()) <= set(told.tolist())
+        self.logged = (pool.facts_version, now, count)
 
 
 PoolMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
