@@ -10,6 +10,7 @@ import numpy as np
 
 from sundog.core.pool import Claim, Pool, Refusal
 from sundog.core.pool.pool import Bools
+from sundog.core.scheduler.facts import HostFacts
 from sundog.core.scheduler.filters import DEFAULT_FILTERS, Filter
 from sundog.core.scheduler.groups import ServerGroups
 from sundog.core.scheduler.hosts import Demand, Floats, Hosts, HostView, request_text
@@ -65,7 +66,8 @@ class Scheduler:
 
     :meth:`decide` is pure: it changes nothing, and the same state gives the same answer. :meth:`commit` claims what was
     decided and may be refused if the pool changed in between. :meth:`place` does both. ``seed`` feeds the policies
-    that throw dice.
+    that throw dice. Without ``filters`` a policy's own are used (its attribute ``filters``), else the default ones.
+    ``facts`` is what is known of the hosts beyond the pool.
     """
 
     def __init__(
@@ -74,15 +76,17 @@ class Scheduler:
         policy: Policy,
         *,
         policy_name: str = "",
-        filters: Sequence[Filter] = DEFAULT_FILTERS,
+        filters: Sequence[Filter] | None = None,
         seed: int = 0,
+        facts: HostFacts | None = None,
     ) -> None:
         self.pool = pool
         self.policy = policy
         self.policy_name = policy_name or type(policy).__name__
-        self.filters = tuple(filters)
+        self.filters = tuple(getattr(policy, "filters", DEFAULT_FILTERS) if filters is None else filters)
         self.groups = ServerGroups()
         self.hosts = Hosts(pool, self.groups, seed)
+        self.hosts.facts = facts
         self._static = [each for each in self.filters if each.static]
         self._dynamic = [each for each in self.filters if not each.static]
         self._shapes: dict[Shape, _Shaped] = {}
@@ -124,7 +128,8 @@ class Scheduler:
         """``shape`` against the hosts as they are now; kept until a fact changes."""
         self.hosts.refresh()
         shaped = self._shapes.get(shape)
-        if shaped is None or shaped.facts_version != self.pool.facts_version:
+        version = self.pool.facts_version + (self.hosts.facts.version if self.hosts.facts is not None else 0)
+        if shaped is None or shaped.facts_version != version:
             demand = self.hosts.demand(shape)
             passes: Bools = np.ones(self.hosts.n, dtype=bool)
             for each in self._static:
@@ -132,7 +137,7 @@ class Scheduler:
                 if answer is not None:
                     passes &= answer
             passes.setflags(write=False)  # kept for later decisions, and shown to policies
-            shaped = self._shapes[shape] = _Shaped(self.pool.facts_version, demand, passes)
+            shaped = self._shapes[shape] = _Shaped(version, demand, passes)
         return shaped
 
     def funnel(self, request: Request) -> tuple[FilterCount, ...]:
