@@ -11,6 +11,7 @@ from sundog.core.scheduler.hosts import Hosts, HostView
 from sundog.core.scheduler.policies import BUILT_IN, Policy, load_policy, policy_names
 from sundog.core.scheduler.request import (
     GROUP_POLICIES,
+    Details,
     Devices,
     GroupPolicy,
     Request,
@@ -27,6 +28,7 @@ __all__ = [
     "GROUP_POLICIES",
     "TOO_LARGE",
     "Decision",
+    "Details",
     "Devices",
     "Explanation",
     "Filter",

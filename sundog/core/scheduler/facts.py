@@ -137,19 +137,26 @@ class HostFacts:
         """Say that a server is on a host."""
         self._instances.setdefault(row, {})[instance] = image_properties
 
-    def consume(self, rows: int, row: int, instance: str, details: Details, claimed: Mapping[str, float]) -> None:
+    def consume(
+        self, rows: int, row: int, instance: str, details: Details, claimed: Mapping[str, float], *, back: bool = False
+    ) -> None:
         """Follow a server that was claimed on ``row``: one more I/O operation, and what the host counts differently.
 
-        ``claimed`` is what Placement gave, by class; ``rows`` are those of the pool. (``HostState`` counts the vCPUs,
-        memory, root and ephemeral disk of the flavor, whatever Placement was asked, and no swap.)
+        ``claimed`` is what Placement gave, by class; ``rows`` are those of the pool. ``back`` takes it back again.
+        (``HostState`` counts the flavor's vCPUs, memory, root and ephemeral disk, whatever Placement was asked.)
         """
+        sign = -1 if back else 1
         extra = {
+            "num_io_ops": 1,
             "vcpus_used": details.vcpus - int(claimed.get("VCPU", 0)),
             "memory_mb_used": details.memory_mb - int(claimed.get("MEMORY_MB", 0)),
             "disk_gb_used": details.disk_gb - int(claimed.get("DISK_GB", 0)),
         }
-        self.add(rows, row, num_io_ops=1, **{name: number for name, number in extra.items() if number})
-        self.add_instance(row, instance, details.image_properties or ())
+        self.add(rows, row, **{name: sign * number for name, number in extra.items() if number})
+        if back:
+            self._instances.get(row, {}).pop(instance, None)
+        else:
+            self.add_instance(row, instance, details.image_properties or ())
 
     def forget(self, row: int) -> None:
         """Forget a host that left, so that the next one on its row starts with nothing."""

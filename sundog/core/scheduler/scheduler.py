@@ -105,7 +105,7 @@ class Scheduler:
         if not feasible.any():
             return self._no_valid_host(request)
         view = HostView(self.hosts, demand, feasible)
-        host = self._choice(request, view)
+        host = self.choice(request, view)
         claims = self.hosts.claims_on(demand, host)
         if claims is None:
             raise PoolError(f"{self.hosts.name(host)} has too few devices, but no filter refused it: {_UNFILTERED}")
@@ -181,7 +181,11 @@ class Scheduler:
                 raise self._blame(request, f"broke {name} down with shape {part.shape} instead of ({view.n},)", view)
         return parts
 
-    def _choice(self, request: Request, view: HostView) -> int:
+    def choice(self, request: Request, view: HostView) -> int:
+        """The policy's choice among the feasible hosts of ``view``, checked.
+
+        Raises: PolicyError if the policy fails or answers with a host that is not feasible.
+        """
         if not self._chooses:
             scores = self.scores(request, view)
             assert scores is not None, "load_policy admits no policy without score or choose"

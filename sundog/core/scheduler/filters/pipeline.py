@@ -126,6 +126,9 @@ NOVA_FILTERS: Final = tuple(_MADE)
 NOT_DONE: Final = ("NUMATopologyFilter", "PciPassthroughFilter")
 """Filters of Nova that are not emulated: a host's NUMA cells and PCI devices are not known."""
 
+ALWAYS: Final = ("AvailabilityZoneFilter",)
+"""Filters of older Novas that may be named still: they are applied to every request, as Placement does now."""
+
 
 def nova_filters(options: NovaOptions) -> tuple[Filter, ...]:
     """All filters as Nova and Placement apply them, in order.
@@ -141,7 +144,7 @@ def nova_filters(options: NovaOptions) -> tuple[Filter, ...]:
         CellFilter(options),
         IgnoredHostsFilter(),
         ForcedHostsFilter(),
-        *(_MADE[name](options) for name in enabled(options)),
+        *(_MADE[name](options) for name in enabled(options) if name not in ALWAYS),
         ComputeStatusFilter(),
     )
 
@@ -159,6 +162,8 @@ def enabled(options: NovaOptions) -> tuple[str, ...]:
             raise ValueError(
                 f"enabled_filters has {name}, which is not emulated: NUMA cells and PCI devices are unknown"
             )
+        if name in ALWAYS:
+            continue
         if name not in _MADE:
             near = difflib.get_close_matches(name, NOVA_FILTERS, 1)
             hint = f"did you mean {near[0]}? " if near else ""
