@@ -69,20 +69,32 @@ def place_all(
     where it is ``nova`` and they are not given.
     Raises: InputError for an entry that Nova or Placement would not take; PolicyError as ``Scheduler.decide``.
     """
+    desk = open_desk(hosts, policy, policy_name=policy_name, options=options, explain=explain, seed=seed)
+    check_hints(requests)
+    placed: list[Placed] = []
+    for number in range(len(requests.entries)):
+        placed.extend(desk.place(requests, number))
+    return placed, tuple(desk.cloud.notes)
+
+
+def open_desk(
+    hosts: Listed[HostEntry],
+    policy: Policy,
+    *,
+    policy_name: str = "nova",
+    options: NovaOptions | None = None,
+    explain: bool = False,
+    seed: int = 0,
+) -> Desk:
+    """Where requests on the hosts of a file can be placed one by one; arguments as those of :func:`place_all`."""
     if options is None:
         options = policy.options if isinstance(policy, Nova) else NovaOptions()
-    check_hints(requests)
     cloud = make_cloud(hosts, options)
     scheduler = Scheduler(
         cloud.pool, policy, policy_name=policy_name, filters=nova_filters(options), seed=seed, facts=cloud.facts
     )
     cloud.groups = scheduler.groups
-    desk = _Desk(cloud, scheduler, options, explain)
-    placed: list[Placed] = []
-    for number, entry in enumerate(requests.entries):
-        request = cloud.request(requests, number)
-        placed.extend(desk.place(request, entry))
-    return placed, tuple(cloud.notes)
+    return Desk(cloud, scheduler, options, explain)
 
 
 @dataclass
@@ -98,25 +110,31 @@ class _Chosen:
 
 
 @dataclass
-class _Desk:
-    """Places requests over one scheduler and keeps the facts up to date."""
+class Desk:
+    """Places requests over one scheduler and keeps the facts up to date. ``steps`` are those of the last request."""
 
     cloud: Cloud
     scheduler: Scheduler
     options: NovaOptions
     explain: bool
     next_consumer: int = field(init=False)
+    steps: list[_Chosen] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._of_nova = isinstance(self.scheduler.policy, Nova)
         self.next_consumer = self.cloud.pool.rows  # those below are what the hosts had used
 
-    def place(self, request: Request, entry: RequestEntry) -> list[Placed]:
-        """All servers of one request, or none of them."""
+    def place(self, requests: Listed[RequestEntry], number: int) -> list[Placed]:
+        """All servers of one request, or none of them.
+
+        Raises: as :func:`place_all`.
+        """
+        entry = requests.entries[number]
+        request = self.cloud.request(requests, number)
         ids: list[int | str] = [entry.id]
         if entry.num_instances > 1:
             ids = [f"{entry.id}-{number}" for number in range(1, entry.num_instances + 1)]
-        steps: list[_Chosen] = []
+        steps = self.steps = []
         taken: list[int] = []
         for each in ids:
             own = replace(request, id=str(each))
