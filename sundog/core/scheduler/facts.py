@@ -137,13 +137,18 @@ class HostFacts:
         """Say that a server is on a host."""
         self._instances.setdefault(row, {})[instance] = image_properties
 
+    def remove_instance(self, row: int, instance: str) -> None:
+        """Say that a server is on a host no longer."""
+        self._instances.get(row, {}).pop(instance, None)
+
     def consume(
-        self, rows: int, row: int, instance: str, details: Details, claimed: Mapping[str, float], *, back: bool = False
+        self, rows: int, row: int, details: Details, claimed: Mapping[str, float], *, back: bool = False
     ) -> None:
         """Follow a server that was claimed on ``row``: one more I/O operation, and what the host counts differently.
 
         ``claimed`` is what Placement gave, by class; ``rows`` are those of the pool. ``back`` takes it back again.
-        (``HostState`` counts the flavor's vCPUs, memory, root and ephemeral disk, whatever Placement was asked.)
+        (``HostState`` counts the flavor's vCPUs, memory, root and ephemeral disk, whatever Placement was asked.) That
+        the server is there, :meth:`add_instance` says.
         """
         sign = -1 if back else 1
         extra = {
@@ -153,10 +158,6 @@ class HostFacts:
             "disk_gb_used": details.disk_gb - int(claimed.get("DISK_GB", 0)),
         }
         self.add(rows, row, **{name: sign * number for name, number in extra.items() if number})
-        if back:
-            self._instances.get(row, {}).pop(instance, None)
-        else:
-            self.add_instance(row, instance, details.image_properties or ())
 
     def forget(self, row: int) -> None:
         """Forget a host that left, so that the next one on its row starts with nothing."""

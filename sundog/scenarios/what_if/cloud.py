@@ -173,7 +173,7 @@ class Cloud:
 
     def _tenant_aggregates(self, project: str | None) -> list[list[str]]:
         """The aggregates to which ``limit_tenants_to_placement_aggregate`` confines a project."""
-        if not self.options.limit_tenants_to_placement_aggregate or project is None:
+        if not self.options.limit_tenants_to_placement_aggregate:
             return []
         found = [
             name
@@ -182,7 +182,7 @@ class Cloud:
             and any(key.startswith(TENANT_KEY) for key in self.facts.metadata(name))
         ]
         if not found and self.options.placement_aggregate_required_for_tenants:
-            return [[f"those of project {project}"]]
+            return [[f"those of project {project}"]]  # there are none
         return [found] if found else []
 
     def _isolated(self, required: list[str]) -> list[str]:

@@ -149,10 +149,19 @@ class Desk:
         last = steps[-1].order
         if len(ids) > 1 and self.options.max_attempts > 1:  # all that was claimed has changed the order
             last = self._chosen(replace(request, id=str(ids[-1])), last if self._of_nova else None).order
+        self._settle(request, ids, taken)
         return [
             self._somewhere(each, host, step, self._alternates(last, host, taken))
             for each, host, step in zip(ids, taken, steps, strict=True)
         ]
+
+    def _settle(self, request: Request, ids: Sequence[int | str], taken: Sequence[int]) -> None:
+        """The servers are on their hosts, with their images."""
+        assert request.shape.details is not None
+        for each, host in zip(ids, taken, strict=True):
+            row = int(self.scheduler.hosts.rows[host])
+            self.cloud.facts.add_instance(row, str(each), request.shape.details.image_properties or ())
+            self.cloud.placed[str(each)] = row
 
     def _somewhere(self, server: int | str, host: int, step: _Chosen, alternates: tuple[str, ...]) -> Placed:
         name = self.scheduler.hosts.name(host)
@@ -229,7 +238,8 @@ class Desk:
             if scheduler.commit(decision, self.next_consumer) is None:
                 self.next_consumer += 1
                 self._count(request, row)
-                self.cloud.placed[request.id] = row
+                if request.group is not None:  # Nova tells the host of no other until the whole request is through
+                    self.cloud.facts.add_instance(row, request.id)
                 return int(host)
         return None
 
@@ -237,16 +247,16 @@ class Desk:
         """One server more, or one less with ``back``, in the facts of its host."""
         assert request.shape.details is not None
         claimed = dict(request.shape.resources)
-        self.cloud.facts.consume(self.cloud.pool.rows, row, request.id, request.shape.details, claimed, back=back)
+        self.cloud.facts.consume(self.cloud.pool.rows, row, request.shape.details, claimed, back=back)
 
     def _undo(self, request: Request, taken: Sequence[int], ids: Sequence[int | str]) -> None:
         """Give back what the first servers of a request claimed: ``taken`` are their hosts, in the order of ``ids``."""
         first = self.next_consumer - len(taken)
         for number, host in enumerate(taken):
-            own = replace(request, id=str(ids[number]))
+            row = int(self.scheduler.hosts.rows[host])
             self.scheduler.release(first + number, request.group)
-            self._count(own, int(self.scheduler.hosts.rows[host]), back=True)
-            del self.cloud.placed[own.id]
+            self._count(request, row, back=True)
+            self.cloud.facts.remove_instance(row, str(ids[number]))
 
     def _alternates(self, order: NDArray[np.intp], host: int, taken: Sequence[int]) -> tuple[str, ...]:
         """The next best hosts in the same cell, of which none was taken: ``max_attempts`` less the first one."""

@@ -88,6 +88,7 @@ def make_options(dice: random.Random) -> Entry:
 def make_aggregate(dice: random.Random, number: int) -> Entry:
     choices: dict[str, tuple[str, ...]] = {
         "ssd": ("true", "false", "true,nvme", "8"),
+        "speed": ("8", "3, 5.5"),
         "tier": ("gold", "silver, gold", "bronze"),
         "filter_tenant_id": ("p1", "p1,p2"),
         "filter_tenant_id_2": ("p3",),
@@ -130,13 +131,8 @@ def make_host(dice: random.Random, number: int, aggregates: list[Entry], rich: b
         "num_io_ops": dice.choice([0, 0, 1, 3]),
         "hypervisor_type": dice.choice(["QEMU", "QEMU", "ironic"]),
         "hypervisor_version": dice.choice([2012000, 6002000, 6002000, 8000001]),
-        "supported_instances": dice.choice(
-            [
-                [["x86_64", "kvm", "hvm"], ["x86_64", "qemu", "hvm"]],
-                [["aarch64", "kvm", "hvm"]],
-                [["x86_64", "xen", "xen"]],
-            ]
-        ),
+        "supported_instances": dice.choice(SUPPORTED),
+        "host_ip": dice.choice(["10.0.0.7", "10.0.1.9", "192.168.1.1"]),
     }
     if dice.random() < 0.3:
         host["failed_builds"] = dice.choice([0, 1, 4])
@@ -152,7 +148,6 @@ def make_host(dice: random.Random, number: int, aggregates: list[Entry], rich: b
     host["traits"] = [trait for trait in ("CUSTOM_A", "CUSTOM_B", "HW_ARCH_X86_64") if dice.random() < 0.6]
     maybe: dict[str, Any] = {
         "zone": dice.choice(["z1", "z1", "z2"]),
-        "host_ip": dice.choice(["10.0.0.7", "10.0.1.9", "192.168.1.1"]),
         "cpu_info": {"arch": "x86_64", "features": ["avx", "sse"], "topology": {"cores": dice.choice([2, 8])}},
         "stats": {"color": dice.choice(["red", "blue"])},
         "metrics": dice.choice([{"cpu.frequency": 100}, {"cpu.frequency": 200, "cpu.percent": 3}, {}]),
@@ -187,7 +182,8 @@ def make_request(dice: random.Random, number: int, hosts: list[Entry], rich: boo
     if not rich:
         return request
     specs: dict[str, tuple[str, ...]] = {
-        "ssd": ("true", "<in> tr", "<or> nvme <or> 8", "s== false", ">= 4", "s!= true"),
+        "ssd": ("true", "<in> tr", "<or> nvme <or> 8", "s== false", "s!= true"),
+        "speed": (">= 4", "== 8", "<= 5.5"),
         "aggregate_instance_extra_specs:tier": ("gold", "<or> silver <or> bronze", "s> a"),
         "capabilities:hypervisor_type": ("QEMU", "<in> QE", "s== ironic"),
         "capabilities:hypervisor_version": (">= 6000000", "== 2012000", "6002000"),
@@ -246,6 +242,15 @@ def make_request(dice: random.Random, number: int, hosts: list[Entry], rich: boo
         "cell": (0.1, dice.choice(CELLS)),
     }
     request |= {key: value for key, (chance, value) in maybe.items() if dice.random() < chance}
+    if (
+        "zone" in request
+        and not any(host.get("zone") == request["zone"] for host in hosts)
+        and request["zone"] != "nova"
+    ):
+        del request["zone"]  # Nova's API refuses a zone that there is not
+    if any(key.startswith("trait:") for key in request.get("extra_specs", ())):
+        request.pop("required_traits", None)
+        request.pop("forbidden_traits", None)
     if "cell" in request and dice.random() < 0.6:
         request["allow_cross_cell_move"] = True
     return request

@@ -159,6 +159,10 @@ class Scheduler(manager.SchedulerManager):
 
     placement_client = Client()
 
+    def _get_sorted_hosts(self, spec_obj, host_states, index):
+        self.new_dice()
+        return super()._get_sorted_hosts(spec_obj, host_states, index)
+
     def _get_all_host_states(self, context, spec_obj, provider_summaries):
         return [state for state in self.states if state.uuid in provider_summaries]
 
@@ -192,6 +196,7 @@ class Cloud:
         self.hosts = HostManager()
         self.hosts.weighed = []
         self.scheduler = Scheduler(self.hosts)
+        self.scheduler.new_dice = self.new_dice
         self.aggregates, self.images, self.groups = {}, {}, {}
         states, of_host = [], {}
         self.hosts.computes = {}
@@ -289,25 +294,29 @@ class Cloud:
         count = entry.get("num_instances", 1)
         ids = [str(entry["id"])] if count == 1 else [f"{entry['id']}-{n + 1}" for n in range(count)]
         spec.instance_uuid = ids[0]
+        if spec.instance_group is not None:
+            members = self.groups[entry["group"]["id"]]["members"]
+            members.extend(ids)  # Nova's API makes them members before they are scheduled
+            spec.instance_group.members = list(members)
         verdicts = {}
         for each in self.hosts.enabled_filters:
             verdicts[type(each).__name__] = [s.host for s in self.states if not each._filter_one(s, spec)]
         before = self._snapshot()
         self.hosts.weighed.clear()
-        self.images.update({each: entry.get("image_properties") or {} for each in ids})
+        self.images.update({each: {} for each in ids})  # they are in no database until they have a host
         try:
             found = self._schedule(spec, ids)
-        except exception.NoValidHost:
+        except (exception.NoValidHost, exception.RequestFilterFailed):
             self._restore(before)
             return {"verdicts": verdicts, "instances": [{"host": None} for _ in ids]}
         told = []
         for number, (each, selections) in enumerate(zip(ids, found, strict=True)):
             host = selections[0].service_host
             state = next(state for state in self.states if state.host == host)
+            self.images[each] = entry.get("image_properties") or {}
             state.instances.setdefault(each, objects.Instance(uuid=each))
             if spec.instance_group is not None:
                 group = self.groups[entry["group"]["id"]]
-                group["members"].append(each)
                 if host not in group["hosts"]:
                     group["hosts"].append(host)
             weights = self.hosts.weighed[number]
@@ -353,12 +362,12 @@ class Cloud:
     def claimed(self, elevated, client, spec_obj, instance_uuid, alloc_req, allocation_request_version=None):
         done = self.placement.claim(alloc_req)
         self.sequence += done
-        self.thrown = None
         return done
 
+    def new_dice(self):
+        self.thrown = dice(self.seed, self.sequence)
+
     def next_number(self):
-        if self.thrown is None:
-            self.thrown = dice(self.seed, self.sequence)
         return next(self.thrown)
 
     def choice(self, hosts):
@@ -370,10 +379,10 @@ class Cloud:
             hosts[last], hosts[other] = hosts[other], hosts[last]
 
     def by_metadata(self, context, key=None, value=None):
-        return [
-            each for each in self.aggregates.values()
-            if any((key is None or k == key) and (value is None or v == value) for k, v in each.metadata.items())
-        ]  # fmt: skip
+        def has(each):
+            return any((key is None or k == key) and (value is None or v == value) for k, v in each.metadata.items())
+
+        return [each for each in self.aggregates.values() if has(each)] if (key, value) != (None, None) else []
 
     def not_matching(self, context, keys, prefix, value=None):
         return [
