@@ -34,6 +34,7 @@ _TRAITS_OF_PROPERTIES = {
     "hw_emulation_architecture": "COMPUTE_ARCH",
     "hw_viommu_model": "COMPUTE_VIOMMU",
 }
+_OWN_FIELDS = {"VCPU": "vcpus", "MEMORY_MB": "memory_mb", "DISK_GB": "disk_gb"}
 _NOT_DONE = (
     "accel:", "hw:ephemeral_encryption", "hw:locked_memory", "hw:maxphysaddr_mode", "hw:mem_encryption", "hw:pmem",
     "hw:pci_numa_affinity_policy", "hw:sound_model", "hw:tpm_version", "hw:virtio_packed_ring", "os:secure_boot",
@@ -224,6 +225,8 @@ def make_cloud(listed: Listed[HostEntry], options: NovaOptions) -> Cloud:
     for number, host in enumerate(listed.entries):
         for name in host.inventories:
             try:
+                if name in _OWN_FIELDS:
+                    raise PoolError(f"is what the host's own field {_OWN_FIELDS[name]} says")
                 classes.add(name)
             except PoolError as exc:
                 raise listed.error((number, "inventories", name), str(exc), of_key=True) from None
