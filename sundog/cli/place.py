@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sundog.core.scheduler import Policy, load_policy
+from sundog.core.scheduler.filters import nova_filters
 from sundog.core.scheduler.nova_options import DEFAULTS, FILTER_OPTIONS, NovaOptions, nova_options, parse_option
 from sundog.errors import InputError, OutputError
 from sundog.scenarios.what_if import Placed, place_all, read_hosts, read_requests
@@ -83,7 +84,12 @@ def _policy(name: str, settings: Sequence[str]) -> tuple[Policy, NovaOptions]:
         return policy, policy.options
     options = {key: value for key, value in given.items() if key in FILTER_OPTIONS}
     policy = load_policy(name, {key: value for key, value in given.items() if key not in options})
-    return policy, nova_options(options)
+    try:
+        checked = nova_options(options)
+        nova_filters(checked)
+    except ValueError as exc:
+        raise InputError(f"--set: {exc}") from None
+    return policy, checked
 
 
 def _json(text: str) -> Any:

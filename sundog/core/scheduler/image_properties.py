@@ -139,6 +139,9 @@ def canonical(properties: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         if name in _OLD_NAMES and _OLD_NAMES[name] not in properties:
             found[_OLD_NAMES[name]] = _value(_OLD_NAMES[name], value)
     found |= {name: _value(name, value) for name, value in properties.items() if name in KNOWN}
+    traits = required_traits(properties)
+    if traits:
+        found["traits_required"] = str(traits)  # a property of its own to Nova, a list
     return tuple(sorted(found.items()))
 
 

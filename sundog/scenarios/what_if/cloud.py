@@ -57,6 +57,7 @@ class Cloud:
     placed: dict[str, int] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
     _seen: dict[str, Counter[str]] = field(default_factory=dict)
+    _elsewhere: dict[str, None] = field(default_factory=dict)
 
     # ---------------------------------------------------------------- requests
 
@@ -66,9 +67,10 @@ class Cloud:
         Raises: InputError at the field that Nova or Placement would not take.
         """
         entry = listed.entries[number]
+        group = self._group(entry.group)
         return Request(
             self._shape(listed, number),
-            self._group(entry.group),
+            group,
             tuple(name for each in entry.ignore_hosts for name in self.by_lower_name.get(each.lower(), ())),
             self._forced(entry),
             str(entry.id),
@@ -85,6 +87,8 @@ class Cloud:
     def _group(self, entry: GroupEntry | None) -> ServerGroup | None:
         if entry is None:
             return None
+        if any(name not in self.pool for name in entry.hosts):
+            self._elsewhere[entry.id] = None
         seen = self._seen.setdefault(entry.id, Counter())
         for name, count in self._members(entry).items():
             for _ in range(count - seen[name]):
@@ -123,7 +127,7 @@ class Cloud:
                 project_id=entry.project_id,
                 hints=tuple(sorted((key, json.dumps(value)) for key, value in entry.scheduler_hints.items())),
                 forced=bool(entry.force_hosts),
-                group_elsewhere=_elsewhere(entry.group, self.pool),
+                group_elsewhere=entry.group is not None and entry.group.id in self._elsewhere,
                 cell=entry.cell,
                 cross_cell=entry.allow_cross_cell_move,
                 vcpus=entry.vcpus,
@@ -207,10 +211,6 @@ class Cloud:
         for key in entry.extra_specs:
             if key.startswith(_NOT_DONE):
                 self.notes[f"extra spec {key} is not emulated; it was left out"] = None
-
-
-def _elsewhere(group: GroupEntry | None, pool: Pool) -> bool:
-    return group is not None and bool(group.hosts) and not any(name in pool for name in group.hosts)
 
 
 # ---------------------------------------------------------------- hosts

@@ -93,6 +93,7 @@ class JsonFilter(HintFilter):
 
     name = "JsonFilter"
     keys = ("query",)
+    once = False
 
     def suits(self, hints: Mapping[str, Any], hosts: Hosts, host: int) -> bool:
         """The query is true of the host."""
