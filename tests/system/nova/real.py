@@ -436,9 +436,14 @@ def compute_node(number, host):
     )  # fmt: skip
 
 
-def main():
+def start():
+    """Set up what every service of Nova sets up."""
     CONF([], project="nova", default_config_files=[])
     objects.register_all()
+
+
+def main():
+    start()
     cases = json.load(sys.stdin)
     answers = []
     for case in cases:
