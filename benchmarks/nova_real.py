@@ -2,8 +2,8 @@
 
     tools/setup-nova .venv-nova && .venv-nova/bin/python benchmarks/nova_real.py [--hosts 1000 5000] [--decisions 20]
 
-One decision is ``SchedulerManager._get_sorted_hosts`` and ``consume_from_request`` over hosts in memory, without logging:
-no database, no Placement, no RPC, which in a real cloud come on top. The median and the fastest decision are told.
+One decision is ``SchedulerManager._get_sorted_hosts`` and ``consume_from_request`` over hosts in memory, with no
+logging, database, Placement or RPC, which in a real cloud come on top. The median and the fastest decision are told.
 """
 
 from __future__ import annotations

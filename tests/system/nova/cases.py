@@ -48,6 +48,10 @@ def case(seed: int) -> Entry:
     rich = dice.random() < 0.7
     aggregates = [make_aggregate(dice, number) for number in range(dice.randrange(0, 5))] if rich else []
     hosts = [make_host(dice, number, aggregates, rich) for number in range(dice.choice([1, 2, 3, 5, 8, 12]))]
+    if dice.random() < 0.4:  # hosts of two kinds: ties
+        kinds = hosts[:2]
+        own = ("name", "uuid", "instances")
+        hosts = [dice.choice(kinds) | {key: each[key] for key in own if key in each} for each in hosts]
     requests = [make_request(dice, number, hosts, rich) for number in range(dice.choice([1, 3, 6, 10]))]
     return {"seed": seed, "options": options, "hosts": hosts, "requests": requests}
 
