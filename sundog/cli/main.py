@@ -21,6 +21,7 @@ from rich.table import Table
 import sundog
 from sundog.analysis import analyse, render_summary
 from sundog.cli import explain as explanations
+from sundog.cli import place as placing
 from sundog.cli.compare import compare
 from sundog.cli.progress import Progress
 from sundog.cli.sweep import sweep
@@ -249,6 +250,31 @@ def explain(
 
 app.command()(sweep)
 app.command()(compare)
+
+
+@app.command()
+def place(
+    hosts: Annotated[Path, typer.Option("--hosts", help="The hosts: a JSON or YAML file.")],
+    requests: Annotated[Path, typer.Option("--requests", help="The servers asked for, in order.")],
+    policy: Annotated[str, typer.Option("--policy", help="A policy's name, or module:Class.")] = "nova",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="OPTION=VALUE", help="An option of nova.conf or of the policy. Repeatable."),
+    ] = None,
+    reasons: Annotated[bool, typer.Option("--explain", help="Add reasons and breakdown to each decision.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="The file of decisions; standard output if none.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="For policies that throw dice.")] = 0,
+) -> None:
+    """Say where servers would go on the hosts of a file, as Nova would place them: what-if without a scenario."""
+    told = placing.place_files(hosts, requests, policy, settings or [], explain=reasons, seed=seed)
+    messages = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    for note in told.notes:
+        messages.print(f"note: {note}")
+    if out is None:
+        print(told.text(), end="")
+    else:
+        placing.write_decisions(told, out)
+        messages.print(f"{out}: {told.summary()}")
 
 
 # ---------------------------------------------------------------- traces

@@ -38,15 +38,15 @@ def load_scenario(source: str | Path, options: Sequence[str] = (), *, seed: int 
     for option in [*options, *([f"seed={seed}"] if seed is not None else [])]:
         _apply(read, option)
     try:
-        plain: dict[str, Any] = _plain(read.document)
+        document: dict[str, Any] = plain(read.document)
     except RecursionError:
         raise InputError("the values are nested too deeply, or contain themselves", path=path) from None
     try:
-        scenario = Scenario.model_validate(plain)
+        scenario = Scenario.model_validate(document)
     except ValidationError as exc:
         raise _explain(exc, read) from None
-    _refuse_truths(read, plain, scenario, ())
-    return Loaded(scenario=scenario, document=plain, origin=read)
+    _refuse_truths(read, document, scenario, ())
+    return Loaded(scenario=scenario, document=document, origin=read)
 
 
 def _find(source: str | Path) -> Path:
@@ -72,12 +72,25 @@ def _find(source: str | Path) -> Path:
 
 
 def _parse(path: Path) -> CommentedMap:
+    document = parse_yaml(path)
+    if not isinstance(document, CommentedMap):
+        raise InputError(
+            "a scenario is a mapping of keys such as name, fleet and workload", path=path, line=1, column=1
+        )
+    return document
+
+
+def parse_yaml(path: Path) -> Any:
+    """What is in a YAML file, with positions.
+
+    Raises: InputError with file, line and column if it cannot be read or is no YAML.
+    """
     try:
         content = path.read_bytes()
     except OSError as exc:
         raise InputError(f"cannot be read: {exc.strerror}", path=path) from None
     try:
-        document = _yaml(content.decode("utf-8-sig"))
+        return _yaml(content.decode("utf-8-sig"))
     except UnicodeDecodeError as exc:
         line, column = _line_and_column(content[: exc.start].decode("utf-8", errors="replace"))
         raise InputError("not a text in UTF-8; save it as such", path=path, line=line, column=column) from None
@@ -93,11 +106,6 @@ def _parse(path: Path) -> CommentedMap:
         raise InputError(f"not valid YAML: {_problem(exc)}", path=path) from None
     except RecursionError:
         raise InputError("not valid YAML: nested too deeply", path=path) from None
-    if not isinstance(document, CommentedMap):
-        raise InputError(
-            "a scenario is a mapping of keys such as name, fleet and workload", path=path, line=1, column=1
-        )
-    return document
 
 
 def _yaml(text: str) -> Any:
@@ -159,12 +167,12 @@ def _step(here: Any, part: str, option: str, loc: Loc) -> str | int:
     raise InputError(f"--set {option}: there is no {what} in the scenario{entries}", option=option)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """ruamel's containers and scalars as plain ones; dates and tagged values as text."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     for kind in (bool, int, float, str):
         if isinstance(value, kind):
             return kind(value)
@@ -287,7 +295,7 @@ def _fields_at(loc: Loc) -> list[str]:
             continue  # an element: its models were taken from the sequence's annotation
         fields = [model.model_fields[part] for model in candidates if part in model.model_fields]
         if fields:
-            candidates = [model for field in fields for model in _models(field.annotation)]
+            candidates = [model for field in fields for model in model_classes(field.annotation)]
         else:
             candidates = [model for model in candidates if part in _names(model)] or candidates
     return list(dict.fromkeys(name for model in candidates for name in model.model_fields))
@@ -299,9 +307,9 @@ def _names(model: type[BaseModel]) -> tuple[Any, ...]:
     return (model.__name__, None if law is None else law.default)
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
+def model_classes(annotation: Any) -> list[type[BaseModel]]:
     """Every pydantic model inside an annotation."""
     inside = typing.get_args(annotation)
     if inside:
-        return [model for argument in inside for model in _models(argument)]
+        return [model for argument in inside for model in model_classes(argument)]
     return [annotation] if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []

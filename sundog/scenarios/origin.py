@@ -47,7 +47,7 @@ class Origin:
             return f"--set {option}={self.options[option]}: {message}", None
         below = [f"--set {key}={self.options[key]}" for key in self.options_below(loc)]
         message += f" (there with {', '.join(below)})" if below else ""
-        return message, _position(self.document, loc, of_key=of_key)
+        return message, position(self.document, loc, of_key=of_key)
 
     def error(self, loc: Loc, message: str) -> InputError:
         """What is wrong at ``loc``, as an error with file, line and column."""
@@ -76,7 +76,7 @@ def _starts_with(loc: Loc, beginning: Loc) -> bool:
     return loc[: len(beginning)] == beginning
 
 
-def _position(document: CommentedMap, loc: Loc, *, of_key: bool) -> tuple[int, int]:
+def position(document: CommentedMap | CommentedSeq, loc: Loc, *, of_key: bool) -> tuple[int, int]:
     """Line and column, from 1, of the value at ``loc`` (or its key), or of the nearest thing above it."""
     here: Any = document
     where = (0, 0)

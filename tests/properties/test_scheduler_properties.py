@@ -75,6 +75,10 @@ class Host:
         each = self.inventory.get(name, Inventory(0))
         return each.total - each.reserved - self.used(name)
 
+    def vcpus_left(self) -> float:
+        each = self.inventory.get("VCPU", Inventory(0))
+        return each.total * each.allocation_ratio - (each.reserved + self.used("VCPU"))
+
 
 @dataclass
 class World:
@@ -245,19 +249,24 @@ class World:
     def nova(self, request: Request, hosts: list[Host], multipliers: dict[str, Any]) -> list[float]:
         soft = request.group.policy if request.group else ""
         raw: dict[str, Callable[[Host], float]] = {
-            "ram_weight_multiplier": lambda host: host.physical_left("MEMORY_MB"),
-            "cpu_weight_multiplier": lambda host: host.free("VCPU"),
-            "disk_weight_multiplier": lambda host: host.physical_left("DISK_GB"),
-            "num_instances_weight_multiplier": lambda host: len(host.servers),
             "soft_affinity_weight_multiplier": lambda h: self.count(request, h) if soft == "soft-affinity" else 0,
             "soft_anti_affinity_weight_multiplier": (
                 lambda host: -self.count(request, host) if soft == "soft-anti-affinity" else 0
             ),
+            "cpu_weight_multiplier": lambda host: host.vcpus_left(),
+            "disk_weight_multiplier": lambda host: host.physical_left("DISK_GB"),
+            "num_instances_weight_multiplier": lambda host: len(host.servers),
+            "ram_weight_multiplier": lambda host: host.physical_left("MEMORY_MB"),
         }
         totals = [0.0] * len(hosts)
+        if len(hosts) == 1:
+            return totals
         for option, weigh in raw.items():
             weights = [weigh(host) for host in hosts]
             low, high = min(weights), max(weights)
+            if option in ("cpu_weight_multiplier", "disk_weight_multiplier", "ram_weight_multiplier"):
+                weights = [max(weight, 0) for weight in weights]
+                low, high = 0, max(weights)
             multiplier = multipliers.get(option, 0.0 if option == "num_instances_weight_multiplier" else 1.0)
             if low != high:
                 totals = [t + multiplier * ((w - low) / (high - low)) for t, w in zip(totals, weights, strict=True)]

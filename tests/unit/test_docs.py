@@ -13,6 +13,7 @@ blocks must load as a scenario, or as a part of one.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import signal
@@ -29,10 +30,13 @@ from ruamel.yaml import YAML
 
 from sundog.cli.main import PARTIAL, app, main
 from sundog.core.scheduler import BUILT_IN, DEFAULT_FILTERS, GROUP_POLICIES, TOO_LARGE
+from sundog.core.scheduler.filters import NOVA_FILTERS
+from sundog.core.scheduler.nova_options import DEFAULTS
 from sundog.core.scheduler.weighers import NOVA_WEIGHERS
 from sundog.errors import SundogError
 from sundog.scenarios.load import library, load_scenario
 from sundog.scenarios.schema import Scenario
+from sundog.scenarios.what_if import HostEntry, RequestEntry
 from sundog.sim.workload import batches, laws
 from sundog.sim.workload.spec import presets
 
@@ -310,9 +314,31 @@ def test_every_policy_filter_weigher_and_group_policy_is_documented() -> None:
     weighers = _rows(text, "## Weighers")
     assert [row[0].strip("`") for row in weighers] == [each.name for each in NOVA_WEIGHERS]
     assert [row[1].strip("`") for row in weighers] == [each.option for each in NOVA_WEIGHERS]
-    assert [float(row[2]) for row in weighers] == [each.default for each in NOVA_WEIGHERS]
+    assert [float(row[2]) for row in weighers] == [DEFAULTS[each.option] for each in NOVA_WEIGHERS]
+    assert [row[0].strip("`") for row in _rows(text, "## Nova's own filters")] == list(NOVA_FILTERS)
     for word in (*GROUP_POLICIES, TOO_LARGE):
         assert f"`{word}`" in text
+
+
+def test_every_option_of_nova_is_documented_with_its_default() -> None:
+    rows = _rows(read("reference", "policies.md"), "## Options of nova")
+    multipliers = [each.option for each in NOVA_WEIGHERS]
+    assert sorted([row[0].strip("`") for row in rows] + multipliers) == sorted(DEFAULTS)
+    for row in rows:
+        default = DEFAULTS[row[0].strip("`")]
+        written = ",".join(default) if isinstance(default, tuple) else "" if default is None else str(default)
+        assert row[1].strip("`") == (written.lower() if isinstance(default, bool) else written), row
+
+
+@pytest.mark.parametrize("kind", [HostEntry, RequestEntry], ids=lambda kind: kind.__name__)
+def test_every_field_of_hosts_and_requests_is_documented_with_its_default(kind: type[BaseModel]) -> None:
+    rows = _rows(read("reference", "place.md"), f"<!-- entry: {kind.__name__} -->")
+    assert sorted(row[0].strip("`") for row in rows) == sorted(kind.model_fields)
+    for row in rows:
+        field = kind.model_fields[row[0].strip("`")]
+        assert (row[1] == "required") == field.is_required(), row
+        if row[1].startswith("`") and row[1].endswith("`") and " " not in row[1]:
+            assert json.loads(row[1].strip("`")) == field.default, row
 
 
 def test_the_glossary_is_in_order_and_has_one_entry_a_word() -> None:

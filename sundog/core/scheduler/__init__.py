@@ -12,6 +12,7 @@ from sundog.core.scheduler.hosts import Hosts, HostView
 from sundog.core.scheduler.policies import BUILT_IN, ELSEWHERE, Outlook, Policy, load_policy, policy_names
 from sundog.core.scheduler.request import (
     GROUP_POLICIES,
+    Details,
     Devices,
     GroupPolicy,
     Request,
@@ -29,6 +30,7 @@ __all__ = [
     "GROUP_POLICIES",
     "TOO_LARGE",
     "Decision",
+    "Details",
     "Devices",
     "Explanation",
     "Filter",

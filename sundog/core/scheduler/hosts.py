@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sundog.core.pool import Amounts, Pool
 from sundog.core.pool.pool import NO_ROW, Bools, Ints, Rows
+from sundog.core.scheduler.facts import HostFacts
 from sundog.core.scheduler.groups import ServerGroups
 from sundog.core.scheduler.request import Request, Shape
 from sundog.errors import InvariantError
@@ -50,6 +51,7 @@ class Hosts:
         self.pool = pool
         self.groups = groups
         self.seed = seed
+        self.facts: HostFacts | None = None
         self.sequence = 0
         self.last_row = NO_ROW
         self.now = 0.0
@@ -253,6 +255,34 @@ class HostView:
     def reserved(self, name: str) -> Floats:
         """Amount of a class kept from servers."""
         return self._natural(self._hosts.pool.reserved, name)
+
+    def allocation_ratio(self, name: str) -> Floats:
+        """How many times over a class may be given."""
+        pool, column = self._hosts.pool, self.classes.column(name)
+        return self._hosts.of(pool.allocation_ratio[column]).astype(np.float64, copy=False)
+
+    def physically_used(self, name: str, fact: str) -> Floats:
+        """What the host itself counts as used of a class: claimed, reserved, and what facts of that name add."""
+        pool, column = self._hosts.pool, self.classes.column(name)
+        units = self._hosts.column(pool.used, column) + self._hosts.column(pool.reserved, column)
+        used = units / self.classes[column].scale
+        extra = self.fact(fact)
+        return used if extra is None else used + extra
+
+    def fact(self, name: str) -> Ints | None:
+        """``int64[n]``: a column of the host facts; None where there is no such fact of any host."""
+        values = None if self.facts is None else self.facts.column(name)
+        return None if values is None else self._hosts.of(values).astype(np.int64, copy=False)
+
+    @property
+    def facts(self) -> HostFacts | None:
+        """What is known of the hosts beyond the pool, or None."""
+        return self._hosts.facts
+
+    @property
+    def hosts(self) -> Hosts:
+        """The hosts that this is a view of, for filters' and weighers' use."""
+        return self._hosts
 
     def asked(self, name: str) -> Floats:
         """What the request asks of a class on each host; the same on all, unless its demand depends on the machine."""

@@ -46,12 +46,39 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
+class Details:
+    """What Nova's own filters and weighers read of a request, beyond what Placement is asked (Nova's RequestSpec).
+
+    ``extra_specs``, ``image_properties`` and ``hints`` are pairs sorted by key; a hint's value is JSON.
+    ``image_properties`` is None for a server without an image. ``forced``: the request forces a host, so that Nova
+    skips its filters. ``group_elsewhere``: the request's affinity group has members, but on no host of this pool.
+    ``cell`` is the cell wanted, or with ``cross_cell`` the one preferred. ``vcpus``, ``memory_mb`` and ``disk_gb`` are
+    what the host itself will count as used; Placement may have been asked for something else.
+    """
+
+    flavor: str = ""
+    extra_specs: tuple[tuple[str, str], ...] = ()
+    image_id: str | None = None
+    image_properties: tuple[tuple[str, str], ...] | None = None
+    project_id: str | None = None
+    hints: tuple[tuple[str, str], ...] = ()
+    forced: bool = False
+    group_elsewhere: bool = False
+    cell: str | None = None
+    cross_cell: bool = False
+    vcpus: int = 0
+    memory_mb: int = 0
+    disk_gb: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """All that makes requests alike. Hashable, so that it can be the key of a cache; build it with :func:`make_shape`.
 
     ``any_traits`` holds lists of which each host must have at least one (Placement's ``required=in:``);
-    ``aggregates`` likewise. ``variants``, where given, replace ``resources`` by the first one whose trait the host
-    has, and refuse hosts that have none. ``name`` is the flavor, for people only.
+    ``aggregates`` likewise, and a host in one of ``forbidden_aggregates`` is refused. ``variants``, where given,
+    replace ``resources`` by the first one whose trait the host has, and refuse hosts that have none. ``details`` is for
+    Nova's own filters. ``name`` is the flavor, for people only.
     """
 
     resources: Resources = ()
@@ -62,6 +89,8 @@ class Shape:
     aggregates: tuple[tuple[str, ...], ...] = ()
     zone: str | None = None
     variants: tuple[Variant, ...] = ()
+    forbidden_aggregates: tuple[str, ...] = ()
+    details: Details | None = None
     name: str = field(default="", compare=False)
 
     def describe(self) -> str:
@@ -89,6 +118,8 @@ def make_shape(
     aggregates: Iterable[Iterable[str]] = (),
     zone: str | None = None,
     variants: Mapping[str, Mapping[str, float]] | None = None,
+    forbidden_aggregates: Iterable[str] = (),
+    details: Details | None = None,
     name: str = "",
 ) -> Shape:
     """A :class:`Shape` in its normal form: equal demands give equal shapes, in whatever order they were written."""
@@ -101,6 +132,8 @@ def make_shape(
         aggregates=tuple(sorted(tuple(sorted(set(each))) for each in aggregates)),
         zone=zone,
         variants=tuple(Variant(trait, sorted_resources(asked)) for trait, asked in (variants or {}).items()),
+        forbidden_aggregates=tuple(sorted(set(forbidden_aggregates))),
+        details=details,
         name=name,
     )
 

@@ -13,6 +13,7 @@ from sundog.core.pool import Claim, Pool, Refusal
 from sundog.core.pool.pool import NO_ROW, Bools
 from sundog.core.scheduler.compiled.methods import Compilable, compilable
 from sundog.core.scheduler.compiled.slots import Why
+from sundog.core.scheduler.facts import HostFacts
 from sundog.core.scheduler.filters import DEFAULT_FILTERS, Filter
 from sundog.core.scheduler.groups import ServerGroups
 from sundog.core.scheduler.hosts import Demand, Floats, Hosts, HostView, request_text
@@ -98,8 +99,9 @@ class Scheduler:
 
     :meth:`decide` is pure: it changes nothing, and the same state gives the same answer. :meth:`commit` claims what was
     decided and may be refused if the pool changed in between. :meth:`place` does both. ``seed`` feeds the policies
-    that throw dice. With ``compiled`` decisions are taken by compiled code where the policy allows it;
-    ``not_compiled`` says why it does not, None if it does. The answers are the same.
+    that throw dice. Without ``filters`` a policy's own are used (its attribute ``filters``), else the default ones.
+    ``facts`` is what is known of hosts beyond the pool. With ``compiled`` decisions are taken by compiled code where
+    the policy allows it; ``not_compiled`` says why it does not, None if it does. The answers are the same.
     """
 
     def __init__(
@@ -108,16 +110,18 @@ class Scheduler:
         policy: Policy,
         *,
         policy_name: str = "",
-        filters: Sequence[Filter] = DEFAULT_FILTERS,
+        filters: Sequence[Filter] | None = None,
         seed: int = 0,
         compiled: bool = False,
+        facts: HostFacts | None = None,
     ) -> None:
         self.pool = pool
         self.policy = policy
         self.policy_name = policy_name or type(policy).__name__
-        self.filters = tuple(filters)
+        self.filters = tuple(getattr(policy, "filters", DEFAULT_FILTERS) if filters is None else filters)
         self.groups = ServerGroups()
         self.hosts = Hosts(pool, self.groups, seed)
+        self.hosts.facts = facts
         self._static = [each for each in self.filters if each.static]
         self._dynamic = [each for each in self.filters if not each.static]
         self._shapes: dict[Shape, _Shaped] = {}
@@ -146,7 +150,7 @@ class Scheduler:
         else:
             demand, feasible = self.feasible(request)
             view = HostView(self.hosts, demand, feasible)
-            host = self._choice(request, view) if feasible.any() else NO_ROW
+            host = self.choice(request, view) if feasible.any() else NO_ROW
         if host == NO_ROW:
             return self._no_valid_host(request)
         devices = None if view is None else self._devices(request, view, host)
@@ -185,7 +189,8 @@ class Scheduler:
         """``shape`` against the hosts as they are now; kept until a fact changes."""
         self.hosts.refresh()
         shaped = self._shapes.get(shape)
-        if shaped is None or shaped.facts_version != self.pool.facts_version:
+        version = self.pool.facts_version + (self.hosts.facts.version if self.hosts.facts is not None else 0)
+        if shaped is None or shaped.facts_version != version:
             demand = self.hosts.demand(shape)
             passes: Bools = np.ones(self.hosts.n, dtype=bool)
             for each in self._static:
@@ -193,7 +198,7 @@ class Scheduler:
                 if answer is not None:
                     passes &= answer
             passes.setflags(write=False)  # kept for later decisions, and shown to policies
-            shaped = self._shapes[shape] = _Shaped(self.pool.facts_version, demand, passes)
+            shaped = self._shapes[shape] = _Shaped(version, demand, passes)
         return shaped
 
     def funnel(self, request: Request) -> tuple[FilterCount, ...]:
@@ -237,7 +242,11 @@ class Scheduler:
                 raise self._blame(request, f"broke {name} down with shape {part.shape} instead of ({view.n},)", view)
         return parts
 
-    def _choice(self, request: Request, view: HostView) -> int:
+    def choice(self, request: Request, view: HostView) -> int:
+        """The policy's choice among the feasible hosts of ``view``, checked.
+
+        Raises: PolicyError if the policy fails or answers with a host that is not feasible.
+        """
         if not self._chooses:
             scores = self.scores(request, view)
             assert scores is not None, "load_policy admits no policy without score or choose"
@@ -313,10 +322,10 @@ class Scheduler:
             return None
         left: Bools = np.ones(self.hosts.n, dtype=bool)
         for each in self._static:
-            before, passes = left.any(), each.passes(Request(shape), shaped.demand, self.hosts)
+            before, passes = bool(left.any()), each.passes(Request(shape), shaped.demand, self.hosts)
             left = left if passes is None else left & passes
             if before and not left.any():
-                return _PHRASES.get(each.name, each.name)
+                return _PHRASES.get(str(each.name), str(each.name))
         return _NO_HOSTS
 
     def refusal_reason(self, shape: Shape, why: int) -> str:

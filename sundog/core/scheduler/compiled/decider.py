@@ -15,7 +15,7 @@ from sundog.core.scheduler.compiled import kernels
 from sundog.core.scheduler.compiled import slots as s_
 from sundog.core.scheduler.compiled.block import Block, _float, _long
 from sundog.core.scheduler.compiled.methods import Compilable
-from sundog.core.scheduler.compiled.slots import Method, Rule
+from sundog.core.scheduler.compiled.slots import Method, Rule, Weighs
 from sundog.core.scheduler.hosts import Demand, Hosts
 from sundog.core.scheduler.request import ServerGroup, Shape
 from sundog.errors import PolicyError
@@ -50,6 +50,7 @@ class Decider:
         self.block = Block(slots)
         self._policy = policy
         self._method = how.method
+        self._weighers = how.weighers
         self._static = static
         self._codes: dict[Shape, int] = {}
         self._shapes: list[Shape] = []
@@ -123,6 +124,9 @@ class Decider:
                 s_.GENERATION: pool.generation,
                 s_.IN_SERVICE: pool.in_service,
                 s_.ROOT: pool.root,
+                s_.TOTAL: pool.total,
+                s_.RESERVED: pool.reserved,
+                s_.RATIO: pool.allocation_ratio,
                 s_.RING: pool.changes.ring,
                 s_.CHANGES: pool.changes.count,
                 s_.HEAD: table.head,
@@ -141,6 +145,12 @@ class Decider:
     def _tabulate_hosts(self) -> None:
         hosts, pool = self.hosts, self.hosts.pool
         n = hosts.n
+        # A weigher of a class that the pool does not have says nothing.
+        weighers = [w for w in self._weighers if w.resource_class is None or w.resource_class in pool.classes]
+        self._size[s_.WEIGHERS] = len(weighers)
+        plain = [w for w in weighers if w.which not in (Weighs.SOFT_AFFINITY, Weighs.SOFT_ANTI_AFFINITY)]
+        self._size[s_.BOUNDED] = all(w.multiplier > 0 and w.which != Weighs.INSTANCES for w in plain)
+        columns = [0 if w.resource_class is None else pool.classes.column(w.resource_class) for w in weighers]
         host_of_row = np.full(pool.rows, NO_ROW, dtype=np.int64)
         host_of_row[hosts.rows] = np.arange(n)
         host_of_row[hosts.children] = hosts.child_host
@@ -168,6 +178,13 @@ class Decider:
                 s_.LEVEL_START: np.asarray(levels, dtype=np.int64),
                 s_.TAKEN_OUT: np.zeros(n, dtype=np.uint8),
                 s_.COUNT: np.zeros(n, dtype=np.int32),
+                s_.WEIGHS: np.asarray([w.which for w in weighers], dtype=np.int32),
+                s_.WEIGHS_CLASS: np.asarray(columns, dtype=np.int32),
+                s_.MULTIPLIER: np.asarray([w.multiplier for w in weighers], dtype=np.float64),
+                s_.HIGHEST: np.zeros(len(weighers)),
+                s_.LEAST: np.zeros(len(weighers)),
+                s_.RAW: np.zeros((len(weighers), n)),
+                s_.CLASS_SCALE: np.asarray([item.scale for item in pool.classes], dtype=np.float64),
                 s_.CHANGED_HOST: np.zeros(behind, dtype=np.int64),
                 s_.CHANGED_ROW: np.zeros(behind, dtype=np.int64),
                 s_.CHANGED_SCORE: np.zeros(behind),
@@ -255,8 +272,9 @@ class Decider:
 
     def _make_indexes(self, shapes: int) -> None:
         nodes = max(1, int(self._size[s_.NODES]))
-        indexes = min(shapes, max(1, _INDEX_BYTES // (12 * nodes)))
-        number = np.arange(shapes, dtype=np.int32)
+        each = max(1, int(self._size[s_.WEIGHERS]))  # a shape has one index, or one a weigher
+        indexes = each * min(shapes, max(1, _INDEX_BYTES // (12 * nodes * each)))
+        number = each * np.arange(shapes, dtype=np.int32)
         self.block.pack(
             {
                 s_.INDEX: np.where(number < indexes, number, -1).astype(np.int32),

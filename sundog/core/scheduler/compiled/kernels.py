@@ -40,6 +40,7 @@ from sundog.core.scheduler.compiled.slots import (
     AMOUNTS,
     ASKED,
     BEHIND,
+    BOUNDED,
     CANDIDATE,
     CAPACITY,
     CHANGED_HOST,
@@ -49,6 +50,7 @@ from sundog.core.scheduler.compiled.slots import (
     CHILD_ROW,
     CHILD_START,
     CLAIMS,
+    CLASS_SCALE,
     COLUMN,
     COUNT,
     CURSOR,
@@ -69,6 +71,7 @@ from sundog.core.scheduler.compiled.slots import (
     GROUP_NEXT,
     GROUP_ROW,
     HEAD,
+    HIGHEST,
     HOST_OF_ROW,
     HOST_ROW,
     HOSTS,
@@ -77,6 +80,7 @@ from sundog.core.scheduler.compiled.slots import (
     KIND,
     KINDS,
     LAST_ROW,
+    LEAST,
     LEFT,
     LEVEL_START,
     LEVELS,
@@ -84,9 +88,13 @@ from sundog.core.scheduler.compiled.slots import (
     MOST_CLASSES,
     MOST_PARAMETERS,
     MOST_VARIANTS,
+    MULTIPLIER,
     NODES,
     PARAMETERS,
     PLAIN,
+    RATIO,
+    RAW,
+    RESERVED,
     RING,
     RING_MASK,
     ROOM,
@@ -101,9 +109,14 @@ from sundog.core.scheduler.compiled.slots import (
     SHORT_MASK,
     SIZES,
     TAKEN_OUT,
+    TOTAL,
     UNITS,
     USED,
     VARIANT,
+    WEIGHER,
+    WEIGHERS,
+    WEIGHS,
+    WEIGHS_CLASS,
     WEIGHS_GROUPS,
     WIDTH,
     WINNER,
@@ -117,6 +130,9 @@ _BLOCK_SHIFT, _SHIFT = int(s_.BLOCK_SHIFT), int(s_.NODE_SHIFT)
 
 FIRST_FIT, BEST_FIT, WORST_FIT, DOT_PRODUCT = (int(s_.Method(i)) for i in range(4))
 _CUSTOM, NEXT_FIT, ROUND_ROBIN, RANDOM = (int(s_.Method(i)) for i in range(4, 8))
+NOVA = int(s_.Method.NOVA)
+WEIGHS_SOFT_AFFINITY, WEIGHS_SOFT_ANTI_AFFINITY, WEIGHS_CPU = (int(s_.Weighs(i)) for i in range(3))
+WEIGHS_DISK, WEIGHS_INSTANCES, WEIGHS_RAM = (int(s_.Weighs(i)) for i in range(3, 6))
 AFFINITY, ANTI_AFFINITY, SOFT_AFFINITY, SOFT_ANTI_AFFINITY = (int(s_.Rule(i)) for i in range(1, 5))
 STATIC, NOT_IN_SERVICE, NO_AFFINITY, NO_ANTI_AFFINITY = (int(s_.Why(i)) for i in range(1, 5))
 SHORT = int(s_.Why.SHORT)
@@ -159,10 +175,31 @@ def devices_with_room(b, shape, host):
 
 
 @kernel
+def _raw_weight(b, weigher, host):
+    """What a weigher of ``nova`` gives a host, before it is scaled; for groups the members counted in scratch."""
+    size, row = longs(b, SIZES), longs(b, HOST_ROW)[host]
+    which, c = ints(b, WEIGHS)[weigher], ints(b, WEIGHS_CLASS)[weigher]
+    if which == WEIGHS_SOFT_AFFINITY:
+        return float(ints(b, COUNT)[host])
+    if which == WEIGHS_SOFT_ANTI_AFFINITY:
+        return -float(ints(b, COUNT)[host])
+    if which == WEIGHS_INSTANCES:
+        return float(ints(b, CLAIMS)[row])
+    at, scale = c * size[ROWS] + row, floats(b, CLASS_SCALE)[c]
+    total = longs(b, TOTAL)[at] / scale
+    used = (longs(b, USED)[at] + longs(b, RESERVED)[at]) / scale
+    if which == WEIGHS_CPU:
+        total = total * floats(b, RATIO)[at]
+    return max(total - used, 0.0)
+
+
+@kernel
 def score_of(b, shape, host):
     """What the policy scores a host that has room: more is better."""
     size, row = longs(b, SIZES), longs(b, HOST_ROW)[host]
     method = size[METHOD]
+    if method == NOVA:
+        return _raw_weight(b, size[WEIGHER], host)
     if method == FIRST_FIT or method >= NEXT_FIT:
         return -float(host)
     most, rows = size[MOST_CLASSES], size[ROWS]
@@ -345,6 +382,7 @@ def _changed_scores(b, shape, seen, count):
     eligible = bools_at(b, ELIGIBLE, shape * size[KINDS])
     ring, mask, host_of = ints(b, RING), size[RING_MASK], longs(b, HOST_OF_ROW)
     hosts, row, score = longs(b, CHANGED_HOST), longs(b, CHANGED_ROW), floats(b, CHANGED_SCORE)
+    weigher = size[WEIGHER]
     number, before = 0, NOBODY
     for change in range(seen, count):
         host = host_of[ring[change & mask]]
@@ -370,6 +408,9 @@ def _changed_scores(b, shape, seen, count):
             share = units[k] / largest
             for i in range(number):
                 score[i] += free[first + row[i]] / largest * share
+    elif method == NOVA:
+        for i in range(number):
+            score[i] = _raw_weight(b, weigher, hosts[i])
     else:
         for i in range(number):
             score[i] = -float(hosts[i])
@@ -411,9 +452,13 @@ def _repair_plain(b, shape, index, seen, count):
             else:
                 best, who = WORST, NOBODY
                 for each in range(node << _BLOCK_SHIFT, min((node + 1) << _BLOCK_SHIFT, hosts)):
-                    value = _plain_score(
-                        each, method, width, rows, free, column, units, scale, weight, host_row, kind, eligible, service
-                    )
+                    if method == NOVA:
+                        value = leaf(b, shape, each)
+                    else:
+                        value = _plain_score(
+                            each, method, width, rows, free, column, units, scale, weight, host_row, kind, eligible,
+                            service,
+                        )  # fmt: skip
                     if value > best:
                         best, who = value, each
                 score[node], winner[node] = best, who
@@ -622,6 +667,114 @@ def uniform(b):
 
 
 @kernel
+def _nova_from_all(b, number, group, rule):
+    """Nova's choice among the hosts in ``CANDIDATE``: weigh them all, scale each weigher's weights, add up."""
+    size, found, raw = longs(b, SIZES), ints(b, CANDIDATE), floats(b, RAW)
+    hosts, weighers, multiplier, which = size[HOSTS], size[WEIGHERS], floats(b, MULTIPLIER), ints(b, WEIGHS)
+    high, low = floats(b, HIGHEST), floats(b, LEAST)
+    if number < 2:
+        return found[0]
+    if group != NOBODY:
+        _mark_members(b, group, True)
+    for w in range(weighers):
+        high[w], low[w] = WORST, -WORST
+        for i in range(number):
+            value = _raw_weight(b, w, found[i])
+            raw[w * hosts + i] = value
+            high[w], low[w] = max(high[w], value), min(low[w], value)
+        if which[w] in (WEIGHS_CPU, WEIGHS_DISK, WEIGHS_RAM):
+            low[w] = 0.0
+        asked = rule == SOFT_AFFINITY if which[w] == WEIGHS_SOFT_AFFINITY else rule == SOFT_ANTI_AFFINITY
+        if which[w] <= WEIGHS_SOFT_ANTI_AFFINITY and (group == NOBODY or not asked):
+            high[w] = low[w]
+    if group != NOBODY:
+        _mark_members(b, group, False)
+    best, who = WORST, NOBODY
+    for i in range(number):
+        total = 0.0
+        for w in range(weighers):
+            if high[w] != low[w]:
+                value = raw[w * hosts + i]
+                scaled = value / high[w] if low[w] == 0.0 else (value - low[w]) / (high[w] - low[w])
+                total += scaled * multiplier[w]
+        if total > best:
+            best, who = total, found[i]
+    return who
+
+
+@kernel
+def _weight(b, host):
+    """Nova's weight of a host by the highest raw weights, for weighers that are scaled from 0."""
+    size, high, multiplier, total = longs(b, SIZES), floats(b, HIGHEST), floats(b, MULTIPLIER), 0.0
+    for w in range(size[WEIGHERS]):
+        if high[w] > 0.0:
+            total += _raw_weight(b, w, host) / high[w] * multiplier[w]
+    return total
+
+
+@kernel
+def _bound(b, index, at):
+    """The most that any host below a node may weigh: the same sum over the largest raw weights below it."""
+    size, high, multiplier, total = longs(b, SIZES), floats(b, HIGHEST), floats(b, MULTIPLIER), 0.0
+    score, nodes = floats(b, SCORE), size[NODES]
+    for w in range(size[WEIGHERS]):
+        if high[w] > 0.0:
+            total += score[(index + w) * nodes + at] / high[w] * multiplier[w]
+    return total
+
+
+@kernel
+def _best_below(b, shape, index, node, best, who):
+    """The better of (best, who) and the heaviest host below a node of level 1, or of level 0 if that is the root."""
+    size, start, winner = longs(b, SIZES), longs(b, LEVEL_START), ints(b, WINNER)
+    base, hosts = index * size[NODES], size[HOSTS]
+    first, last = node, node + 1
+    if size[LEVELS] > 1:
+        first, last = node << _SHIFT, min((node + 1) << _SHIFT, start[1])
+    for block in range(first, last):
+        if winner[base + block] == NOBODY or _bound(b, index, block) < best:
+            continue
+        for host in range(block << _BLOCK_SHIFT, min((block + 1) << _BLOCK_SHIFT, hosts)):
+            if may_take(b, shape, host) and has_room(b, shape, host):
+                weight = _weight(b, host)
+                if weight > best or (weight == best and host < who):
+                    best, who = weight, host
+    return best, who
+
+
+@kernel
+def _nova_from_indexes(b, shape, index):
+    """Nova's choice by branch and bound, for weighers that are scaled from 0 with multipliers above 0.
+
+    Each weigher has an index of its raw weights, so that the highest over the feasible hosts is known at once, and so
+    is a bound on the weight of any host in a block: rounding never turns the order of two sums round. Only blocks whose
+    bound reaches the best weight found are looked at.
+    """
+    size, start, high = longs(b, SIZES), longs(b, LEVEL_START), floats(b, HIGHEST)
+    for w in range(size[WEIGHERS]):
+        size[WEIGHER] = w
+        repair(b, shape, index + w)
+        high[w] = floats(b, SCORE)[(index + w + 1) * size[NODES] - 1]
+    winner, base = ints(b, WINNER), index * size[NODES]
+    if winner[base + size[NODES] - 1] == NOBODY:
+        return NOBODY
+    level = 1 if size[LEVELS] > 1 else 0
+    nodes, promising, bound = start[level + 1] - start[level], 0, WORST
+    for node in range(nodes):
+        if winner[base + start[level] + node] != NOBODY:
+            most = _bound(b, index, start[level] + node)
+            if most > bound:
+                promising, bound = node, most
+    best, who = _best_below(b, shape, index, promising, WORST, NOBODY)
+    for node in range(nodes):
+        if node == promising or winner[base + start[level] + node] == NOBODY:
+            continue
+        if _bound(b, index, start[level] + node) >= best:
+            best, who = _best_below(b, shape, index, node, best, who)
+    return who
+
+
+@kernel
 def _choose_from_all(b, shape, group, rule, limit):
     """One pass over all hosts."""
     size, found = longs(b, SIZES), ints(b, CANDIDATE)
@@ -629,6 +782,8 @@ def _choose_from_all(b, shape, group, rule, limit):
     if number == 0:
         return NOBODY
     method = size[METHOD]
+    if method == NOVA:
+        return _nova_from_all(b, number, group, rule)
     if method == RANDOM:
         return found[int(uniform(b) * number)]
     if method in (NEXT_FIT, ROUND_ROBIN):
@@ -653,6 +808,8 @@ def choose(b, shape, group, rule, limit):
     if group != NOBODY and ints(b, GROUP_HEAD)[group] == NOBODY:
         group = NOBODY
     index, method = ints(b, INDEX)[shape], size[METHOD]
+    if method == NOVA and index != NOBODY and group == NOBODY and size[BOUNDED]:
+        return _nova_from_indexes(b, shape, index)
     if index == NOBODY or method >= RANDOM or (group != NOBODY and method > _CUSTOM):
         return _choose_from_all(b, shape, group, rule, limit)
     repair(b, shape, index)

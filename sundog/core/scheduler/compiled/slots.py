@@ -49,6 +49,13 @@ ROOM_SCALE = 57  # float64[K]
 CHANGED_HOST, CHANGED_ROW, CHANGED_SCORE = 61, 62, 63  # int64, int64, float64 [changes kept]
 
 SIZES = 60  # int64: scalars, see below
+
+# ---- ``nova``: by weigher, in their order
+WEIGHS, WEIGHS_CLASS = 64, 65  # int32: a ``Weighs``, and the column of its class
+MULTIPLIER, HIGHEST, LEAST = 66, 67, 68  # float64
+TOTAL, RESERVED, RATIO = 19, 20, 21  # the pool's: int64, int64, float64 [class, row]
+CLASS_SCALE = 70  # float64[C]: units of one of each class
+RAW = 71  # float64[weighers x n]: scratch
 CORE_SLOTS: Final = 72
 
 # ---- the shape of an index: hosts in a block, and nodes below a node, as powers of two
@@ -74,8 +81,10 @@ NODE_SHIFT: Final = 4
     SEED,
     SEQUENCE,
     LAST_ROW,
-    SUBSET,
-) = range(18)
+    WEIGHERS,  # weighers of ``nova`` that say anything
+    WEIGHER,  # the one whose index is being repaired
+    BOUNDED,  # whether a bound on the weights of a block is known, see ``_nova_from_indexes``
+) = range(20)
 SCALARS: Final = 24
 
 
@@ -92,6 +101,17 @@ class Method(IntEnum):
     RANDOM = 7
     POWER_OF_K = 8
     NOVA = 9
+
+
+class Weighs(IntEnum):
+    """Nova's weighers that say anything of a host in a study."""
+
+    SOFT_AFFINITY = 0
+    SOFT_ANTI_AFFINITY = 1
+    CPU = 2
+    DISK = 3
+    INSTANCES = 4
+    RAM = 5
 
 
 class Rule(IntEnum):

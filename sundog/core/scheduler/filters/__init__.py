@@ -7,6 +7,7 @@ or passed to ``Scheduler(filters=...)``.
 from sundog.core.scheduler.filters.base import Filter
 from sundog.core.scheduler.filters.groups import ServerGroupAffinityFilter, ServerGroupAntiAffinityFilter
 from sundog.core.scheduler.filters.hosts import ComputeFilter, ForcedHostsFilter, IgnoredHostsFilter
+from sundog.core.scheduler.filters.pipeline import NOVA_FILTERS, changes_filters, nova_filters
 from sundog.core.scheduler.filters.placement import (
     AggregatesFilter,
     AvailabilityZoneFilter,
@@ -14,6 +15,7 @@ from sundog.core.scheduler.filters.placement import (
     ResourcesFilter,
     TraitsFilter,
 )
+from sundog.core.scheduler.nova_options import NovaOptions
 
 DEFAULT_FILTERS: tuple[Filter, ...] = (
     CapacityFilter(),
@@ -28,8 +30,19 @@ DEFAULT_FILTERS: tuple[Filter, ...] = (
     ResourcesFilter(),
 )
 
+
+def default_filters(options: NovaOptions) -> tuple[Filter, ...]:
+    """The filters of a Nova with these options: the default ones, unless the options enable others.
+
+    Requests without ``details`` (those of studies) pass Nova's other default filters anyway.
+    Raises: ValueError for a filter that there is not.
+    """
+    return nova_filters(options) if changes_filters(options) else DEFAULT_FILTERS
+
+
 __all__ = [
     "DEFAULT_FILTERS",
+    "NOVA_FILTERS",
     "AggregatesFilter",
     "AvailabilityZoneFilter",
     "CapacityFilter",
@@ -41,4 +54,6 @@ __all__ = [
     "ServerGroupAffinityFilter",
     "ServerGroupAntiAffinityFilter",
     "TraitsFilter",
+    "default_filters",
+    "nova_filters",
 ]

@@ -83,23 +83,28 @@ class TraitsFilter:
 
 
 class AggregatesFilter:
-    """Hosts that are in one aggregate of each list that the shape gives (Placement's ``member_of``)."""
+    """Hosts in one aggregate of each list that the shape gives, and in none it forbids (Placement's ``member_of``)."""
 
     name = "AggregatesFilter"
     static = True
 
     def passes(self, request: Request, demand: Demand, hosts: Hosts) -> Bools | None:
-        """In one of each list."""
-        if not request.shape.aggregates:
+        """In one of each list, and in no forbidden one."""
+        if not (request.shape.aggregates or request.shape.forbidden_aggregates):
             return None
         passes: Bools = np.ones(hosts.pool.rows, dtype=bool)
         for alternatives in request.shape.aggregates:
             passes &= hosts.pool.aggregates.having_any(alternatives)
+        if request.shape.forbidden_aggregates:
+            passes &= ~hosts.pool.aggregates.having_any(request.shape.forbidden_aggregates)
         return hosts.of(passes).astype(bool, copy=False)
 
     def reason(self, request: Request, demand: Demand, hosts: Hosts, host: int) -> str:
         """Which aggregates were asked and which the host is in."""
         has = hosts.pool.aggregates.of(int(hosts.rows[host]))
+        forbidden = [name for name in has if name in request.shape.forbidden_aggregates]
+        if forbidden:
+            return f"the request may not go to aggregate {', '.join(forbidden)}"
         asked = " and ".join("one of " + ", ".join(each) for each in request.shape.aggregates)
         return f"asked {asked}; the host is in {', '.join(has) or 'none'}"
 

@@ -49,7 +49,7 @@ def test_host_reasons_are_the_first_reason_of_each_host_that_is_out() -> None:
 
 def test_the_best_hosts_come_in_order_with_score_and_breakdown() -> None:
     told = explain(make_scheduler(varied(), "nova"), REQUEST)
-    assert [(each.host, each.rank, each.score) for each in told.best] == [("h4", 1, 2.0), ("h3", 2, 0.0)]
+    assert [(each.host, each.rank, each.score) for each in told.best] == [("h4", 1, 2.0), ("h3", 2, 1.0)]
     assert told.best[0].breakdown["RAMWeigher"] == 1.0
     assert sum(told.best[0].breakdown.values()) == told.best[0].score
     assert [each.host for each in explain(make_scheduler(varied(), "nova"), REQUEST, best=1).best] == ["h4"]

@@ -9,7 +9,6 @@ import pytest
 
 from sundog.core.pool import Inventory, Pool
 from sundog.core.scheduler import Decision, HostView, Scheduler, explain, host_reasons, load_policy, why_not
-from sundog.core.scheduler.policies.nova import normalised
 from tests.builders import make_pool, make_request, make_scheduler
 
 
@@ -126,7 +125,7 @@ def nova_view(pool: Pool, request: Any = None, **options: Any) -> tuple[Any, Any
     return policy, request, HostView(scheduler.hosts, *scheduler.feasible(request))
 
 
-def test_novas_weights_span_zero_to_one_over_the_feasible_hosts_only() -> None:
+def test_novas_resource_weights_go_from_zero_to_the_best_feasible_host() -> None:
     pool = make_pool(4, {"VCPU": 8, "MEMORY_MB": 100})
     for host, used in enumerate((0, 20, 80)):
         pool.claim(host, [(host, pool.classes.amounts({"MEMORY_MB": used}))])
@@ -134,14 +133,33 @@ def test_novas_weights_span_zero_to_one_over_the_feasible_hosts_only() -> None:
     pool.set_status(3, up=False)
     policy, request, view = nova_view(pool)
     parts = policy.breakdown(request, view)
-    assert parts["RAMWeigher"][:3].tolist() == [1.0, 0.75, 0.0]
-    assert parts["CPUWeigher"].tolist() == [0, 0, 0, 0], "all equal is all zero, as in Nova"
-    assert policy.score(request, view)[:3].tolist() == [1.0, 0.75, 0.0]
+    assert parts["RAMWeigher"][:3].tolist() == [1.0, 0.8, 0.2], "not from the least of them: Nova scales from 0"
+    assert parts["CPUWeigher"].tolist() == [1, 1, 1, 1], "all equal, and above 0, is all 1"
+    assert policy.score(request, view)[:3].tolist() == [2.0, 1.8, 1.2]
 
 
-def test_normalising_one_host_gives_zero() -> None:
-    _, _, view = nova_view(make_pool(1))
-    assert normalised(np.asarray([5.0]), view).tolist() == [0.0]
+def test_novas_other_weights_span_zero_to_one_over_the_feasible_hosts() -> None:
+    pool = make_pool(4)
+    for host, servers in enumerate((1, 3, 5)):
+        for number in range(servers):
+            pool.claim(host * 10 + number, [(host, ())])
+    pool.set_status(3, up=False)
+    policy, request, view = nova_view(pool, num_instances_weight_multiplier=2.0)
+    assert policy.breakdown(request, view)["NumInstancesWeigher"][:3].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_memory_that_is_overcommitted_weighs_nothing() -> None:
+    pool = make_pool(3, {"VCPU": 8, "MEMORY_MB": Inventory(100, 0, 2.0)})
+    for host, used in enumerate((150, 90, 180)):
+        pool.claim(host, [(host, pool.classes.amounts({"MEMORY_MB": used}))])
+    policy, request, view = nova_view(pool)
+    assert policy.breakdown(request, view)["RAMWeigher"].tolist() == [0.0, 1.0, 0.0]
+
+
+def test_a_single_feasible_host_is_not_weighed() -> None:
+    policy, request, view = nova_view(make_pool(1))
+    assert policy.score(request, view).tolist() == [0.0]
+    assert policy.breakdown(request, view)["RAMWeigher"].tolist() == [0.0]
 
 
 def test_novas_multipliers_weigh_and_a_negative_one_turns_around() -> None:
@@ -152,7 +170,7 @@ def test_novas_multipliers_weigh_and_a_negative_one_turns_around() -> None:
         assert decision.host == expected
     policy, request, view = nova_view(pool, cpu_weight_multiplier=0.0, ram_weight_multiplier=2.5)
     assert "CPUWeigher" not in policy.breakdown(request, view)
-    assert policy.score(request, view).tolist() == [0, 0, 0]
+    assert policy.score(request, view).tolist() == [2.5, 2.5, 2.5]
 
 
 def test_nova_weighs_physical_memory_and_disk_but_vcpus_with_their_ratio() -> None:
@@ -161,9 +179,9 @@ def test_nova_weighs_physical_memory_and_disk_but_vcpus_with_their_ratio() -> No
     pool.add_provider("h1", {"VCPU": 16, "MEMORY_MB": 100, "DISK_GB": 20})
     policy, request, view = nova_view(pool)
     parts = policy.breakdown(request, view)
-    assert parts["RAMWeigher"].tolist() == [0, 1], "90 left of 100 less 10 reserved, not 135"
-    assert parts["CPUWeigher"].tolist() == [1, 0], "32 with the ratio against 16"
-    assert parts["DiskWeigher"].tolist() == [0, 1]
+    assert parts["RAMWeigher"].tolist() == [0.9, 1], "90 left of 100 less 10 reserved, not 135"
+    assert parts["CPUWeigher"].tolist() == [1, 0.5], "32 with the ratio against 16"
+    assert parts["DiskWeigher"].tolist() == [0.5, 1]
 
 
 def test_nova_works_in_a_pool_without_the_classes_it_weighs() -> None:
