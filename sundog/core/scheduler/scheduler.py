@@ -66,7 +66,7 @@ class Scheduler:
 
     :meth:`decide` is pure: it changes nothing, and the same state gives the same answer. :meth:`commit` claims what was
     decided and may be refused if the pool changed in between. :meth:`place` does both. ``seed`` feeds the policies
-    that throw dice. Without ``filters`` a policy's own are used (its attribute ``filters``), else the default ones.
+    that throw dice. Without ``filters`` a policy's own are used (its ``scheduler_filters``), else the default ones.
     ``facts`` is what is known of the hosts beyond the pool.
     """
 
@@ -83,7 +83,7 @@ class Scheduler:
         self.pool = pool
         self.policy = policy
         self.policy_name = policy_name or type(policy).__name__
-        self.filters = tuple(getattr(policy, "filters", DEFAULT_FILTERS) if filters is None else filters)
+        self.filters = tuple(getattr(policy, "scheduler_filters", DEFAULT_FILTERS) if filters is None else filters)
         self.groups = ServerGroups()
         self.hosts = Hosts(pool, self.groups, seed)
         self.hosts.facts = facts
