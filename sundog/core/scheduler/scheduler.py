@@ -99,7 +99,7 @@ class Scheduler:
 
     :meth:`decide` is pure: it changes nothing, and the same state gives the same answer. :meth:`commit` claims what was
     decided and may be refused if the pool changed in between. :meth:`place` does both. ``seed`` feeds the policies
-    that throw dice. Without ``filters`` a policy's own are used (its attribute ``filters``), else the default ones.
+    that throw dice. Without ``filters`` a policy's own are used (its ``scheduler_filters``), else the default ones.
     ``facts`` is what is known of hosts beyond the pool. With ``compiled`` decisions are taken by compiled code where
     the policy allows it; ``not_compiled`` says why it does not, None if it does. The answers are the same.
     """
@@ -118,7 +118,7 @@ class Scheduler:
         self.pool = pool
         self.policy = policy
         self.policy_name = policy_name or type(policy).__name__
-        self.filters = tuple(getattr(policy, "filters", DEFAULT_FILTERS) if filters is None else filters)
+        self.filters = tuple(getattr(policy, "scheduler_filters", DEFAULT_FILTERS) if filters is None else filters)
         self.groups = ServerGroups()
         self.hosts = Hosts(pool, self.groups, seed)
         self.hosts.facts = facts
@@ -127,7 +127,7 @@ class Scheduler:
         self._shapes: dict[Shape, _Shaped] = {}
         self._soft_by_us = not getattr(policy, "weighs_groups", False)
         self._chooses = callable(getattr(policy, "choose", None))
-        how = compilable(policy, self.filters)
+        how = compilable(policy, self.filters) if facts is None else "facts beyond the pool are for Python code"
         self.not_compiled = how if isinstance(how, str) else None
         self._how = how if isinstance(how, Compilable) and compiled else None
         self._decider: Decider | None = None
@@ -144,7 +144,7 @@ class Scheduler:
         classes that the pool does not have, or for own filters that let a host without devices through.
         """
         decider = self.decider()
-        if decider is not None and not request.force_hosts and not request.ignore_hosts:
+        if decider is not None and not (request.force_hosts or request.ignore_hosts or request.shape.details):
             demand, view = self.shaped(request.shape).demand, None
             host = decider.choose(request.shape, request.group)
         else:

@@ -64,7 +64,7 @@ class Compilable:
 
 def compilable(policy: Any, filters: Iterable[Filter] | None = None) -> Compilable | str:
     """How compiled code plays ``policy`` behind ``filters`` (by default its own), or why it cannot, as a sentence."""
-    filters = getattr(policy, "filters", DEFAULT_FILTERS) if filters is None else filters
+    filters = getattr(policy, "scheduler_filters", DEFAULT_FILTERS) if filters is None else filters
     if [type(each) for each in filters] != [type(each) for each in DEFAULT_FILTERS]:
         return "its filters are not the default ones"
     if type(policy) is Nova:

@@ -35,7 +35,7 @@ class Nova:
     def __init__(self, **options: Any) -> None:
         self.options: NovaOptions = nova_options(options)
         self.weighers = weighers(self.options)
-        self.filters: tuple[Filter, ...] = default_filters(self.options)
+        self.scheduler_filters: tuple[Filter, ...] = default_filters(self.options)
         self.host_subset_size = self.options.host_subset_size
         self._plain = self.host_subset_size == 1 and not self.options.shuffle_best_same_weighed_hosts
 

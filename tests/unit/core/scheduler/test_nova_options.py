@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from sundog.core.scheduler import DEFAULT_FILTERS
+from sundog.core.scheduler import DEFAULT_FILTERS, NoValidHost
 from sundog.core.scheduler.filters import nova_filters
 from sundog.core.scheduler.nova_options import NovaOptions, nova_options, parse_option, settings
 from sundog.core.scheduler.policies.nova import Nova
+from tests.builders import make_pool, make_request, make_scheduler
 
 
 @pytest.mark.parametrize(
@@ -78,11 +79,22 @@ def test_settings_are_pairs() -> None:
 
 
 def test_a_study_with_default_options_keeps_the_schedulers_own_filters() -> None:
-    assert Nova().filters == DEFAULT_FILTERS
-    names = [each.name for each in Nova(enabled_filters=["NumInstancesFilter", "AvailabilityZoneFilter"]).filters]
+    assert Nova().scheduler_filters == DEFAULT_FILTERS
+    names = [
+        each.name for each in Nova(enabled_filters=["NumInstancesFilter", "AvailabilityZoneFilter"]).scheduler_filters
+    ]
     assert "NumInstancesFilter" in names
     assert "ServerGroupAffinityFilter" not in names
     assert names.count("AvailabilityZoneFilter") == 1, "it is applied anyway"
+
+
+def test_enabled_filters_hold_in_a_study_too() -> None:
+    parameters = {"enabled_filters": ["ComputeFilter", "NumInstancesFilter"], "max_instances_per_host": 1}
+    scheduler = make_scheduler(make_pool(2), "nova", parameters=parameters)
+    found = [scheduler.place(make_request(), consumer) for consumer in range(3)]
+    assert [getattr(each, "host", None) for each in found] == ["h0", "h1", None]
+    assert isinstance(found[2], NoValidHost)
+    assert found[2].reason == "NumInstancesFilter"
 
 
 def test_enabled_filters_come_in_their_order_after_placements() -> None:
