@@ -120,11 +120,16 @@ def run(
     summary: dict[str, Any] = {}
     with Progress(studies[0], quiet=not sys.stderr.isatty()) as progress, _interruptible() as watch:
 
+        def begin(engine: Engine) -> None:
+            watch(engine)
+            if engine.compiles:
+                messages.print("compiling … (once; takes about half a minute)")
+
         def finish(folder: Path) -> None:
             progress.close()
             summary.update(_analysed(folder, messages, report=loaded.scenario.outputs.report))
 
-        run_study(studies.pop(), out, force=force, progress=progress.update, on_engine=watch, finish=finish)
+        run_study(studies.pop(), out, force=force, progress=progress.update, on_engine=begin, finish=finish)
     if as_json:
         _print_json(summary)
     else:

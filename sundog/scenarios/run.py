@@ -57,13 +57,19 @@ class Study:
     notes: tuple[str, ...]
     files: dict[str, Path]
 
-    def engine(self, on_decision: Callable[[int, Request], None] | None = None) -> Engine:
-        """A new engine, at the start, with its faults and maintenance in place. Each call gives the same run."""
+    def engine(
+        self, on_decision: Callable[[int, Request], None] | None = None, *, kind: type[Engine] | None = None
+    ) -> Engine:
+        """A new engine, at the start, with its faults and maintenance in place. Each call gives the same run.
+
+        ``kind`` is the compiled or the general one, by default the one that is sooner done; the results are the same.
+        """
         scenario = self.loaded.scenario
         policy = load_policy(scenario.policy.name, scenario.policy.parameters)
         with self.loaded.origin.blamed("policy", "name"):
             prepare_policy(policy, self.fleet, self.workload)
-        engine = self._kind(policy, general=on_decision is not None)(
+        general = on_decision is not None or len(self.workload) < _WORTH_COMPILING
+        engine = (kind or _sooner_done(policy, general=general))(
             self.fleet,
             self.workload,
             policy,
@@ -80,13 +86,14 @@ class Study:
             start_maintenance(engine, plan)
         return engine
 
-    def _kind(self, policy: Policy, *, general: bool) -> type[Engine]:
-        """The compiled engine where it can play and is worth its start; the results are the same."""
-        if general or len(self.workload) < _WORTH_COMPILING or isinstance(compilable(policy), str):
-            return Engine
-        from sundog.sim.replay import CompiledEngine  # Numba takes half a second to import
 
-        return CompiledEngine
+def _sooner_done(policy: Policy, *, general: bool) -> type[Engine]:
+    """The compiled engine where it can play, unless the general one is told."""
+    if general or isinstance(compilable(policy), str):
+        return Engine
+    from sundog.sim.replay import CompiledEngine  # Numba takes half a second to import
+
+    return CompiledEngine
 
 
 def prepare(loaded: Loaded, kept: Kept | None = None) -> Study:

@@ -164,6 +164,11 @@ class Engine:
         self._looks.append(None)
 
     @property
+    def compiles(self) -> bool:
+        """Whether code is compiled when the run begins, which takes a while."""
+        return False
+
+    @property
     def waits(self) -> bool:
         """Whether a request that finds no host is tried again."""
         return self._wait_limit > 0

@@ -14,6 +14,7 @@ import numpy as np
 import simpy
 
 from sundog.core.scheduler import TOO_LARGE
+from sundog.core.scheduler.compiled.cache import is_warm
 from sundog.core.scheduler.compiled.decider import RULES, Decider
 from sundog.core.scheduler.compiled.slots import Why
 from sundog.errors import InvariantError
@@ -44,6 +45,11 @@ class CompiledEngine(Engine):
         self._packed: tuple[int, ...] = ()
         self._static_reasons: list[str] = [""]
         self._pack_workload()
+
+    @property
+    def compiles(self) -> bool:
+        """See :attr:`Engine.compiles`."""
+        return not is_warm(k_.play)
 
     # ---------------------------------------------------------------- what kernels see
 

@@ -147,7 +147,7 @@ class Decider:
         n = hosts.n
         # A weigher of a class that the pool does not have says nothing.
         weighers = [w for w in self._weighers if w.resource_class is None or w.resource_class in pool.classes]
-        self._size[s_.WEIGHERS] = len(weighers)
+        self._size[s_.WEIGHERS], self._size[s_.RAW_SEEN] = len(weighers), -1
         plain = [w for w in weighers if w.which not in (Weighs.SOFT_AFFINITY, Weighs.SOFT_ANTI_AFFINITY)]
         self._size[s_.BOUNDED] = all(w.multiplier > 0 and w.which != Weighs.INSTANCES for w in plain)
         columns = [0 if w.resource_class is None else pool.classes.column(w.resource_class) for w in weighers]
@@ -184,6 +184,8 @@ class Decider:
                 s_.HIGHEST: np.zeros(len(weighers)),
                 s_.LEAST: np.zeros(len(weighers)),
                 s_.RAW: np.zeros((len(weighers), n)),
+                s_.RAW_NOW: np.zeros((len(weighers), n)),
+                s_.STRETCH: np.zeros(1 << (s_.BLOCK_SHIFT + s_.NODE_SHIFT)),
                 s_.CLASS_SCALE: np.asarray([item.scale for item in pool.classes], dtype=np.float64),
                 s_.CHANGED_HOST: np.zeros(behind, dtype=np.int64),
                 s_.CHANGED_ROW: np.zeros(behind, dtype=np.int64),

@@ -94,6 +94,8 @@ from sundog.core.scheduler.compiled.slots import (
     PLAIN,
     RATIO,
     RAW,
+    RAW_NOW,
+    RAW_SEEN,
     RESERVED,
     RING,
     RING_MASK,
@@ -108,6 +110,7 @@ from sundog.core.scheduler.compiled.slots import (
     SHORT_CURSOR,
     SHORT_MASK,
     SIZES,
+    STRETCH,
     TAKEN_OUT,
     TOTAL,
     UNITS,
@@ -703,13 +706,59 @@ def _nova_from_all(b, number, group, rule):
 
 
 @kernel
-def _weight(b, host):
-    """Nova's weight of a host by the highest raw weights, for weighers that are scaled from 0."""
-    size, high, multiplier, total = longs(b, SIZES), floats(b, HIGHEST), floats(b, MULTIPLIER), 0.0
+def _follow_raw_weights(b):
+    """Keep the column of raw weights of each weigher, by the change log."""
+    size, host_of = longs(b, SIZES), longs(b, HOST_OF_ROW)
+    raw, hosts, seen, count = floats(b, RAW_NOW), size[HOSTS], size[RAW_SEEN], longs(b, CHANGES)[0]
+    ring, mask = ints(b, RING), size[RING_MASK]
+    anew = seen < 0 or count - seen > size[BEHIND]
     for w in range(size[WEIGHERS]):
-        if high[w] > 0.0:
-            total += _raw_weight(b, w, host) / high[w] * multiplier[w]
-    return total
+        if anew:
+            for host in range(hosts):
+                raw[w * hosts + host] = _raw_weight(b, w, host)
+        else:
+            for change in range(seen, count):
+                host = host_of[ring[change & mask]]
+                if host != NOBODY:
+                    raw[w * hosts + host] = _raw_weight(b, w, host)
+    size[RAW_SEEN] = count
+
+
+@kernel
+def _weigh_stretch(b, shape, first, last):
+    """Nova's weights of a stretch of hosts, by the highest raw weights, into scratch; minus infinity if not feasible.
+
+    Weigher by weigher and class by class, so that the processor can work on several hosts at once.
+    """
+    size, hosts, rows, most = (
+        longs(b, SIZES),
+        longs(b, SIZES)[HOSTS],
+        longs(b, SIZES)[ROWS],
+        longs(b, SIZES)[MOST_CLASSES],
+    )
+    weight, raw, high, multiplier = floats(b, STRETCH), floats(b, RAW_NOW), floats(b, HIGHEST), floats(b, MULTIPLIER)
+    host_row, kind, service, free = longs(b, HOST_ROW), ints(b, KIND), bools(b, IN_SERVICE), longs(b, FREE)
+    eligible = bools_at(b, ELIGIBLE, shape * size[KINDS])
+    number = last - first
+    for i in range(number):
+        weight[i] = 0.0
+    for w in range(size[WEIGHERS]):
+        highest, times, at = high[w], multiplier[w], w * hosts + first
+        if highest > 0.0:
+            for i in range(number):
+                weight[i] += raw[at + i] / highest * times
+    if not bools(b, PLAIN)[shape]:
+        for i in range(number):
+            if not may_take(b, shape, first + i) or not has_room(b, shape, first + i):
+                weight[i] = WORST
+        return
+    column, units = ints_at(b, COLUMN, shape * most), longs_at(b, UNITS, shape * size[MOST_VARIANTS] * most)
+    for k in range(ints(b, WIDTH)[shape]):
+        asked, at = units[k], column[k] * rows
+        for i in range(number):
+            weight[i] = weight[i] if free[at + host_row[first + i]] >= asked else WORST
+    for i in range(number):
+        weight[i] = weight[i] if eligible[kind[first + i]] & service[host_row[first + i]] else WORST
 
 
 @kernel
@@ -724,53 +773,44 @@ def _bound(b, index, at):
 
 
 @kernel
-def _best_below(b, shape, index, node, best, who):
-    """The better of (best, who) and the heaviest host below a node of level 1, or of level 0 if that is the root."""
-    size, start, winner = longs(b, SIZES), longs(b, LEVEL_START), ints(b, WINNER)
-    base, hosts = index * size[NODES], size[HOSTS]
-    first, last = node, node + 1
-    if size[LEVELS] > 1:
-        first, last = node << _SHIFT, min((node + 1) << _SHIFT, start[1])
-    for block in range(first, last):
-        if winner[base + block] == NOBODY or _bound(b, index, block) < best:
-            continue
-        for host in range(block << _BLOCK_SHIFT, min((block + 1) << _BLOCK_SHIFT, hosts)):
-            if may_take(b, shape, host) and has_room(b, shape, host):
-                weight = _weight(b, host)
-                if weight > best or (weight == best and host < who):
-                    best, who = weight, host
-    return best, who
-
-
-@kernel
 def _nova_from_indexes(b, shape, index):
     """Nova's choice by branch and bound, for weighers that are scaled from 0 with multipliers above 0.
 
     Each weigher has an index of its raw weights, so that the highest over the feasible hosts is known at once, and so
-    is a bound on the weight of any host in a block: rounding never turns the order of two sums round. Only blocks whose
-    bound reaches the best weight found are looked at.
+    is a bound on the weight of any host below a node: rounding never turns the order of two sums round. Only stretches
+    of hosts whose bound reaches the best weight found are weighed.
     """
-    size, start, high = longs(b, SIZES), longs(b, LEVEL_START), floats(b, HIGHEST)
+    size, start, high, weight = longs(b, SIZES), longs(b, LEVEL_START), floats(b, HIGHEST), floats(b, STRETCH)
     for w in range(size[WEIGHERS]):
         size[WEIGHER] = w
         repair(b, shape, index + w)
         high[w] = floats(b, SCORE)[(index + w + 1) * size[NODES] - 1]
-    winner, base = ints(b, WINNER), index * size[NODES]
+    winner, base, hosts = ints(b, WINNER), index * size[NODES], size[HOSTS]
     if winner[base + size[NODES] - 1] == NOBODY:
-        return NOBODY
+        return np.int64(NOBODY)
+    _follow_raw_weights(b)
     level = 1 if size[LEVELS] > 1 else 0
-    nodes, promising, bound = start[level + 1] - start[level], 0, WORST
+    shift = _BLOCK_SHIFT + _SHIFT * level
+    at = start[level]
+    nodes, promising, bound = start[level + 1] - at, 0, WORST
     for node in range(nodes):
-        if winner[base + start[level] + node] != NOBODY:
-            most = _bound(b, index, start[level] + node)
+        if winner[base + at + node] != NOBODY:
+            most = _bound(b, index, at + node)
             if most > bound:
                 promising, bound = node, most
-    best, who = _best_below(b, shape, index, promising, WORST, NOBODY)
-    for node in range(nodes):
-        if node == promising or winner[base + start[level] + node] == NOBODY:
+    best, who = WORST, np.int64(NOBODY)
+    for turn in range(-1, nodes):
+        node = promising if turn < 0 else turn
+        if turn == promising or winner[base + at + node] == NOBODY:
             continue
-        if _bound(b, index, start[level] + node) >= best:
-            best, who = _best_below(b, shape, index, node, best, who)
+        most, first = _bound(b, index, at + node), node << shift
+        if most < best or (most == best and first > who):
+            continue
+        last = min((node + 1) << shift, hosts)
+        _weigh_stretch(b, shape, first, last)
+        for i in range(last - first):
+            if weight[i] > best or (weight[i] == best and weight[i] > WORST and first + i < who):
+                best, who = weight[i], first + i
     return who
 
 

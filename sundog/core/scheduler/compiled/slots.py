@@ -56,7 +56,9 @@ MULTIPLIER, HIGHEST, LEAST = 66, 67, 68  # float64
 TOTAL, RESERVED, RATIO = 19, 20, 21  # the pool's: int64, int64, float64 [class, row]
 CLASS_SCALE = 70  # float64[C]: units of one of each class
 RAW = 71  # float64[weighers x n]: scratch
-CORE_SLOTS: Final = 72
+RAW_NOW = 72  # float64[weighers x n]: what each weigher gives each host now
+STRETCH = 73  # float64: the weights of a stretch of hosts, scratch
+CORE_SLOTS: Final = 74
 
 # ---- the shape of an index: hosts in a block, and nodes below a node, as powers of two
 BLOCK_SHIFT: Final = 3
@@ -84,7 +86,8 @@ NODE_SHIFT: Final = 4
     WEIGHERS,  # weighers of ``nova`` that say anything
     WEIGHER,  # the one whose index is being repaired
     BOUNDED,  # whether a bound on the weights of a block is known, see ``_nova_from_indexes``
-) = range(20)
+    RAW_SEEN,  # changes that ``RAW_NOW`` has followed; -1 for none
+) = range(21)
 SCALARS: Final = 24
 
 
