@@ -147,9 +147,12 @@ class Decider:
         n = hosts.n
         # A weigher of a class that the pool does not have says nothing.
         weighers = [w for w in self._weighers if w.resource_class is None or w.resource_class in pool.classes]
-        self._size[s_.WEIGHERS], self._size[s_.RAW_SEEN] = len(weighers), -1
-        plain = [w for w in weighers if w.which not in (Weighs.SOFT_AFFINITY, Weighs.SOFT_ANTI_AFFINITY)]
-        self._size[s_.BOUNDED] = all(w.multiplier > 0 and w.which != Weighs.INSTANCES for w in plain)
+        self._size[s_.WEIGHERS] = len(weighers)
+        soft = [w.which in (Weighs.SOFT_AFFINITY, Weighs.SOFT_ANTI_AFFINITY) for w in weighers]
+        plain = weighers[sum(soft) :]
+        bounded = all(w.multiplier > 0 and w.which != Weighs.INSTANCES for w in plain)
+        self._size[s_.SOFT_WEIGHERS] = sum(soft)
+        self._size[s_.BOUNDED] = bounded and bool(plain) and all(soft[: sum(soft)])
         columns = [0 if w.resource_class is None else pool.classes.column(w.resource_class) for w in weighers]
         host_of_row = np.full(pool.rows, NO_ROW, dtype=np.int64)
         host_of_row[hosts.rows] = np.arange(n)
@@ -184,7 +187,6 @@ class Decider:
                 s_.HIGHEST: np.zeros(len(weighers)),
                 s_.LEAST: np.zeros(len(weighers)),
                 s_.RAW: np.zeros((len(weighers), n)),
-                s_.RAW_NOW: np.zeros((len(weighers), n)),
                 s_.STRETCH: np.zeros(1 << (s_.BLOCK_SHIFT + s_.NODE_SHIFT)),
                 s_.CLASS_SCALE: np.asarray([item.scale for item in pool.classes], dtype=np.float64),
                 s_.CHANGED_HOST: np.zeros(behind, dtype=np.int64),
@@ -274,12 +276,14 @@ class Decider:
 
     def _make_indexes(self, shapes: int) -> None:
         nodes = max(1, int(self._size[s_.NODES]))
-        each = max(1, int(self._size[s_.WEIGHERS]))  # a shape has one index, or one a weigher
-        indexes = each * min(shapes, max(1, _INDEX_BYTES // (12 * nodes * each)))
+        each = max(1, int(self._size[s_.WEIGHERS] - self._size[s_.SOFT_WEIGHERS]))  # one a shape, or one a weigher
+        bytes_of_one = 12 * nodes + 8 * self.hosts.n
+        indexes = each * min(shapes, max(1, _INDEX_BYTES // (bytes_of_one * each)))
         number = each * np.arange(shapes, dtype=np.int32)
         self.block.pack(
             {
                 s_.INDEX: np.where(number < indexes, number, -1).astype(np.int32),
+                s_.LEAF: np.zeros((indexes, self.hosts.n)),
                 s_.SCORE: np.zeros((indexes, nodes)),
                 s_.WINNER: np.zeros((indexes, nodes), dtype=np.int32),
                 s_.CURSOR: np.full(indexes, -1, dtype=np.int64),

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
 from sundog.core.pool.allocations import AMOUNTS as AMOUNTS_ID
@@ -80,6 +80,7 @@ from sundog.core.scheduler.compiled.slots import (
     KIND,
     KINDS,
     LAST_ROW,
+    LEAF,
     LEAST,
     LEFT,
     LEVEL_START,
@@ -94,8 +95,6 @@ from sundog.core.scheduler.compiled.slots import (
     PLAIN,
     RATIO,
     RAW,
-    RAW_NOW,
-    RAW_SEEN,
     RESERVED,
     RING,
     RING_MASK,
@@ -110,6 +109,7 @@ from sundog.core.scheduler.compiled.slots import (
     SHORT_CURSOR,
     SHORT_MASK,
     SIZES,
+    SOFT_WEIGHERS,
     STRETCH,
     TAKEN_OUT,
     TOTAL,
@@ -273,14 +273,13 @@ def leaf(b, shape, host):
 
 
 @kernel
-def _play_block(b, shape, base, node):
-    """The best of a block of hosts."""
-    hosts = longs(b, SIZES)[HOSTS]
+def _play_block(b, index, base, node):
+    """The best of a block of hosts, by the scores that are kept."""
+    hosts, score = longs(b, SIZES)[HOSTS], floats_at(b, LEAF, index * longs(b, SIZES)[HOSTS])
     best, who = WORST, NOBODY
     for host in range(node << _BLOCK_SHIFT, min((node + 1) << _BLOCK_SHIFT, hosts)):
-        score = leaf(b, shape, host)
-        if score > best:
-            best, who = score, host
+        if score[host] > best:
+            best, who = score[host], host
     floats(b, SCORE)[base + node] = best
     ints(b, WINNER)[base + node] = who
 
@@ -302,9 +301,11 @@ def _play_node(b, base, level, node):
 def build(b, shape, index):
     """Play the whole tournament."""
     size, start = longs(b, SIZES), longs(b, LEVEL_START)
-    base = index * size[NODES]
+    base, score = index * size[NODES], floats_at(b, LEAF, index * size[HOSTS])
+    for host in range(size[HOSTS]):
+        score[host] = leaf(b, shape, host)
     for node in range(start[1]):
-        _play_block(b, shape, base, node)
+        _play_block(b, index, base, node)
     for level in range(1, size[LEVELS]):
         for node in range(start[level + 1] - start[level]):
             _play_node(b, base, level, node)
@@ -316,13 +317,14 @@ def update(b, shape, index, host):
     size, start, score, winner = longs(b, SIZES), longs(b, LEVEL_START), floats(b, SCORE), ints(b, WINNER)
     base, node = index * size[NODES], host >> _BLOCK_SHIFT
     now, at = leaf(b, shape, host), base + node
+    floats(b, LEAF)[index * size[HOSTS] + host] = now
     if winner[at] == host:
         if now == score[at]:
             return
         if now > score[at]:
             score[at] = now
         else:
-            _play_block(b, shape, base, node)
+            _play_block(b, index, base, node)
     elif now > score[at] or (now == score[at] and host < winner[at]):
         score[at], winner[at] = now, host
     else:
@@ -341,33 +343,6 @@ def update(b, shape, index, host):
                 return
         else:
             return
-
-
-@njit(inline="always")
-def _plain_score(host, method, width, rows, free, column, units, scale, weight, host_row, kind, eligible, service):
-    """:func:`leaf` for plain shapes, with everything at hand."""
-    row = host_row[host]
-    value = WORST
-    if eligible[kind[host]] != 0 and service[row] != 0:
-        fits = True
-        for k in range(width):
-            if free[column[k] * rows + row] < units[k]:
-                fits = False
-        if fits:
-            if method in (BEST_FIT, WORST_FIT):
-                total = 0.0
-                for k in range(width):
-                    total += weight[k] * ((free[column[k] * rows + row] - units[k]) / scale[column[k]])
-                value = -total if method == BEST_FIT else total
-            elif method == DOT_PRODUCT:
-                total = 0.0
-                for k in range(width):
-                    c = column[k]
-                    total += free[c * rows + row] / scale[c] * (units[k] / scale[c])
-                value = total
-            else:
-                value = -float(host)
-    return value
 
 
 @kernel
@@ -434,18 +409,15 @@ def _repair_plain(b, shape, index, seen, count):
     here.
     """
     size, start = longs(b, SIZES), longs(b, LEVEL_START)
-    method, rows, hosts, most, levels = size[METHOD], size[ROWS], size[HOSTS], size[MOST_CLASSES], size[LEVELS]
-    width, free, scale = ints(b, WIDTH)[shape], longs(b, FREE), floats(b, SCALE)
-    column, units = ints_at(b, COLUMN, shape * most), longs_at(b, UNITS, shape * size[MOST_VARIANTS] * most)
-    weight = floats_at(b, PARAMETERS, shape * size[MOST_PARAMETERS])
-    host_row, kind, service = longs(b, HOST_ROW), ints(b, KIND), bools(b, IN_SERVICE)
-    eligible = bools_at(b, ELIGIBLE, shape * size[KINDS])
+    hosts, levels = size[HOSTS], size[LEVELS]
     score, winner = floats_at(b, SCORE, index * size[NODES]), ints_at(b, WINNER, index * size[NODES])
+    kept = floats_at(b, LEAF, index * hosts)
     changed = _changed_scores(b, shape, seen, count)
     changed_host, changed_score = longs(b, CHANGED_HOST), floats(b, CHANGED_SCORE)
     for change in range(changed):
         host, now = changed_host[change], changed_score[change]
         node = host >> _BLOCK_SHIFT
+        kept[host] = now
         who, best = winner[node], score[node]
         if who == host:
             if now == best:
@@ -455,15 +427,8 @@ def _repair_plain(b, shape, index, seen, count):
             else:
                 best, who = WORST, NOBODY
                 for each in range(node << _BLOCK_SHIFT, min((node + 1) << _BLOCK_SHIFT, hosts)):
-                    if method == NOVA:
-                        value = leaf(b, shape, each)
-                    else:
-                        value = _plain_score(
-                            each, method, width, rows, free, column, units, scale, weight, host_row, kind, eligible,
-                            service,
-                        )  # fmt: skip
-                    if value > best:
-                        best, who = value, each
+                    if kept[each] > best:
+                        best, who = kept[each], each
                 score[node], winner[node] = best, who
         elif now > best or (now == best and host < who):
             score[node], winner[node] = now, host
@@ -706,69 +671,32 @@ def _nova_from_all(b, number, group, rule):
 
 
 @kernel
-def _follow_raw_weights(b):
-    """Keep the column of raw weights of each weigher, by the change log."""
-    size, host_of = longs(b, SIZES), longs(b, HOST_OF_ROW)
-    raw, hosts, seen, count = floats(b, RAW_NOW), size[HOSTS], size[RAW_SEEN], longs(b, CHANGES)[0]
-    ring, mask = ints(b, RING), size[RING_MASK]
-    anew = seen < 0 or count - seen > size[BEHIND]
-    for w in range(size[WEIGHERS]):
-        if anew:
-            for host in range(hosts):
-                raw[w * hosts + host] = _raw_weight(b, w, host)
-        else:
-            for change in range(seen, count):
-                host = host_of[ring[change & mask]]
-                if host != NOBODY:
-                    raw[w * hosts + host] = _raw_weight(b, w, host)
-    size[RAW_SEEN] = count
-
-
-@kernel
-def _weigh_stretch(b, shape, first, last):
+def _weigh_stretch(b, index, first, number):
     """Nova's weights of a stretch of hosts, by the highest raw weights, into scratch; minus infinity if not feasible.
 
-    Weigher by weigher and class by class, so that the processor can work on several hosts at once.
+    The indexes keep what each weigher gave each host, so this is a few passes over neighbouring numbers.
     """
-    size, hosts, rows, most = (
-        longs(b, SIZES),
-        longs(b, SIZES)[HOSTS],
-        longs(b, SIZES)[ROWS],
-        longs(b, SIZES)[MOST_CLASSES],
-    )
-    weight, raw, high, multiplier = floats(b, STRETCH), floats(b, RAW_NOW), floats(b, HIGHEST), floats(b, MULTIPLIER)
-    host_row, kind, service, free = longs(b, HOST_ROW), ints(b, KIND), bools(b, IN_SERVICE), longs(b, FREE)
-    eligible = bools_at(b, ELIGIBLE, shape * size[KINDS])
-    number = last - first
+    size, high, multiplier = longs(b, SIZES), floats(b, HIGHEST), floats(b, MULTIPLIER)
+    weight, skipped, hosts = floats(b, STRETCH), size[SOFT_WEIGHERS], size[HOSTS]
+    raw = floats_at(b, LEAF, index * hosts + first)
     for i in range(number):
-        weight[i] = 0.0
-    for w in range(size[WEIGHERS]):
-        highest, times, at = high[w], multiplier[w], w * hosts + first
+        weight[i] = 0.0 if raw[i] > WORST else WORST
+    for w in range(skipped, size[WEIGHERS]):
+        highest, times = high[w], multiplier[w]
+        raw = floats_at(b, LEAF, (index + w - skipped) * hosts + first)
         if highest > 0.0:
             for i in range(number):
-                weight[i] += raw[at + i] / highest * times
-    if not bools(b, PLAIN)[shape]:
-        for i in range(number):
-            if not may_take(b, shape, first + i) or not has_room(b, shape, first + i):
-                weight[i] = WORST
-        return
-    column, units = ints_at(b, COLUMN, shape * most), longs_at(b, UNITS, shape * size[MOST_VARIANTS] * most)
-    for k in range(ints(b, WIDTH)[shape]):
-        asked, at = units[k], column[k] * rows
-        for i in range(number):
-            weight[i] = weight[i] if free[at + host_row[first + i]] >= asked else WORST
-    for i in range(number):
-        weight[i] = weight[i] if eligible[kind[first + i]] & service[host_row[first + i]] else WORST
+                weight[i] += raw[i] / highest * times
 
 
 @kernel
 def _bound(b, index, at):
     """The most that any host below a node may weigh: the same sum over the largest raw weights below it."""
     size, high, multiplier, total = longs(b, SIZES), floats(b, HIGHEST), floats(b, MULTIPLIER), 0.0
-    score, nodes = floats(b, SCORE), size[NODES]
-    for w in range(size[WEIGHERS]):
+    score, nodes, skipped = floats(b, SCORE), size[NODES], size[SOFT_WEIGHERS]
+    for w in range(skipped, size[WEIGHERS]):
         if high[w] > 0.0:
-            total += score[(index + w) * nodes + at] / high[w] * multiplier[w]
+            total += score[(index + w - skipped) * nodes + at] / high[w] * multiplier[w]
     return total
 
 
@@ -781,14 +709,14 @@ def _nova_from_indexes(b, shape, index):
     of hosts whose bound reaches the best weight found are weighed.
     """
     size, start, high, weight = longs(b, SIZES), longs(b, LEVEL_START), floats(b, HIGHEST), floats(b, STRETCH)
-    for w in range(size[WEIGHERS]):
+    skipped = size[SOFT_WEIGHERS]
+    for w in range(skipped, size[WEIGHERS]):
         size[WEIGHER] = w
-        repair(b, shape, index + w)
-        high[w] = floats(b, SCORE)[(index + w + 1) * size[NODES] - 1]
+        repair(b, shape, index + w - skipped)
+        high[w] = floats(b, SCORE)[(index + w - skipped + 1) * size[NODES] - 1]
     winner, base, hosts = ints(b, WINNER), index * size[NODES], size[HOSTS]
     if winner[base + size[NODES] - 1] == NOBODY:
         return np.int64(NOBODY)
-    _follow_raw_weights(b)
     level = 1 if size[LEVELS] > 1 else 0
     shift = _BLOCK_SHIFT + _SHIFT * level
     at = start[level]
@@ -806,10 +734,10 @@ def _nova_from_indexes(b, shape, index):
         most, first = _bound(b, index, at + node), node << shift
         if most < best or (most == best and first > who):
             continue
-        last = min((node + 1) << shift, hosts)
-        _weigh_stretch(b, shape, first, last)
-        for i in range(last - first):
-            if weight[i] > best or (weight[i] == best and weight[i] > WORST and first + i < who):
+        number = min((node + 1) << shift, hosts) - first
+        _weigh_stretch(b, index, first, number)
+        for i in range(number):
+            if weight[i] >= best and (weight[i] > best or (first + i < who and weight[i] > WORST)):
                 best, who = weight[i], first + i
     return who
 

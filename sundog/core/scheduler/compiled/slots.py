@@ -56,8 +56,8 @@ MULTIPLIER, HIGHEST, LEAST = 66, 67, 68  # float64
 TOTAL, RESERVED, RATIO = 19, 20, 21  # the pool's: int64, int64, float64 [class, row]
 CLASS_SCALE = 70  # float64[C]: units of one of each class
 RAW = 71  # float64[weighers x n]: scratch
-RAW_NOW = 72  # float64[weighers x n]: what each weigher gives each host now
-STRETCH = 73  # float64: the weights of a stretch of hosts, scratch
+LEAF = 73  # float64[indexes x n]: what each host scored last
+STRETCH = 72  # float64: the weights of a stretch of hosts, scratch
 CORE_SLOTS: Final = 74
 
 # ---- the shape of an index: hosts in a block, and nodes below a node, as powers of two
@@ -86,7 +86,7 @@ NODE_SHIFT: Final = 4
     WEIGHERS,  # weighers of ``nova`` that say anything
     WEIGHER,  # the one whose index is being repaired
     BOUNDED,  # whether a bound on the weights of a block is known, see ``_nova_from_indexes``
-    RAW_SEEN,  # changes that ``RAW_NOW`` has followed; -1 for none
+    SOFT_WEIGHERS,  # how many of them are about soft groups; they come first where ``BOUNDED``
 ) = range(21)
 SCALARS: Final = 24
 
