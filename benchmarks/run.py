@@ -15,10 +15,13 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import tracemalloc
 from pathlib import Path
 from typing import Any
+
+import engine
 
 HERE = Path(__file__).parent
 REPEATS = 3
@@ -29,13 +32,14 @@ def huawei_per_event(traces: Path) -> dict[str, float]:
     """The whole Huawei trace on 300 hosts of 64 vCPU / 256 GiB, best-fit, one event at a time."""
     from sundog.scenarios.load import load_scenario
     from sundog.scenarios.run import prepare
+    from sundog.sim.engine import Engine
 
     path = traces / "huawei_east_1" / "huawei_east_1_completed.parquet"
     loaded = load_scenario("huawei-east-1", [f"workload.trace.path={path}"], seed=SEED)
     begun = time.process_time()
     study = prepare(loaded)
     ready = time.process_time()
-    record = study.engine().run()
+    record = study.engine(kind=Engine).run()
     done = time.process_time()
     return {
         "vms": len(record.outcome),
@@ -127,8 +131,37 @@ def quickstart(traces: Path) -> dict[str, float]:
     }
 
 
-CASES = {each.__name__: each for each in (huawei_per_event, pool_memory, pool_claims, decisions, quickstart)}
-NEEDS_TRACES = {"huawei_per_event"}
+def real_nova(traces: Path) -> dict[str, float]:
+    """The real Nova's filter-and-weigh beside ours, at 5,000 hosts."""
+    folder = HERE / ".." / ".venv-nova"
+    subprocess.run([HERE / ".." / "tools" / "setup-nova", folder], check=True, capture_output=True)
+    command = [folder / "bin" / "python", HERE / "nova_real.py"]
+    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    ours = engine.replay(5_000, 300_000, "nova")["decisions_per_s"]
+    real = {str(each["hosts"]): each["fastest_s"] for each in told["cases"]}
+    return {"real_1000_s": real["1000"], "real_5000_s": real["5000"], "ours_5000_per_s": ours,
+            "times_5000": real["5000"] * ours}  # fmt: skip
+
+
+def azure_to_results(traces: Path) -> dict[str, float]:
+    """The whole Azure V1 trace on 20,000 hosts by the command line, report and figures included."""
+    trace = traces / "azure_v1_2017_arrivals"
+    figures = {}
+    for name, more in (("tables", ["--set", "outputs.report=false"]), ("report", [])):
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "sundog", "run", "azure-v1", "--set", f"workload.trace.path={trace}",
+                       "--set", "fleet.0.count=20000", "--out", f"{folder}/azure", *more]  # fmt: skip
+            before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            figures[f"{name}_wall_s"] = time.perf_counter() - begun
+            figures[f"{name}_cpu_s"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return figures | {"peak_mib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024}
+
+
+OWN = (huawei_per_event, pool_memory, pool_claims, decisions, quickstart, real_nova, azure_to_results)
+CASES = {each.__name__: each for each in (*OWN, *engine.CASES)}
+NEEDS_TRACES = {"huawei_per_event", "azure_to_results"}
 
 
 def measure(name: str, traces: Path) -> dict[str, float]:
