@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import sys
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -36,6 +36,7 @@ from sundog.sim.maintenance import start_maintenance
 from sundog.sim.outlook import prepare_policy
 from sundog.sim.records import Record
 from sundog.sim.requests import Workload, build_workload
+from sundog.sim.schedulers import SchedulersEngine
 from sundog.sim.spec import HostGroup
 from sundog.sim.workload import generate
 
@@ -60,33 +61,49 @@ class Study:
     def engine(self, on_decision: Callable[[int, Request], None] | None = None) -> Engine:
         """A new engine, at the start, with its faults and maintenance in place. Each call gives the same run."""
         scenario = self.loaded.scenario
-        policy = load_policy(scenario.policy.name, scenario.policy.parameters)
-        with self.loaded.origin.blamed("policy", "name"):
-            prepare_policy(policy, self.fleet, self.workload)
-        engine = self._kind(policy, general=on_decision is not None)(
-            self.fleet,
-            self.workload,
-            policy,
-            policy_name=scenario.policy.name,
-            seed=scenario.seed,
-            on_full=scenario.on_full,
-            evacuation=scenario.faults.evacuation,
-            migration=scenario.migration,
-            horizon_s=scenario.horizon if scenario.horizon is not None else math.inf,
-            on_decision=on_decision,
-        )
+        policy = self._policy()
+        options: dict[str, Any] = {
+            "policy_name": scenario.policy.name,
+            "seed": scenario.seed,
+            "on_full": scenario.on_full,
+            "evacuation": scenario.faults.evacuation,
+            "migration": scenario.migration,
+            "horizon_s": scenario.horizon if scenario.horizon is not None else math.inf,
+            "on_decision": on_decision,
+        }
+        engine = self._engine(policy, options)
         start_faults(engine, scenario.faults, self.machine_events)
         for plan in scenario.maintenance:
             start_maintenance(engine, plan)
         return engine
 
-    def _kind(self, policy: Policy, *, general: bool) -> type[Engine]:
-        """The compiled engine where it can play and is worth its start; the results are the same."""
-        if general or len(self.workload) < _WORTH_COMPILING or isinstance(compilable(policy), str):
-            return Engine
+    def _policy(self) -> Policy:
+        """A new policy, told what is to come if it asks."""
+        spec = self.loaded.scenario.policy
+        policy = load_policy(spec.name, spec.parameters)
+        with self.loaded.origin.blamed("policy", "name"):
+            prepare_policy(policy, self.fleet, self.workload)
+        return policy
+
+    def _engine(self, policy: Policy, options: Mapping[str, Any]) -> Engine:
+        """Compiled where that can be and is worth its start; the results are the same. Several schedulers are not."""
+        rules = self.loaded.scenario.schedulers
+        large = len(self.workload) >= _WORTH_COMPILING
+        if rules is not None:
+            return SchedulersEngine(
+                self.fleet,
+                self.workload,
+                policy,
+                schedulers=rules,
+                make_policy=self._policy,
+                compiled=large and options["on_decision"] is None,
+                **options,
+            )
+        if options["on_decision"] is not None or not large or isinstance(compilable(policy), str):
+            return Engine(self.fleet, self.workload, policy, **options)
         from sundog.sim.replay import CompiledEngine  # Numba takes half a second to import
 
-        return CompiledEngine
+        return CompiledEngine(self.fleet, self.workload, policy, **options)
 
 
 def prepare(loaded: Loaded, kept: Kept | None = None) -> Study:
