@@ -212,6 +212,7 @@ def outcome(study: Study, engine: Engine, record: Record) -> tuple[dict[str, Any
             {"name": r.name, "class": r.resource_class, "label": r.label, "unit": r.unit}
             for r in study.workload.resources
         ],
+        **({} if scenario.schedulers is None else {"schedulers": {"count": scenario.schedulers.count}}),
         "engine": {"events": record.events, "placements": record.placements},
         "images": None if boot is None else {"fetched": boot.fetched, "cached": boot.cached},
         "sundog": sundog.__version__,
