@@ -7,8 +7,8 @@ host is still in service, still has the room, and the server group still allows 
 scheduler goes on to the next best host (as Nova's alternates), and then reads everything anew and decides again.
 
 A scheduler sees what it placed itself at once, and what others did when its view is refreshed: at the beginning of each
-decision, or every ``refresh`` seconds. Refreshes of the schedulers are spread evenly over that time, and one at *t* shows
-what was before *t*. Evacuations and migrations are decided by the operator, on the pool itself.
+decision, or every ``refresh`` seconds. Refreshes of the schedulers are spread evenly over that time, and one at *t*
+shows what was before *t*. Evacuations and migrations are decided by the operator, on the pool itself.
 """
 
 from __future__ import annotations
@@ -299,10 +299,11 @@ class SchedulersEngine(Engine):
         compiled: bool = False,
         **options: Any,
     ) -> None:
+        policies = [make_policy() for _ in range(schedulers.count)]
         self._notes = _Notes()
-        super().__init__(
-            fleet, workload, _Noting(policy, self._notes) if _remembers(policy) else policy, **options
-        )
+        if any(_remembers(each) for each in policies):
+            policy = _Noting(policy, self._notes)
+        super().__init__(fleet, workload, policy, **options)
         self.rules = schedulers
         noted = _NotedGroups()
         self.scheduler.groups = self.scheduler.hosts.groups = noted
@@ -315,12 +316,12 @@ class SchedulersEngine(Engine):
         self._workers = [
             _Worker(
                 View(
-                    self.scheduler, noted, self._notes, fleet.enter, make_policy(),
+                    self.scheduler, noted, self._notes, fleet.enter, each,
                     number=number, policy_name=self.scheduler.policy_name, seed=self._dice(number), compiled=compiled,
                 ),
                 phase=schedulers.refresh * number / schedulers.count,
             )
-            for number in range(schedulers.count)
+            for number, each in enumerate(policies)
         ]  # fmt: skip
         n = len(workload)
         self._ids = workload.frame["vm_id"].to_numpy() if schedulers.assign == "hash" else None

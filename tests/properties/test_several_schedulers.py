@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from hypothesis import event, given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from sundog.core.scheduler import load_policy, policy_names
@@ -18,6 +18,8 @@ from sundog.sim.spec import Schedulers
 from tests.properties.test_compiled_engine import told
 from tests.properties.test_engine_properties import MOMENTS, RELAXED, runs
 from tests.unit.sim.worlds import audit, fingerprint, make_engine
+
+FEWER = settings(RELAXED, max_examples=40)
 
 REMEMBERING = ("next-fit", "round-robin", "random", "power-of-k")
 """Policies whose next choice depends on which decision it is, or on the last one, the operator's among them."""
@@ -85,11 +87,9 @@ def check_schedulers(engine: SchedulersEngine) -> None:
     event(f"stale: {any(each.startswith(STALE) for each in reasons)}")
 
 
-@RELAXED
+@FEWER
 @given(run=runs(), policy=st.sampled_from(policy_names()), compiled=st.booleans())
-def test_one_scheduler_that_takes_no_time_is_the_ordinary_run(
-    run: dict[str, Any], policy: str, compiled: bool
-) -> None:
+def test_one_scheduler_that_takes_no_time_is_the_ordinary_run(run: dict[str, Any], policy: str, compiled: bool) -> None:
     ordinary = make_engine(policy=policy, engine_type=Engine, **run)
     expected = ordinary.run()
     one = several(policy, Schedulers(), run, compiled=compiled)
@@ -104,15 +104,13 @@ def test_one_scheduler_that_takes_no_time_is_the_ordinary_run(
         assert done.commits.tolist() == (~np.isnan(record.start_s)).astype(int).tolist()
 
 
-@RELAXED
+@FEWER
 @given(run=runs(), policy=st.sampled_from(policy_names()), rules=rules(), compiled=st.booleans())
-def test_the_books_of_any_run_balance(
-    run: dict[str, Any], policy: str, rules: Schedulers, compiled: bool
-) -> None:
+def test_the_books_of_any_run_balance(run: dict[str, Any], policy: str, rules: Schedulers, compiled: bool) -> None:
     check_schedulers(several(policy, rules, run, compiled=compiled))
 
 
-@RELAXED
+@FEWER
 @given(run=runs(), policy=st.sampled_from(["best-fit", "random", "nilas"]), rules=rules(), when=MOMENTS)
 def test_a_run_that_is_stopped_leaves_nobody_open(
     run: dict[str, Any], policy: str, rules: Schedulers, when: int
@@ -124,7 +122,7 @@ def test_a_run_that_is_stopped_leaves_nobody_open(
     assert Outcome.NONE not in record.outcome
 
 
-@RELAXED
+@FEWER
 @given(run=runs(), policy=st.sampled_from(["best-fit", "random", "nilas"]), rules=rules())
 def test_the_same_seed_gives_the_same_run_and_compiled_decisions_too(
     run: dict[str, Any], policy: str, rules: Schedulers

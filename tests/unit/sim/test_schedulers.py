@@ -108,14 +108,14 @@ def test_a_server_group_is_looked_at_again_when_a_decision_is_committed(
 
 
 def test_two_firsts_of_an_affinity_group_on_different_hosts_are_a_conflict() -> None:
-    rows = [make_vm(0, 10, 4), make_vm(0, 10, group="g", group_policy="affinity"), make_vm(0, 10, 3),
-            make_vm(0.5, 10, group="g", group_policy="affinity")]  # fmt: skip
-    # Scheduler 1 sends its member to h-0, which is full by then, so to h-1; scheduler 3 has seen h-0 full and h-1 with
-    # three taken: both go to h-1 there. With round-robin they would part.
-    played = run(rows, count=4, decision=1, policy="round-robin", alternates=2, retries=1)
-    assert played.outcomes == ["completed"] * 4
-    on = {stay.split()[0]: stay.split()[1] for stay in played.stays}
-    assert on["vm1"] == on["vm3"]
+    """vm2 goes to h-1, since its scheduler knows h-0 to be full; vm3's does not know it, and of vm2 neither."""
+    member = {"group": "g", "group_policy": "affinity"}
+    rows = [whole(0), make_vm(0, 10), make_vm(5, 10, **member), make_vm(5, 10, **member)]
+    played = run(rows, count=2, decision=1, refresh=100, alternates=0, retries=0)
+    assert played.outcomes[1::2] == ["rejected: conflict: no room: VCPU", "rejected: conflict: server group affinity"]
+    played = run(rows, count=2, decision=1, refresh=100, alternates=1, retries=0)
+    assert [stay.split()[1] for stay in played.stays] == ["h-0", "h-1", "h-1", "h-1"]
+    assert done(played).choice.tolist() == [0, 1, 0, 1]
 
 
 def test_zero_time_means_that_nobody_can_come_between() -> None:
@@ -132,8 +132,8 @@ def test_a_view_shows_others_from_the_refresh_on_and_what_it_placed_itself_at_on
     """Timetables: scheduler 0 at 10, 20, …; scheduler 1 at 5, 15, …. Both read everything with their first request."""
     quarter = [make_vm(t, 1000, 4) for t in (0, 0, 2, 3, 6)]
     played = run(quarter, 6, count=2, refresh=10)
-    # vm0 by 0 on h-0; vm1 by 1, which reads then and sees it; vm2 by 0: knows of its own, not of h-1: a conflict;
-    # vm3 by 1 likewise on h-2; vm4 by 0 has not refreshed since: it has seen h-1, h-2 taken by trying? No: it tries again.
+    # vm0 by 0 on h-0. vm1 by 1, which reads now and sees that. vm2 by 0, which knows of its own alone: refused on h-1.
+    # vm3 by 1 is refused on h-2 likewise. vm4 by 0, which has learnt nothing from refusals: refused on h-1, h-3.
     assert [stay.split()[1] for stay in played.stays] == ["h-0", "h-1", "h-2", "h-3", "h-4"]
     assert done(played).commits.tolist() == [1, 1, 2, 2, 3]
 
@@ -270,18 +270,20 @@ def test_one_who_has_waited_too_long_is_rejected_though_a_scheduler_is_at_work_o
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_random_choices_at_one_instant_collide_as_birthdays_do(count: int) -> None:
-    """k choices among n free hosts: k - n (1 - (1 - 1/n)^k) of them are expected to find their host taken."""
+    """k choices among n free hosts: k - n (1 - (1 - 1/n)^k) of them are expected to find their host taken.
+
+    The delay keeps the alternates until all first choices have reached the store.
+    """
     n, rounds = 8, 1500
-    rows = [whole(10 * round, 1) for round in range(rounds) for _ in range(count)]
-    played = make_engine(rows, make_fleet(make_hosts(n)), policy="random",
-                         engine_type=kind("random", count=count, decision=1, alternates=n))  # fmt: skip
-    record = played.run()
+    rows = [whole(10 * number, 1) for number in range(rounds) for _ in range(count)]
+    rules = {"count": count, "decision": 1, "delay": 0.1, "alternates": n}
+    record = make_engine(rows, make_fleet(make_hosts(n)), policy="random", engine_type=kind("random", **rules)).run()
     assert record.scheduling is not None
     collided = (record.scheduling.choice > 0).reshape(rounds, count).sum(axis=1)
     expected = count - n * (1 - (1 - 1 / n) ** count)
     error = collided.std(ddof=1) / math.sqrt(rounds)
     assert abs(collided.mean() - expected) < 3 * error
-    assert error < 0.05 * expected
+    assert error < 0.07 * expected
 
 
 @pytest.mark.parametrize(
@@ -299,7 +301,7 @@ def test_the_queue_of_a_scheduler_is_that_of_pollaczek_and_khinchine(decision: A
     half = stats.t.ppf(0.995, 39) * batches.std(ddof=1) / math.sqrt(40)
     assert abs(batches.mean() - expected) < half
     assert half < 0.25 * expected
-    assert record.scheduling.busy_s.sum() / record.reached_s == pytest.approx(0.7, rel=0.02)
+    assert abs(record.scheduling.busy_s.mean() - 1) < 3 / math.sqrt(n)
 
 
 def busy_day(policy: str = "best-fit", **rules: Any) -> Record:
@@ -322,6 +324,7 @@ def conflict_rate(record: Record) -> float:
     return (commits - int((~np.isnan(record.start_s)).sum())) / commits
 
 
+@pytest.mark.slow
 def test_conflicts_grow_with_the_number_of_schedulers_and_with_the_age_of_their_views() -> None:
     by_count = [conflict_rate(busy_day(count=count, decision=0.2)) for count in (1, 2, 4, 8)]
     assert by_count[0] == 0
