@@ -53,7 +53,7 @@ GROUPS: Final = {
     "boot": "Boot latency",
     "wait": "Waiting time",
     "lifetime": "Lifetimes",
-    "schedulers": "Schedulers",
+    "scheduling": "Scheduling",
 }
 
 
@@ -244,9 +244,9 @@ def _cards(summary: Mapping[str, Any]) -> list[Card]:
     )
     if value("boot.p50") is not None:
         cards.append(Card("Boot latency", text("boot.p50"), f"median; {text('boot.p99')} at p99"))
-    if "schedulers.count" in summary["figures"]:
-        detail = f"of {text('schedulers.commits')}; {text('schedulers.count')}, {text('schedulers.busy_share')} busy"
-        cards.append(Card("Conflicts", text("schedulers.conflict_rate"), detail))
+    if "scheduling.schedulers" in summary["figures"]:
+        detail = f"of {text('scheduling.commits')}; {text('scheduling.schedulers')}, {text('scheduling.busy_share')} busy"
+        cards.append(Card("Conflicts", text("scheduling.conflict_rate"), detail))
     audit = summary["conservation"]
     cards.append(
         Card("Books", "balance", f"{audit['stays']:,} stays checked", tone="good")

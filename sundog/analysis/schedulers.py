@@ -31,27 +31,27 @@ def scheduler_figures(results: Results) -> Iterator[Figure]:
     commits, choice = done.commits[rows], done.choice[rows]
     attempts, placed = int(commits.sum()), int((choice >= 0).sum())
     conflicts = attempts - placed
-    yield Figure("schedulers.count", int(count), "scheduler", "schedulers, each with a view of its own")
-    yield Figure("schedulers.commits", attempts, "commit", "attempts to commit a decision")
-    yield Figure("schedulers.conflicts", conflicts, "commit", "of those, refused: the view was old")
-    yield Figure("schedulers.conflict_rate", _over(conflicts, attempts), SHARE, "conflicts / attempts to commit")
+    yield Figure("scheduling.schedulers", int(count), "scheduler", "schedulers, each with a view of its own")
+    yield Figure("scheduling.commits", attempts, "commit", "attempts to commit a decision")
+    yield Figure("scheduling.conflicts", conflicts, "commit", "of those, refused: the view was old")
+    yield Figure("scheduling.conflict_rate", _over(conflicts, attempts), SHARE, "conflicts / attempts to commit")
     about = "attempts to commit / requests that were placed"
-    yield Figure("schedulers.commits_per_placement", _over(attempts, placed), "commit/VM", about)
+    yield Figure("scheduling.commits_per_placement", _over(attempts, placed), "commit/VM", about)
     alternates = int((choice > 0).sum())
-    yield Figure("schedulers.by_alternate", alternates, "VM", "placed on an alternate, not on the first choice")
+    yield Figure("scheduling.by_alternate", alternates, "VM", "placed on an alternate, not on the first choice")
     about = "seconds that schedulers spent on the requests / (schedulers x seconds of the window)"
     busy = _over(float(done.scheduling_s[rows].sum()), count * (end - start))
-    yield Figure("schedulers.busy_share", busy, SHARE, about)
+    yield Figure("scheduling.busy_share", busy, SHARE, about)
     queued = done.queued_s[rows]
     waits = spread(queued[~np.isnan(queued)])
     about = "time from arrival until the scheduler turned to the request"
-    yield Figure("schedulers.queue_mean", waits.mean, "s", f"{about}, mean")
-    yield Figure("schedulers.queue_p99", waits.p99, "s", f"{about}, 99 % quantile")
+    yield Figure("scheduling.queue_mean", waits.mean, "s", f"{about}, mean")
+    yield Figure("scheduling.queue_p99", waits.p99, "s", f"{about}, 99 % quantile")
     rejected = rows[results.vms.outcome[rows] == REJECTED]
     about = "rejected because every attempt to commit was refused"
-    yield Figure("schedulers.rejected_conflict", _because(results, rejected, CONFLICT), "VM", about)
+    yield Figure("scheduling.rejected_conflict", _because(results, rejected, CONFLICT), "VM", about)
     about = "rejected because the view had no host, while there was one"
-    yield Figure("schedulers.rejected_stale", _because(results, rejected, STALE), "VM", about)
+    yield Figure("scheduling.rejected_stale", _because(results, rejected, STALE), "VM", about)
 
 
 def _because(results: Results, rows: npt.NDArray[np.intp], beginning: str) -> int:

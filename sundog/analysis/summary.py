@@ -195,15 +195,15 @@ def _facts_table(summary: Mapping[str, Any]) -> Table:
     )  # fmt: skip
     table.add_row("Boot latency", f"{text('boot.p50')} median, {text('boot.p99')} p99")
     table.add_row("Waiting", f"{text('wait.p50')} median, {text('wait.p99')} p99")
-    if "schedulers.count" in summary["figures"]:
+    if "scheduling.schedulers" in summary["figures"]:
         table.add_row(
-            "Schedulers", f"{text('schedulers.count')}, {text('schedulers.busy_share')} busy;"
-            f" {text('schedulers.queue_mean')} in the queue, {text('schedulers.queue_p99')} p99",
+            "Schedulers", f"{text('scheduling.schedulers')}, {text('scheduling.busy_share')} busy;"
+            f" {text('scheduling.queue_mean')} in the queue, {text('scheduling.queue_p99')} p99",
         )  # fmt: skip
         table.add_row(
-            "Conflicts", f"{text('schedulers.conflict_rate')} of {text('schedulers.commits')};"
-            f" {text('schedulers.rejected_conflict')} rejected by them,"
-            f" {text('schedulers.rejected_stale')} by an old view",
+            "Conflicts", f"{text('scheduling.conflict_rate')} of {text('scheduling.commits')};"
+            f" {text('scheduling.rejected_conflict')} rejected by them,"
+            f" {text('scheduling.rejected_stale')} by an old view",
         )  # fmt: skip
     return table
 
