@@ -245,7 +245,9 @@ def _cards(summary: Mapping[str, Any]) -> list[Card]:
     if value("boot.p50") is not None:
         cards.append(Card("Boot latency", text("boot.p50"), f"median; {text('boot.p99')} at p99"))
     if "scheduling.schedulers" in summary["figures"]:
-        detail = f"of {text('scheduling.commits')}; {text('scheduling.schedulers')}, {text('scheduling.busy_share')} busy"
+        detail = (
+            f"of {text('scheduling.commits')}; {text('scheduling.schedulers')}, {text('scheduling.busy_share')} busy"
+        )
         cards.append(Card("Conflicts", text("scheduling.conflict_rate"), detail))
     audit = summary["conservation"]
     cards.append(

@@ -304,6 +304,22 @@ def test_the_queue_of_a_scheduler_is_that_of_pollaczek_and_khinchine(decision: A
     assert abs(record.scheduling.busy_s.mean() - 1) < 3 / math.sqrt(n)
 
 
+def test_the_queue_follows_lindleys_recursion_on_the_same_arrivals_and_decision_times() -> None:
+    dice = np.random.Generator(np.random.PCG64(8))
+    arrivals = np.cumsum(dice.exponential(1 / 0.8, 2000))
+    rows = [make_vm(float(t), 1, 0.5) for t in arrivals]
+    law = {"law": "lognormal", "median": 0.8, "sigma": 0.6}
+    made = make_engine(rows, make_fleet(make_hosts(1, 1000, memory=1e9)), engine_type=kind(decision=law, delay=0.01))
+    record = made.run()
+    assert record.scheduling is not None
+    wait, expected = 0.0, [0.0]
+    for busy, gap in zip(record.scheduling.busy_s[:-1], np.diff(arrivals), strict=True):
+        wait = max(0.0, wait + busy - gap)
+        expected.append(wait)
+    assert max(expected) > 5
+    assert np.allclose(record.scheduling.queued_s, expected, atol=1e-9)
+
+
 def busy_day(policy: str = "best-fit", **rules: Any) -> Record:
     """Two thousand requests in a thousand seconds on twenty hosts; the same ones whatever the rules."""
     dice = np.random.Generator(np.random.PCG64(3))
