@@ -399,6 +399,8 @@ def _not_compiled(loaded: Loaded, workload: Workload) -> list[str]:
     policy = loaded.scenario.policy
     if len(workload) < _WORTH_COMPILING:
         return []
+    if loaded.scenario.schedulers is not None:
+        return ["several schedulers are not played in compiled code, so this takes longer than with one"]
     why = compilable(load_policy(policy.name, policy.parameters))
     if not isinstance(why, str):
         return []

@@ -473,7 +473,7 @@ class SchedulersEngine(Engine):
         hopeless: set[int] = set()
         for vm in list(self._waiting):
             shape = int(self.workload.shape[vm])
-            if self._of[vm] != worker.view.number or shape in hopeless or vm not in self._waiting:
+            if self._of[vm] != worker.view.number or shape in hopeless:
                 continue
             reason = yield from self._attempt(worker, vm)
             if reason is None:

@@ -249,6 +249,22 @@ def test_room_that_appeared_while_a_request_was_decided_on_is_not_missed() -> No
     assert late.stays[1] == "vm1 h-0 9..14 arrival"  # refreshed at 8
 
 
+def test_room_that_a_refresh_showed_during_a_decision_is_not_missed() -> None:
+    """vm0 leaves at 7.5, which is seen at 8, in the middle of a decision on vm1 that began at 7."""
+    played = run([whole(0, 4.5), whole(7, 5)], 1, decision=3, refresh=4, how={"on_full": Wait(wait=60)})
+    assert played.stays == ["vm0 h-0 3..7.5 arrival", "vm1 h-0 13..18 arrival"]
+
+
+def test_a_decision_that_reaches_the_store_after_its_request_has_waited_too_long_is_dropped() -> None:
+    """The room is there at 12, decided on at 13, and the message comes at 14."""
+    rows = [whole(0, 10), whole(0, 10)]
+    in_time = run(rows, 1, decision=1, delay=1, how={"on_full": Wait(wait=14.5)})
+    assert in_time.stays[1] == "vm1 h-0 14..24 arrival"
+    too_late = run(rows, 1, decision=1, delay=1, how={"on_full": Wait(wait=13.5)})
+    assert too_late.outcomes[1] == "rejected: no room: VCPU, waited in vain"
+    assert len(too_late.stays) == 1
+
+
 def test_a_conflict_does_not_reject_one_who_may_wait() -> None:
     wait = {"on_full": Wait(wait=60)}
     played = run([whole(0), whole(0)], count=2, decision=1, alternates=0, retries=0, how=wait)
