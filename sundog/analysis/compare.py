@@ -38,11 +38,12 @@ DEFAULT_METRICS: Final = (
     "requests.rejected_share", "rejections.vcpus.hours_share", "packing.vcpus.density", "packing.memory_mb.density",
     "packing.gpus.density", "fragmentation.vcpus.share_of_capacity", "fragmentation.memory_mb.share_of_capacity",
     "fragmentation.gpus.share_of_capacity", "hosts.empty_mean", "evacuations.lost", "availability.vms", "wait.mean",
-    "boot.p50",
+    "boot.p50", "scheduling.conflict_rate",
 )  # fmt: skip
 _LESS_IS_BETTER: Final = (
     "requests.rejected*", "requests.lost", "rejections.*", "stranded.*", "fragmentation.*", "evacuations.lost",
     "availability.downtime", "availability.disturbed", "boot.*", "wait.*",
+    "scheduling.conflict*", "scheduling.commits_per_placement", "scheduling.queue_*", "scheduling.rejected_*",
 )  # fmt: skip
 _MORE_IS_BETTER: Final = (
     "requests.completed", "packing.*", "hosts.empty_*", "hosts.availability", "availability.vms",

@@ -21,7 +21,8 @@ import pyarrow.parquet as pq
 
 from sundog.analysis.conservation import check_conservation
 from sundog.analysis.fragmentation import RequestMix, Samples, request_mix, sample
-from sundog.analysis.metrics import figures
+from sundog.analysis.metrics import Figure, figures
+from sundog.analysis.schedulers import scheduler_figures
 from sundog.analysis.summary import build_summary, figure_text, format_figure, format_number, resources_in_use
 from sundog.analysis.tables import Results
 from sundog.analysis.timeline import Timeline, build_ledger, build_timeline
@@ -52,6 +53,7 @@ GROUPS: Final = {
     "boot": "Boot latency",
     "wait": "Waiting time",
     "lifetime": "Lifetimes",
+    "scheduling": "Scheduling",
 }
 
 
@@ -106,7 +108,7 @@ def analyse(folder: str | Path, *, report: bool = True) -> dict[str, Any]:
     samples = sample(results, mix, instants(results.run.horizon_s), ledger)
     timeline = build_timeline(results, ledger)
     del ledger  # with it go a hundred bytes a VM
-    summary = build_summary(results, figures(results, timeline, samples), mix, audit)
+    summary = build_summary(results, _all_figures(results, timeline, samples), mix, audit)
     pictures = draw(results, timeline, samples, mix) if report else []
     series = io.BytesIO()
     pq.write_table(time_series(results, timeline, samples), series)
@@ -134,7 +136,12 @@ def measure(facts: Mapping[str, Any], tables: Mapping[str, pa.Table]) -> dict[st
     results = Results.of(facts, tables)
     mix = request_mix(results)
     samples = sample(results, mix, instants(results.run.horizon_s))
-    return build_summary(results, figures(results, build_timeline(results), samples), mix, check_conservation(results))
+    found = _all_figures(results, build_timeline(results), samples)
+    return build_summary(results, found, mix, check_conservation(results))
+
+
+def _all_figures(results: Results, timeline: Timeline, samples: Samples) -> list[Figure]:
+    return [*figures(results, timeline, samples), *scheduler_figures(results)]
 
 
 def _remove(path: Path) -> None:
@@ -237,6 +244,11 @@ def _cards(summary: Mapping[str, Any]) -> list[Card]:
     )
     if value("boot.p50") is not None:
         cards.append(Card("Boot latency", text("boot.p50"), f"median; {text('boot.p99')} at p99"))
+    if "scheduling.schedulers" in summary["figures"]:
+        detail = (
+            f"of {text('scheduling.commits')}; {text('scheduling.schedulers')}, {text('scheduling.busy_share')} busy"
+        )
+        cards.append(Card("Conflicts", text("scheduling.conflict_rate"), detail))
     audit = summary["conservation"]
     cards.append(
         Card("Books", "balance", f"{audit['stays']:,} stays checked", tone="good")

@@ -20,7 +20,7 @@ from sundog.units import format_duration, format_mebibytes
 
 SCHEMA: Final = 1
 ABSENT: Final = "–"
-COUNTED: Final = ("VM", "host", "failure")
+COUNTED: Final = ("VM", "host", "failure", "scheduler", "commit")
 
 
 def build_summary(
@@ -195,6 +195,16 @@ def _facts_table(summary: Mapping[str, Any]) -> Table:
     )  # fmt: skip
     table.add_row("Boot latency", f"{text('boot.p50')} median, {text('boot.p99')} p99")
     table.add_row("Waiting", f"{text('wait.p50')} median, {text('wait.p99')} p99")
+    if "scheduling.schedulers" in summary["figures"]:
+        table.add_row(
+            "Schedulers", f"{text('scheduling.schedulers')}, {text('scheduling.busy_share')} busy;"
+            f" {text('scheduling.queue_mean')} in the queue, {text('scheduling.queue_p99')} p99",
+        )  # fmt: skip
+        table.add_row(
+            "Conflicts", f"{text('scheduling.conflict_rate')} of {text('scheduling.commits')};"
+            f" {text('scheduling.rejected_conflict')} rejected by them,"
+            f" {text('scheduling.rejected_stale')} by an old view",
+        )  # fmt: skip
     return table
 
 

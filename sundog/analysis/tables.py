@@ -60,6 +60,7 @@ class Run(BaseModel):
     notes: tuple[str, ...] = ()
     resources: tuple[Resource, ...] = Field(min_length=1)
     engine: dict[str, Any] = Field(default_factory=dict)
+    schedulers: dict[str, Any] = Field(default_factory=dict)
     sundog: str = ""
 
 
@@ -72,6 +73,19 @@ class Coded:
 
     def __getitem__(self, row: int) -> str:
         return self.names[int(self.codes[row])]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scheduling:
+    """The columns of ``vms.parquet`` that a run with several schedulers has. Times in seconds.
+
+    ``choice`` is -1 and ``queued_s`` NaN where the file has null.
+    """
+
+    commits: Ints
+    choice: Ints
+    queued_s: Floats
+    scheduling_s: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +103,7 @@ class Vms:
     reason: Coded
     flavor: Coded
     asked: Mapping[str, Floats]
+    scheduling: Scheduling | None = None
 
     def __len__(self) -> int:
         return len(self.arrival_s)
@@ -426,6 +441,20 @@ def _read_vms(path: Path, resources: list[str], given: pa.Table | None = None) -
         reason=table.names("reason"),
         flavor=table.names("flavor"),
         asked={name: table.floats(name) for name in resources},
+        scheduling=_read_scheduling(table),
+    )
+
+
+def _read_scheduling(table: _Table) -> Scheduling | None:
+    """What several schedulers did, where there were several."""
+    if "commits" not in table.present:
+        return None
+    choice = table.floats("choice", null=True)
+    return Scheduling(
+        commits=table.floats("commits").astype(np.int64),
+        choice=np.where(np.isnan(choice), -1, choice).astype(np.int64),
+        queued_s=table.floats("queued_s", null=True),
+        scheduling_s=table.floats("scheduling_s"),
     )
 
 

@@ -117,8 +117,8 @@ def explain_decision(folder: Path, vm_id: str, *, host: str | None = None, best:
     def watch(candidate: int, request: Request) -> None:
         if candidate != vm:
             return
-        told = explain(engine.scheduler, request, best=best)
-        other = None if host is None else why_not(engine.scheduler, request, host)
+        told = explain(engine.deciding, request, best=best)
+        other = None if host is None else why_not(engine.deciding, request, host)
         caught[:] = [Told(vm_id, engine.now, request.shape.describe(), told, other, outcome)]
         if isinstance(told.decision, Decision) or not engine.waits:
             engine.stop()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sundog.core.scheduler import Shape
 from sundog.sim.boot import BootTimes
 from sundog.sim.fleet import GPU, Fleet, Resource
-from sundog.sim.records import Cause, Outcome, Record
+from sundog.sim.records import Cause, Outcome, Record, Scheduling
 from sundog.sim.requests import CARRIED, Workload
 from sundog.units import format_mebibytes
 
@@ -46,7 +46,20 @@ def vms_table(workload: Workload, fleet: Fleet, record: Record, boot: BootTimes 
     columns["evacuations"] = record.evacuations
     columns["migrations"] = record.migrations
     columns["downtime_s"] = record.downtime_s + _boot_after_failures(record, boot, n)
+    if record.scheduling is not None:
+        columns |= _scheduling(record.scheduling)
     return pa.table(columns)
+
+
+def _scheduling(scheduling: Scheduling) -> dict[str, Any]:
+    """What several schedulers did for each request."""
+    return {
+        "scheduler": scheduling.scheduler,
+        "commits": scheduling.commits,
+        "choice": pa.array(scheduling.choice, mask=scheduling.choice < 0),
+        "queued_s": pa.array(scheduling.queued_s, from_pandas=True),
+        "scheduling_s": scheduling.busy_s,
+    }
 
 
 def placements_table(workload: Workload, fleet: Fleet, record: Record) -> pa.Table:

@@ -36,6 +36,7 @@ from sundog.sim.maintenance import start_maintenance
 from sundog.sim.outlook import prepare_policy
 from sundog.sim.records import Record
 from sundog.sim.requests import Workload, build_workload
+from sundog.sim.schedulers import SchedulersEngine
 from sundog.sim.spec import HostGroup
 from sundog.sim.workload import generate
 
@@ -65,26 +66,37 @@ class Study:
         ``kind`` is the compiled or the general one, by default the one that is sooner done; the results are the same.
         """
         scenario = self.loaded.scenario
-        policy = load_policy(scenario.policy.name, scenario.policy.parameters)
-        with self.loaded.origin.blamed("policy", "name"):
-            prepare_policy(policy, self.fleet, self.workload)
-        general = on_decision is not None or len(self.workload) < _WORTH_COMPILING
-        engine = (kind or _sooner_done(policy, general=general))(
-            self.fleet,
-            self.workload,
-            policy,
-            policy_name=scenario.policy.name,
-            seed=scenario.seed,
-            on_full=scenario.on_full,
-            evacuation=scenario.faults.evacuation,
-            migration=scenario.migration,
-            horizon_s=scenario.horizon if scenario.horizon is not None else math.inf,
-            on_decision=on_decision,
-        )
+        policy = self._policy()
+        options: dict[str, Any] = {
+            "policy_name": scenario.policy.name,
+            "seed": scenario.seed,
+            "on_full": scenario.on_full,
+            "evacuation": scenario.faults.evacuation,
+            "migration": scenario.migration,
+            "horizon_s": scenario.horizon if scenario.horizon is not None else math.inf,
+            "on_decision": on_decision,
+        }
+        if scenario.schedulers is not None:
+            large = len(self.workload) >= _WORTH_COMPILING
+            options |= {"schedulers": scenario.schedulers, "make_policy": self._policy}
+            options["compiled"] = large and on_decision is None
+            kind = SchedulersEngine
+        elif kind is None:
+            general = on_decision is not None or len(self.workload) < _WORTH_COMPILING
+            kind = _sooner_done(policy, general=general)
+        engine = kind(self.fleet, self.workload, policy, **options)
         start_faults(engine, scenario.faults, self.machine_events)
         for plan in scenario.maintenance:
             start_maintenance(engine, plan)
         return engine
+
+    def _policy(self) -> Policy:
+        """A new policy, told what is to come if it asks."""
+        spec = self.loaded.scenario.policy
+        policy = load_policy(spec.name, spec.parameters)
+        with self.loaded.origin.blamed("policy", "name"):
+            prepare_policy(policy, self.fleet, self.workload)
+        return policy
 
 
 def _sooner_done(policy: Policy, *, general: bool) -> type[Engine]:
@@ -202,6 +214,7 @@ def outcome(study: Study, engine: Engine, record: Record) -> tuple[dict[str, Any
             {"name": r.name, "class": r.resource_class, "label": r.label, "unit": r.unit}
             for r in study.workload.resources
         ],
+        **({} if scenario.schedulers is None else {"schedulers": {"count": scenario.schedulers.count}}),
         "engine": {"events": record.events, "placements": record.placements},
         "images": None if boot is None else {"fetched": boot.fetched, "cached": boot.cached},
         "sundog": sundog.__version__,
@@ -388,6 +401,8 @@ def _not_compiled(loaded: Loaded, workload: Workload) -> list[str]:
     policy = loaded.scenario.policy
     if len(workload) < _WORTH_COMPILING:
         return []
+    if loaded.scenario.schedulers is not None:
+        return ["several schedulers are not played in compiled code, so this takes longer than with one"]
     why = compilable(load_policy(policy.name, policy.parameters))
     if not isinstance(why, str):
         return []

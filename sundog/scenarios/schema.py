@@ -12,7 +12,18 @@ from sundog.core.scheduler import GroupPolicy
 from sundog.scenarios.origin import Origin
 from sundog.scenarios.traces import FORMATS
 from sundog.scenarios.traces.model import suggest
-from sundog.sim.spec import Boot, FaultsSpec, HostGroup, Instant, Maintenance, Migration, OnFull, Overcommit, Spec
+from sundog.sim.spec import (
+    Boot,
+    FaultsSpec,
+    HostGroup,
+    Instant,
+    Maintenance,
+    Migration,
+    OnFull,
+    Overcommit,
+    Schedulers,
+    Spec,
+)
 from sundog.sim.workload import SyntheticSpec
 from sundog.sim.workload.laws import Duration
 
@@ -126,6 +137,7 @@ class Scenario(Spec):
     workload: WorkloadSpec
     policy: Annotated[PolicySpec, BeforeValidator(_named)] = PolicySpec(name="best-fit")
     overcommit: Overcommit = Overcommit()
+    schedulers: Schedulers | None = None
     on_full: OnFull = "reject"
     faults: FaultsSpec = FaultsSpec()
     maintenance: tuple[Maintenance, ...] = ()

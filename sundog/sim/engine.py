@@ -30,7 +30,7 @@ from sundog.errors import InvariantError
 from sundog.runtime.seeds import Streams
 from sundog.runtime.warp import NORMAL, URGENT, World
 from sundog.sim.fleet import Fleet
-from sundog.sim.records import Cause, HostEvents, Outcome, Reasons, Record, Stays, in_order
+from sundog.sim.records import Cause, HostEvents, Outcome, Reasons, Record, Scheduling, Stays, in_order
 from sundog.sim.requests import Workload
 from sundog.sim.spec import Evacuation, Migration, OnFull, Wait
 
@@ -174,6 +174,11 @@ class Engine:
         return self._wait_limit > 0
 
     @property
+    def deciding(self) -> Scheduler:
+        """The scheduler that is about to decide while ``on_decision`` is called."""
+        return self.scheduler
+
+    @property
     def now(self) -> float:
         """Simulated seconds."""
         return float(self.world.now)
@@ -223,7 +228,12 @@ class Engine:
             placements=self.scheduler.hosts.sequence,
             events=self._events,
             partial=self._stopped,
+            scheduling=self._scheduling(),
         )
+
+    def _scheduling(self) -> Scheduling | None:
+        """What schedulers did for each VM, where there are several."""
+        return None
 
     def _turn_away(self) -> None:
         """Those who still wait when the run ends are rejected."""
@@ -240,16 +250,23 @@ class Engine:
             self._arrived = vm + 1
             self._events += 1
             self._open += 1
-            refused = self._place(vm)
-            if refused is None:
-                continue
-            if self.waits and (refused.reason != TOO_LARGE or self._to_enter):
-                deadline = when + self._wait_limit
-                self._waiting[vm] = refused.reason
-                self.world.at(deadline, vm, priority=DEADLINE).callbacks.append(self._waited)
-            else:
-                self._close(vm, Outcome.REJECTED, refused.reason)
+            self._admit(vm)
         self._settle()
+
+    def _admit(self, vm: int) -> None:
+        """A VM that arrived: onto a host, or among those who wait, or away."""
+        refused = self._place(vm)
+        if refused is not None and not self._may_wait(vm, refused.reason):
+            self._close(vm, Outcome.REJECTED, refused.reason)
+
+    def _may_wait(self, vm: int, reason: str) -> bool:
+        """Let a VM wait that found no host when it came, if that may help."""
+        if not self.waits or (reason == TOO_LARGE and not self._to_enter):
+            return False
+        self._waiting[vm] = reason
+        deadline = max(float(self.workload.arrival_s[vm]), 0.0) + self._wait_limit
+        self.world.at(deadline, vm, priority=DEADLINE).callbacks.append(self._waited)
+        return True
 
     def _place(self, vm: int) -> NoValidHost | None:
         """Put a VM that arrived, or waits, onto a host; None if that worked."""

@@ -146,11 +146,28 @@ def in_order(codes: NDArray[np.int32], texts: Sequence[str]) -> tuple[NDArray[np
 
 
 @dataclass(frozen=True, slots=True)
+class Scheduling:
+    """What several schedulers did for each request. Arrays by VM, in arrival order.
+
+    ``scheduler`` is whose request it was, ``commits`` how often it tried to commit, ``choice`` which host was taken at
+    last (0 the first of its decision, *j* its alternate *j*, -1 none), ``queued_s`` seconds from the arrival until the
+    scheduler first turned to it (NaN if never), ``busy_s`` seconds that the scheduler spent on it in all.
+    """
+
+    schedulers: int
+    scheduler: NDArray[np.int32]
+    commits: NDArray[np.int32]
+    choice: NDArray[np.int32]
+    queued_s: NDArray[np.float64]
+    busy_s: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """The whole outcome of a run. Arrays by VM are in arrival order; times are seconds, NaN where it did not happen.
 
     ``reached_s`` is the simulated time reached, ``placements`` the decisions carried out, ``partial`` whether the run
-    was stopped before its end.
+    was stopped before its end. ``scheduling`` is there where there were several schedulers.
     """
 
     start_s: NDArray[np.float64]
@@ -167,6 +184,7 @@ class Record:
     placements: int
     events: int
     partial: bool
+    scheduling: Scheduling | None = None
 
 
-__all__ = ["Cause", "HostEvents", "Outcome", "Reasons", "Record", "Stays"]
+__all__ = ["Cause", "HostEvents", "Outcome", "Reasons", "Record", "Scheduling", "Stays"]

@@ -6,9 +6,11 @@ disk GiB once parsed; in a file they are written with their units (``30 d``, ``1
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from sundog.core.pool.resource_classes import CUSTOM_NAME
 from sundog.sim.workload.laws import Duration, Exponential, Infinite, LifetimeLaw, LogNormal
@@ -246,6 +248,47 @@ class Migration(Spec):
     rounds: float = Field(default=1.3, ge=1, allow_inf_nan=False)
     pause: Instant = 0.3
     parallel: int = Field(default=2, gt=0)
+
+
+def _decision_kind(value: Any) -> str:
+    return "Law" if isinstance(value, dict | BaseModel) else "Fixed"
+
+
+Decision: TypeAlias = Annotated[
+    Annotated[Instant, Tag("Fixed")] | Annotated[LifetimeLaw, Tag("Law")], Discriminator(_decision_kind)
+]
+"""A time that is always the same, or a law. The tags, which errors have in their way, are such as no key is called."""
+
+
+class Schedulers(Spec):
+    """Several schedulers over one fleet, each with a queue and a view of its own.
+
+    A view is refreshed every ``refresh``, or at the beginning of each decision where that is 0. A decision takes
+    ``decision``, a message to the store or its answer ``delay``. A choice that the store refuses is followed by up to
+    ``alternates`` next best hosts, then by a refresh and another decision, up to ``retries`` times. ``assign`` says
+    whose request is whose: in turn, by a hash of the server group or else the VM's id, or the shortest queue.
+    """
+
+    count: int = Field(default=1, gt=0)
+    refresh: Instant = 0.0
+    decision: Decision = 0.0
+    delay: Instant = 0.0
+    alternates: int = Field(default=2, ge=0)
+    retries: int = Field(default=3, ge=0)
+    assign: Literal["round-robin", "hash", "least-busy"] = "round-robin"
+
+    @field_validator("decision")
+    @classmethod
+    def _decides_some_time(cls, decision: Seconds | LifetimeLaw) -> Seconds | LifetimeLaw:
+        if isinstance(decision, Infinite):
+            raise ValueError("a decision that takes for ever is none; give a time or a law with a mean")
+        return decision
+
+    def decision_times(self, rng: np.random.Generator, count: int) -> npt.NDArray[np.float64]:
+        """``count`` draws of the time a decision takes, in seconds. Shape: ``(count,)``."""
+        if isinstance(self.decision, float):
+            return np.full(count, self.decision)
+        return self.decision.sample(rng, count)
 
 
 class Images(Spec):
