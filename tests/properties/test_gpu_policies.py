@@ -219,7 +219,8 @@ def test_a_random_gpu_is_any_host_and_any_of_its_gpus_with_room() -> None:
     for seed in range(400):
         pool = cluster([(3, 16, MODELS[0]), (3, 16, MODELS[0])])
         for host in range(2):
-            pool.claim(1000 + host, [(pool.row(f"h{host}:gpu1"), {"PGPU": 0.75})])
+            gpu = pool.row(f"h{host}:gpu1")
+            assert pool.claim(1000 + host, [(gpu, pool.classes.amounts({"PGPU": 0.75}))]) is None
         scheduler = Scheduler(pool, load_policy("gpu-random"), seed=seed)
         decision = scheduler.place(Request(shape_of(1, 0.5, 1, ())), 0)
         assert isinstance(decision, Decision)
