@@ -1,9 +1,9 @@
 """Three private clouds whose log names the node that each VM was really put on, replayed with each cloud's scheduler.
 
-DS1 and DS3 ran Eucalyptus' ROUNDROBIN, DS2 its GREEDY, which is first fit over the list of nodes (README of the traces).
-The order of that list is not on record. It is estimated from the first half of the arrivals and judged on the second:
-for round robin the ring with the most observed steps from one arrival's node to the next one's; for greedy the list
-that most of the choices agree with, where a chosen node comes before every other one that had room.
+DS1 and DS3 ran Eucalyptus' ROUNDROBIN, DS2 its GREEDY (TRACE-README), which is first fit over the list of nodes. The
+order of that list is not on record. It is estimated from the first half of the arrivals and judged on the second: for
+round robin the ring with the most observed steps from one arrival's node to the next one's; for greedy the list that
+most of the choices agree with, where a chosen node comes before every other one that had room.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class Replay:
     ``same``: on the recorded node, in a run of its own. ``step``: on the recorded node, where everything before was
     put back to what was recorded. ``step_alone``: the same, for VMs that alone arrive within their second.
     ``by_chance``: what ``random`` would reach in the place of ``step``. ``difference``: mean absolute difference of
-    the cores in use, a share of all; ``elsewhere``: cores in use on another node, a share of those in use; ``recorded``, ``simulated``: mean shares in use; ``rejected``: VMs without room.
+    the cores in use, a share of all. ``elsewhere``: cores in use on another node, a share of those in use.
+    ``recorded``, ``simulated``: mean shares in use. ``rejected``: VMs without room.
     """
 
     cloud: str

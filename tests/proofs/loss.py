@@ -1,8 +1,8 @@
 """Loss systems: what queueing theory says, and what Sundog's own synthetic workload and engine do.
 
-One cell is a scenario: Poisson arrivals of one or several flavours at one host (or at several hosts with whole slots),
-blocked VMs are lost. It is played in independent replications, one seed each, and each class's share of blocked requests
-after the warm-up is one observation. The interval is Student's over the replications.
+One cell is a scenario: Poisson arrivals of one or several flavors at one host (or at several hosts with whole slots),
+blocked VMs are lost. It is played in independent replications, one seed each; in each, the share of blocked requests of
+each class after the warm-up is one observation. The interval is Student's over the replications.
 
 Sources: Erlang, "Løsning af nogle Problemer fra Sandsynlighedsregningen af Betydning for de automatiske
 Telefoncentraler" (1917); Kaufman, "Blocking in a Shared Resource Environment" (IEEE Trans. Commun. 29, 1981); Roberts,
@@ -57,7 +57,7 @@ def erlang_b(servers: int, load: float) -> float:
 
 
 def kaufman_roberts(capacity: int, sizes: Sequence[int], loads: Sequence[float]) -> list[float]:
-    """Share of each class's requests blocked: ``capacity`` units, class *k* takes ``sizes[k]`` and offers ``loads[k]``."""
+    """Share of requests blocked by class: ``capacity`` units, class *k* takes ``sizes[k]`` and offers ``loads[k]``."""
     weight = np.zeros(capacity + 1)
     weight[0] = 1.0
     for used in range(1, capacity + 1):
@@ -90,7 +90,7 @@ class Cell:
         return kaufman_roberts(self.vcpus, self.sizes, self.loads)
 
     def scenario(self, arrivals: int, *, stretched: float = 1.0) -> dict[str, Any]:
-        """The scenario file, for about so many arrivals after the warm-up; lifetimes ``stretched`` for a known error."""
+        """The scenario file, for about so many arrivals after the warm-up. ``stretched`` puts an error into it."""
         per_day = sum(self.loads) * DAY_S / MEAN_S
         law = _stretched(LAWS[self.law], stretched)
         return {

@@ -37,15 +37,15 @@ OPTIONS = {
     ),
     "nodes": Option(choice("all", "gpu"), "all", "all nodes | gpu: only those with GPUs"),
     "order": Option(
-        choice("recorded", "shuffled"),
+        choice("recorded", "shuffled", "shuffled-pods"),
         "recorded",
         "recorded: pods come and go as recorded; shuffled: one pod a second in random order, none leaves, and the nodes"
-        " are in random order too",
+        " are in random order too; shuffled-pods: the nodes stay in the order of the file",
     ),
     "demand": Option(
         positive_number,
         None,
-        "with order: shuffled, the GPUs asked for as a multiple of the nodes' (1.3): pods are left out, or drawn again",
+        "with pods in random order, the GPUs asked for as a multiple of the nodes' (1.3): pods are left out, or drawn again",
     ),
 }
 
@@ -65,7 +65,7 @@ def read(path: Path, *, options: dict[str, Any], streams: Streams) -> Trace:
     Raises: InputError for other columns, names that come twice, a pod deleted before it is created, bad sizes, or a
     demand that cannot be made.
     """
-    shuffled, demand = options["order"] == "shuffled", options["demand"]
+    shuffled, demand = options["order"] != "recorded", options["demand"]
     if demand is not None and not shuffled:
         raise InputError("option 'demand' needs order: shuffled, because pods drawn again have no recorded times")
     folder = path if path.is_dir() else path.parent
@@ -87,7 +87,7 @@ def read(path: Path, *, options: dict[str, Any], streams: Streams) -> Trace:
                 raise InputError(message, path=path)
             row = tuned(_gpus_asked(vms), row, demand * float(hosts["gpus"].sum()), streams.stream("demand"))
         vms = _one_a_second(vms, row)
-        if hosts is not None:
+        if hosts is not None and options["order"] == "shuffled":
             hosts = hosts.iloc[streams.stream("nodes").permutation(len(hosts))].reset_index(drop=True)
         notes[:] = [note for note in notes if "option nodes" in note or "no memory" in note]
         notes += [f"{len(vms)} pods in random order, one a second, none of which leaves (option order)"]

@@ -135,6 +135,12 @@ def test_shuffled_pods_come_one_a_second_none_leaves_and_nodes_are_shuffled_too(
     assert len(orders) > 10
 
 
+def test_the_nodes_may_stay_where_they_are(folder, read):
+    both, pods = (read("openb", folder, options={"order": order}, seed=7) for order in ("shuffled", "shuffled-pods"))
+    assert pods.hosts["host"].tolist() == ["n0", "n1", "n2", "n3"]
+    assert pods.vms["vm_id"].tolist() == both.vms["vm_id"].tolist()
+
+
 def test_only_nodes_with_gpus_on_request(folder, read):
     assert read("openb", folder, options={"nodes": "gpu"}).hosts["host"].tolist() == ["n1", "n3"]
 
