@@ -43,7 +43,7 @@ def test_a_wrong_formula_is_noticed() -> None:
     assert passes(measured)
     assert not passes(against(measured, [erlang_b(11, 9.0)])), "one slot more"
     assert not passes(against(measured, [erlang_b(9, 9.0)])), "one slot less"
-    assert not passes(against(measured, [erlang_b(10, 9.0 * 1.01)])), "1 % more load"
+    assert not passes(against(measured, [erlang_b(10, 9.0 * 1.02)])), "2 % more load"
     assert not passes(against(measured, [1 - 10 / 9 * (1 - erlang_b(10, 9.0))])), "the share of time, not of requests"
     mix = next(cell for cell in SMALL if cell.name.startswith("KR") and cell.law == "exponential")
     several = measure(mix, **SHORT)
@@ -65,3 +65,6 @@ def test_blocking_is_as_in_theory_everywhere() -> None:
     measured = [each for cell in cells() for each in measure(cell, **FULL)]
     assert len(measured) == 44
     assert passes(measured), [(each.cell.name, each.cell.law, each.size, each.p_value()) for each in measured]
+    probe = measure(PROBE, **FULL)
+    assert not passes(against(probe, [erlang_b(10, 9.0 * 1.01)])), "with so many requests, 1 % more load is noticed"
+    assert not passes(measure(PROBE, **FULL, stretched=1.01)), "and so is an engine that is 1 % wrong"

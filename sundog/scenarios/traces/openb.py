@@ -45,7 +45,8 @@ OPTIONS = {
     "demand": Option(
         positive_number,
         None,
-        "with pods in random order, the GPUs asked for as a multiple of the nodes' (1.3): pods are left out, or drawn again",
+        "with pods in random order, the GPUs asked for as a multiple of the nodes' (1.3): pods are left out, or drawn"
+        " again",
     ),
 }
 
