@@ -324,6 +324,7 @@ TRACES = {
     "huawei-east-1": "huawei_east_1/huawei_east_1_completed.parquet",
     "eucalyptus": "eucalyptus/DS1-trace.txt",
     "openb-gpu": "alibaba_openb_gpu_v2023",
+    "openb-fgd": "alibaba_openb_gpu_v2023",
 }
 
 
