@@ -1,6 +1,6 @@
 # Two commands do everything: `make demo` runs the quickstart, `make test` passes every test.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow lint types contracts coverage bench test-pythons clean
+.PHONY: help demo test test-fast test-slow proofs lint types contracts coverage bench test-pythons clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -24,14 +24,17 @@ demo: $(VENV)/.run  ## Set everything up, run the quickstart scenario, print its
 test: lint types contracts test-fast coverage test-pythons test-slow  ## Set everything up and pass every check and test
 
 test-fast: $(VENV)/.dev  ## The tests for every save: under three minutes
-	$(BIN)/pytest -n $(JOBS) -q -m "not slow and not system and not trace"
+	$(BIN)/pytest -n $(JOBS) -q -m "not slow and not system and not trace and not proof"
 
 test-slow: $(VENV)/.dev  ## Real traces, the installed command, and whatever takes long
-	$(BIN)/pytest -n $(JOBS) -q -m "slow or system or trace"
+	$(BIN)/pytest -n $(JOBS) -q -m "(slow or system or trace) and not proof"
 
 coverage: $(VENV)/.dev  ## Branch coverage of the core by its own tests, which must not fall below 95 %
 	$(BIN)/pytest -n $(JOBS) -q tests/unit/core tests/unit/test_errors.py tests/unit/test_units.py tests/properties \
 		--cov=sundog.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=95
+
+proofs: $(VENV)/.dev  ## Theory and published figures in full, nightly: under 30 minutes on two cores
+	$(BIN)/pytest -n $(JOBS) -q tests/proofs
 
 lint: $(VENV)/.dev  ## Style, spelling
 	$(BIN)/ruff check .

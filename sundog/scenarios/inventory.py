@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sundog.scenarios.schema import InventoryGroup, Loaded
@@ -36,13 +37,14 @@ def _inventory(
     if entry.inventory == "trace":
         if trace.hosts is None:
             raise loaded.origin.error(loc, f"{key}: the trace has no inventory of hosts; describe the fleet")
-        types = host_types(trace.hosts)
+        hosts = trace.hosts
     else:
         path = loaded.resolve(entry.inventory, *loc)
         if not path.exists():
             raise loaded.origin.error(loc, f"{key}: there is no {path}")
         files[key] = path
-        types = host_types(_read_inventory(path))
+        hosts = _read_inventory(path)
+    types = host_types(hosts) if entry.order == "types" else _runs(hosts)
     groups = []
     for row in types.to_dict("records"):
         count = round(float(row["count"]) * entry.scale)
@@ -60,6 +62,15 @@ def _inventory(
     if not groups:
         raise loaded.origin.error(loc, f"{key}: the inventory has no hosts")
     return groups
+
+
+def _runs(hosts: pd.DataFrame) -> pd.DataFrame:
+    """``hosts`` with neighbours of one type as one row, ``count`` summed."""
+    names = hosts["type"].to_numpy(dtype=object)
+    run = pd.Series(np.cumsum(np.append(True, names[1:] != names[:-1])))
+    counts = hosts["count"].groupby(run).sum(min_count=1) if "count" in hosts else hosts["type"].groupby(run).size()
+    first = hosts[~run.duplicated()].reset_index(drop=True)
+    return first.assign(count=counts.to_numpy())
 
 
 def _read_inventory(path: Path) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
@@ -69,13 +69,21 @@ class InventoryGroup(Spec):
     """Hosts taken from elsewhere: ``trace`` means the workload's own inventory, else a table of hosts.
 
     The table (Parquet or CSV) has one row a host or type: type, count, vcpus, memory_mb, and where it has them disk_gb,
-    gpus, gpu_model. ``scale`` multiplies the counts.
+    gpus, gpu_model. ``scale`` multiplies the counts. ``order: types`` puts all hosts of a type together; ``rows`` keeps
+    the order of the table, which decides between equal hosts.
     """
 
     inventory: str
     zone: str | None = None
     racks: int = Field(default=1, gt=0)
     scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    order: Literal["types", "rows"] = "types"
+
+    @model_validator(mode="after")
+    def _whole_rows(self) -> InventoryGroup:
+        if self.order == "rows" and self.scale != 1.0:
+            raise ValueError("'scale' multiplies the hosts of a type; with 'order: rows' leave it out")
+        return self
 
 
 def _kind(value: Any) -> str:

@@ -106,7 +106,9 @@ def clustering(node: Node, shape: Any, most: int) -> float:
     return tier + 25 * (most - sum(node.gpus)) // most
 
 
-@pytest.mark.parametrize("name", ["fgd", "gpu-packing", "gpu-clustering", "gpu-best-fit", "gpu-dot-product"])
+@pytest.mark.parametrize(
+    "name", ["fgd", "gpu-random", "gpu-packing", "gpu-clustering", "gpu-best-fit", "gpu-dot-product"]
+)
 @given(sizes=hosts, asked=st.lists(tasks, min_size=1, max_size=14), leaves=st.lists(st.integers(0, 13), max_size=4))
 @settings(max_examples=80, deadline=None)
 def test_a_cluster_fills_up_as_the_paper_says(
@@ -149,6 +151,7 @@ def test_a_cluster_fills_up_as_the_paper_says(
 
     scores: dict[str, Any] = {
         "fgd": fall,
+        "gpu-random": lambda node, shape: 0.0,
         "gpu-packing": packing,
         "gpu-clustering": lambda node, shape: clustering(node, shape, most_gpu),
         "gpu-best-fit": left,
@@ -179,6 +182,8 @@ def test_a_cluster_fills_up_as_the_paper_says(
             before = nodes[host].fragmentation(workload)
             gained = before - nodes[host].after(shape, devices).fragmentation(workload)
             assert math.isclose(gained, values[host], abs_tol=1e-9), "and the device is the best one"
+        elif name == "gpu-random" and devices:
+            assert all(nodes[host].gpus[device] >= demand(shape)[1] for device in devices), "devices with room"
         elif devices:
             assert devices == nodes[host].fullest(shape)
         nodes[host] = _with(nodes[host], shape, devices)
@@ -206,3 +211,21 @@ def test_fgd_scores_alike_whether_it_has_seen_the_hosts_before_or_not(
         fresh = load_policy("fgd", parameters).score(request, view)
         assert scheduler.policy.score(request, view).tolist() == fresh.tolist()
         scheduler.place(request, consumer)
+
+
+def test_a_random_gpu_is_any_host_and_any_of_its_gpus_with_room() -> None:
+    """Two hosts of three GPUs, one of which has too little room: four places, each about a quarter of the time."""
+    seen: dict[tuple[str, int], int] = {}
+    for seed in range(400):
+        pool = cluster([(3, 16, MODELS[0]), (3, 16, MODELS[0])])
+        for host in range(2):
+            gpu = pool.row(f"h{host}:gpu1")
+            assert pool.claim(1000 + host, [(gpu, pool.classes.amounts({"PGPU": 0.75}))]) is None
+        scheduler = Scheduler(pool, load_policy("gpu-random"), seed=seed)
+        decision = scheduler.place(Request(shape_of(1, 0.5, 1, ())), 0)
+        assert isinstance(decision, Decision)
+        place = (decision.host, int(pool.name(decision.claims[1][0])[-1]))
+        seen[place] = seen.get(place, 0) + 1
+    assert sorted(seen) == [("h0", 0), ("h0", 2), ("h1", 0), ("h1", 2)]
+    # 100 each are expected, with a standard deviation of 8.7; 64 and 136 are four of them away.
+    assert all(64 < count < 136 for count in seen.values())

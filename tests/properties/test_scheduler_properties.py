@@ -612,7 +612,7 @@ class SchedulerMachine(RuleBasedStateMachine):
 
 
 # These have their own: tests/properties/test_gpu_policies.py, tests/unit/core/scheduler/test_lifetime.py.
-ELSEWHERE = ("fgd", "gpu-packing", "gpu-clustering", "gpu-best-fit", "gpu-dot-product", "nilas")
+ELSEWHERE = ("fgd", "gpu-random", "gpu-packing", "gpu-clustering", "gpu-best-fit", "gpu-dot-product", "nilas")
 
 
 @pytest.mark.parametrize("policy", [name for name in BUILT_IN if name not in ELSEWHERE])

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sundog.errors import InputError
-from sundog.scenarios.traces.model import Option, Trace, choice, in_arrival_order, locate
+from sundog.scenarios.traces.model import Option, Trace, choice, in_arrival_order, locate, positive_number
 from sundog.scenarios.traces.tables import Source, read_table
 
 if TYPE_CHECKING:
@@ -35,6 +35,19 @@ OPTIONS = {
     "pending": Option(
         choice("keep", "drop"), "keep", "pods that were never scheduled: keep (lifetime until withdrawn) | drop"
     ),
+    "nodes": Option(choice("all", "gpu"), "all", "all nodes | gpu: only those with GPUs"),
+    "order": Option(
+        choice("recorded", "shuffled", "shuffled-pods"),
+        "recorded",
+        "recorded: pods come and go as recorded; shuffled: one pod a second in random order, none leaves, and the nodes"
+        " are in random order too; shuffled-pods: the nodes stay in the order of the file",
+    ),
+    "demand": Option(
+        positive_number,
+        None,
+        "with pods in random order, the GPUs asked for as a multiple of the nodes' (1.3): pods are left out, or drawn"
+        " again",
+    ),
 }
 
 _NODES = ("sn", "cpu_milli", "memory_mib", "gpu", "model")
@@ -48,8 +61,14 @@ def read(path: Path, *, options: dict[str, Any], streams: Streams) -> Trace:
     """The trace in the folder ``path``, or in the pods file ``path``; nodes beside it become ``hosts``.
 
     Pods are VMs: ``gpu_milli`` of 1000 is ``gpu_share`` 1, ``gpu_spec`` is ``gpu_models``. Order: by creation.
-    Raises: InputError for other columns, names that come twice, a pod deleted before it is created, bad sizes.
+    ``order: shuffled`` is how Weng et al. (USENIX ATC'23) fill the cluster; it draws from the streams ``pods``,
+    ``demand`` and ``nodes``.
+    Raises: InputError for other columns, names that come twice, a pod deleted before it is created, bad sizes, or a
+    demand that cannot be made.
     """
+    shuffled, demand = options["order"] != "recorded", options["demand"]
+    if demand is not None and not shuffled:
+        raise InputError("option 'demand' needs order: shuffled, because pods drawn again have no recorded times")
     folder = path if path.is_dir() else path.parent
     if path.is_dir():
         wanted = options["pods"]
@@ -57,7 +76,59 @@ def read(path: Path, *, options: dict[str, Any], streams: Streams) -> Trace:
             path, f"openb_pods_{wanted}.parquet", f"openb_pod_list_{wanted}.csv*", what=f"openb pods ({wanted})"
         )
     vms, notes = _read_pods(read_table(path), options)
-    return Trace(vms, hosts=_find_nodes(folder), notes=tuple(notes))
+    hosts = _find_nodes(folder)
+    if hosts is not None and options["nodes"] == "gpu":
+        notes.append(f"{int((hosts['gpus'] == 0).sum())} nodes without GPUs are left out (option nodes)")
+        hosts = hosts[hosts["gpus"] > 0].reset_index(drop=True)
+    if shuffled:
+        row = streams.stream("pods").permutation(len(vms))
+        if demand is not None:
+            if hosts is None or not hosts["gpus"].sum() or not _gpus_asked(vms).sum():
+                message = "option 'demand' needs pods that ask for GPUs, and nodes with GPUs in a file beside them"
+                raise InputError(message, path=path)
+            row = tuned(_gpus_asked(vms), row, demand * float(hosts["gpus"].sum()), streams.stream("demand"))
+        vms = _one_a_second(vms, row)
+        if hosts is not None and options["order"] == "shuffled":
+            hosts = hosts.iloc[streams.stream("nodes").permutation(len(hosts))].reset_index(drop=True)
+        notes[:] = [note for note in notes if "option nodes" in note or "no memory" in note]
+        notes += [f"{len(vms)} pods in random order, one a second, none of which leaves (option order)"]
+    return Trace(vms, hosts=hosts, notes=tuple(notes))
+
+
+def tuned(
+    gpus: np.ndarray[Any, np.dtype[np.float64]], order: np.ndarray[Any, Any], target: float, rng: np.random.Generator
+) -> np.ndarray[Any, Any]:
+    """``order`` (positions in ``gpus``, what each pod asks) with pods left out or appended until ``target`` is reached.
+
+    Above the target, pods chosen at random are left out until it is not exceeded; else pods are drawn at random, with
+    replacement, and appended, until the next one would exceed it.
+    """
+    total = float(gpus[order].sum())
+    if total > target:
+        gone = np.cumsum(gpus[order[(leaving := rng.permutation(len(order)))]])
+        out = leaving[: int(np.searchsorted(gone, total - target, side="left")) + 1]
+        return np.delete(order, out)
+    drawn: list[int] = []
+    while (total := total + gpus[(pod := int(rng.integers(len(gpus))))]) <= target:
+        drawn.append(pod)
+    return np.concatenate([order, np.asarray(drawn, dtype=order.dtype)])
+
+
+def _gpus_asked(vms: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
+    asked: np.ndarray[Any, np.dtype[np.float64]] = (vms["gpus"] * vms["gpu_share"]).to_numpy(dtype=np.float64)
+    return asked
+
+
+def _one_a_second(vms: pd.DataFrame, row: np.ndarray[Any, Any]) -> pd.DataFrame:
+    """The pods at positions ``row``, one arriving each second, none leaving; those that come again have ``~2``, …"""
+    played = vms.iloc[row].reset_index(drop=True)
+    again = played.groupby("vm_id", sort=False).cumcount().to_numpy()
+    names = [name if not nth else f"{name}~{nth + 1}" for name, nth in zip(played["vm_id"], again, strict=True)]
+    return played.assign(
+        vm_id=pd.array(names, dtype=pd.StringDtype()),
+        arrival_s=np.arange(len(played), dtype=np.float64),
+        lifetime_s=np.full(len(played), np.nan),
+    )
 
 
 def _find_nodes(folder: Path) -> pd.DataFrame | None:

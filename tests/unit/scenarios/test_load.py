@@ -103,7 +103,7 @@ def test_the_alternatives_that_the_form_names_are_read_too(tmp_path: Path) -> No
         ("name: best-fit", "nmae: best-fit", "small.yaml:16:9: 'policy.name' is missing"),
         ("name: small\n", "", "small.yaml:1:1: 'name' is missing"),
         ("name: small", "name: 2017-01-01x", None),
-        ("count: 4", "inventory: trace", "small.yaml:5:5: unknown key 'fleet.0.type'; known here: inventory, racks"),
+        ("count: 4", "inventory: trace", "small.yaml:5:5: unknown key 'fleet.0.type'; known here: inventory, order, "),
     ],
 )  # fmt: skip
 def test_an_error_says_where_it_is_and_what_was_expected(tmp_path: Path, old: str, new: str, said: str | None) -> None:

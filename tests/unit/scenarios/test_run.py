@@ -138,6 +138,16 @@ def test_a_fleet_may_be_read_from_a_table(tmp_path: Path) -> None:
     assert len(set(fleet.racks)) == 4
 
 
+def test_a_fleet_may_keep_the_order_of_the_table(tmp_path: Path) -> None:
+    rows = INVENTORY + "old,1,8,16384,,,\nold,1,8,16384,,,\n"
+    by_type = study_of(with_inventory(tmp_path, rows)).fleet
+    assert by_type.names == ("old-0", "old-1", "old-2", "old-3", "new-0", "new-1", "new-2")
+    as_listed = study_of(with_inventory(tmp_path, rows, ", order: rows")).fleet
+    assert as_listed.names == ("old-0", "old-1", "new-0", "new-1", "new-2", "old-2", "old-3")
+    assert len(as_listed.groups) == 3, "neighbours of one type are one entry"
+    assert "with 'order: rows' leave it out" in refusal(with_inventory(tmp_path, rows, ", order: rows, scale: 2"))
+
+
 @pytest.mark.parametrize(
     ("table", "said"),
     [
@@ -314,6 +324,7 @@ TRACES = {
     "huawei-east-1": "huawei_east_1/huawei_east_1_completed.parquet",
     "eucalyptus": "eucalyptus/DS1-trace.txt",
     "openb-gpu": "alibaba_openb_gpu_v2023",
+    "openb-fgd": "alibaba_openb_gpu_v2023",
 }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 from sundog.core.scheduler.policies.fit import BestFit, FirstFit, NextFit, RoundRobin, WorstFit
-from sundog.core.scheduler.policies.gpu import Fgd, GpuBestFit, GpuClustering, GpuDotProduct, GpuPacking
+from sundog.core.scheduler.policies.gpu import Fgd, GpuBestFit, GpuClustering, GpuDotProduct, GpuPacking, GpuRandom
 from sundog.core.scheduler.policies.lifetime import Nilas
 from sundog.core.scheduler.policies.nova import Nova
 from sundog.core.scheduler.policies.rand import PowerOfK, Random
@@ -33,6 +33,7 @@ BUILT_IN: Final[Mapping[str, type]] = {
     "l2-norm": L2Norm,
     "perp-distance": PerpDistance,
     "fgd": Fgd,
+    "gpu-random": GpuRandom,
     "gpu-packing": GpuPacking,
     "gpu-clustering": GpuClustering,
     "gpu-best-fit": GpuBestFit,

@@ -6,7 +6,8 @@ Fragmentation Gradient Descent" (USENIX ATC 2023), and the scores of its simulat
 
 A GPU is a child provider of its host (class ``PGPU``). CPU is the one class of the host that counts, as there. Scores
 there are whole numbers of 0 to 100 (``levels=100``); here they are exact unless ``levels`` is given. Equal scores go to
-the first host of the fleet, there to the first by name.
+the first host of the fleet, there to the first by a name that begins with a random number: so the order of the fleet
+matters, and ``docs/explanation/validation.md`` says how much.
 """
 
 from __future__ import annotations
@@ -49,6 +50,28 @@ class _GpuPolicy:
     def _stepped(self, share: Floats) -> Floats:
         """A score in shares of 1, cut off to whole levels if there are any."""
         return share if self.levels is None else np.trunc(share * self.levels)
+
+
+class GpuRandom:
+    """Any host with room, and on it any GPU with room for a part of one, each with the same chance.
+
+    ``random`` takes the fullest GPU that has room, which packs the parts and allocates more.
+    """
+
+    def choose(self, request: Request, hosts: HostView) -> int:
+        """A uniform draw from the feasible hosts."""
+        feasible = np.flatnonzero(hosts.feasible)
+        return int(feasible[int(hosts.uniform() * len(feasible))])
+
+    def choose_devices(self, request: Request, hosts: HostView, host: int) -> list[int] | None:
+        """A uniform draw from the devices with room; None for several devices, which are whole."""
+        if request.shape.devices is None or request.shape.devices.count > 1:
+            return None
+        gpu = _asked(request, hosts).gpu
+        if not gpu:
+            return None
+        room = np.flatnonzero(hosts.device_free(GPU)[host] >= gpu)
+        return [int(room[int(hosts.uniform(1) * len(room))])]
 
 
 class GpuPacking(_GpuPolicy):

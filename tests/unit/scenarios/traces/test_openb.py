@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sundog.errors import InputError
 from sundog.scenarios.traces import host_types, write_normalised
 
 NODES = """sn,cpu_milli,memory_mib,gpu,model
@@ -107,3 +108,70 @@ def test_bad_nodes_and_missing_columns_are_refused(folder, write, refusal):
     assert f"{nodes}:6: 2 GPUs without a model" in refusal("openb", folder)
     assert "missing columns cpu_milli" in refusal("openb", write("pods.csv", "name\nx"))
     assert "no openb pods (gpuspec33) here" in refusal("openb", folder, options={"pods": "gpuspec33"})
+
+
+# ---------------------------------------------------------------- pods in random order, up to a demand
+
+SHUFFLED = {"order": "shuffled"}
+
+
+def asked(vms):
+    return float((vms["gpus"] * vms["gpu_share"]).sum())
+
+
+def test_shuffled_pods_come_one_a_second_none_leaves_and_nodes_are_shuffled_too(folder, read):
+    recorded = read("openb", folder)
+    orders = set()
+    for seed in range(20):
+        trace = read("openb", folder, options=SHUFFLED, seed=seed)
+        assert trace.vms["arrival_s"].tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+        assert trace.vms["lifetime_s"].isna().all()
+        assert sorted(trace.vms["vm_id"]) == sorted(recorded.vms["vm_id"])
+        assert sorted(trace.hosts["host"]) == ["n0", "n1", "n2", "n3"]
+        orders.add((tuple(trace.vms["vm_id"]), tuple(trace.hosts["host"])))
+        of = trace.vms.set_index("vm_id")
+        assert of.loc["p2", "gpus"] == 8
+        assert of.loc["p2", "gpu_models"] == "T4"
+    assert len(orders) > 10
+
+
+def test_the_nodes_may_stay_where_they_are(folder, read):
+    both, pods = (read("openb", folder, options={"order": order}, seed=7) for order in ("shuffled", "shuffled-pods"))
+    assert pods.hosts["host"].tolist() == ["n0", "n1", "n2", "n3"]
+    assert pods.vms["vm_id"].tolist() == both.vms["vm_id"].tolist()
+
+
+def test_only_nodes_with_gpus_on_request(folder, read):
+    assert read("openb", folder, options={"nodes": "gpu"}).hosts["host"].tolist() == ["n1", "n3"]
+
+
+@pytest.mark.parametrize("demand", [0.1, 0.5, 1.0, 2.0, 5.0])
+def test_pods_are_left_out_or_drawn_again_until_the_demand_is_met(folder, read, demand):
+    for seed in range(10):
+        trace = read("openb", folder, options={**SHUFFLED, "demand": demand}, seed=seed)
+        vms, target = trace.vms, demand * 12  # GPUs of the nodes
+        assert asked(vms) <= target
+        assert vms["vm_id"].is_unique
+        again = vms["vm_id"].str.contains("~")
+        if demand < 0.78:  # 9.46 GPUs are asked for once
+            assert not again.any()
+        else:
+            assert asked(vms) > target - 8, "the next one would have been too much"
+            assert vms["vm_id"][:5].str.contains("~").sum() == 0, "those that come again come last"
+            assert {name.split("~")[0] for name in vms["vm_id"]} == {"p0", "p1", "p2", "p3", "p4"}
+
+
+def test_the_same_seed_gives_the_same_pods_whatever_else_is_asked(folder, read):
+    one, two = (read("openb", folder, options={**SHUFFLED, "demand": 2.0}, seed=3) for _ in range(2))
+    pd.testing.assert_frame_equal(one.vms, two.vms)
+    pd.testing.assert_frame_equal(one.hosts, two.hosts)
+    plain = read("openb", folder, options=SHUFFLED, seed=3)
+    assert plain.vms["vm_id"].tolist() == one.vms["vm_id"].tolist()[:5]
+
+
+def test_a_demand_that_cannot_be_made_is_refused(folder, read, write):
+    with pytest.raises(InputError, match="needs order: shuffled"):
+        read("openb", folder, options={"demand": 1.3})
+    write("openb_pod_list_default.csv", f"{HEAD}\np3,1000,1024,0,0,,LS,Succeeded,1200,1250,1200")
+    with pytest.raises(InputError, match="pods that ask for GPUs"):
+        read("openb", folder, options={**SHUFFLED, "demand": 1.3})
