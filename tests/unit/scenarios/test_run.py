@@ -13,6 +13,8 @@ import pytest
 from sundog.errors import PolicyError
 from sundog.scenarios.load import load_scenario
 from sundog.scenarios.run import prepare, run_study
+from sundog.sim.engine import Engine
+from sundog.sim.replay import CompiledEngine
 from tests.unit.scenarios.files import BY_HAND, VMS, by_hand, refusal, small, study_of, write
 
 
@@ -338,3 +340,36 @@ def test_a_library_scenario_plays_the_beginning_of_its_real_trace(name: str, tra
     assert set(vms["outcome"]) <= {"completed", "running", "rejected", "lost"}
     assert (vms["outcome"] == "completed").sum() > 0
     assert vms.loc[vms["outcome"] == "rejected", "reason"].ne("").all()
+
+
+# ---------------------------------------------------------------- which engine
+
+
+def many(folder: Path, policy: str) -> Path:
+    """Enough VMs that the compiled engine is sooner done."""
+    changes = ("arrivals_per_day: 200", "arrivals_per_day: 90000"), ("{name: best-fit}", f"{{name: {policy}}}")
+    return small(folder, *changes, ("count: 4", "count: 900"))
+
+
+def test_a_large_study_takes_the_compiled_engine_unless_decisions_are_watched(tmp_path: Path) -> None:
+    study = prepare(load_scenario(many(tmp_path, "best-fit")))
+    assert len(study.workload) >= 20_000
+    assert type(study.engine()) is CompiledEngine
+    assert type(study.engine(lambda _vm, _request: None)) is Engine
+    assert type(prepare(load_scenario(small(tmp_path))).engine()) is Engine
+    assert not [note for note in study.notes if "compiled" in note]
+
+
+def test_a_large_study_whose_policy_is_not_compiled_says_so_once_and_why(tmp_path: Path) -> None:
+    study = prepare(load_scenario(many(tmp_path, "power-of-k")))
+    assert type(study.engine()) is Engine
+    (note,) = (note for note in study.notes if "compiled" in note)
+    assert note.startswith("policy power-of-k is not compiled, so this takes longer: PowerOfK has no host_score")
+
+
+def test_kernels_that_were_compiled_once_are_not_announced_again(tmp_path: Path) -> None:
+    study = prepare(load_scenario(many(tmp_path, "first-fit")))
+    engine = study.engine()
+    engine.run()
+    assert engine.compiles is False
+    assert study.engine().compiles is False
