@@ -257,12 +257,12 @@ def test_room_that_a_refresh_showed_during_a_decision_is_not_missed() -> None:
 
 def test_a_decision_that_reaches_the_store_after_its_request_has_waited_too_long_is_dropped() -> None:
     """The room is there at 12, decided on at 13, and the message comes at 14."""
-    rows = [whole(0, 10), whole(0, 10)]
+    rows = [whole(0, 10), whole(0, 10), whole(100, 1)]  # the last keeps the run going
     in_time = run(rows, 1, decision=1, delay=1, how={"on_full": Wait(wait=14.5)})
     assert in_time.stays[1] == "vm1 h-0 14..24 arrival"
     too_late = run(rows, 1, decision=1, delay=1, how={"on_full": Wait(wait=13.5)})
     assert too_late.outcomes[1] == "rejected: no room: VCPU, waited in vain"
-    assert len(too_late.stays) == 1
+    assert [stay.split()[0] for stay in too_late.stays] == ["vm0", "vm2"]
 
 
 def test_a_conflict_does_not_reject_one_who_may_wait() -> None:
