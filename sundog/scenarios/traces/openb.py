@@ -55,6 +55,7 @@ _PODS = ("name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli", "gpu_spec", 
          "deletion_time")  # fmt: skip
 _PHASES = ("Running", "Failed", "Pending", "Succeeded")
 _LEAST_MIB: Final = 1.0
+_MOST_DEMAND: Final = 1000.0
 
 
 def read(path: Path, *, options: dict[str, Any], streams: Streams) -> Trace:
@@ -69,6 +70,8 @@ def read(path: Path, *, options: dict[str, Any], streams: Streams) -> Trace:
     shuffled, demand = options["order"] != "recorded", options["demand"]
     if demand is not None and not shuffled:
         raise InputError("option 'demand' needs order: shuffled, because pods drawn again have no recorded times")
+    if demand is not None and demand > _MOST_DEMAND:
+        raise InputError(f"option 'demand' is {demand:g} times the GPUs; give at most {_MOST_DEMAND:g}")
     folder = path if path.is_dir() else path.parent
     if path.is_dir():
         wanted = options["pods"]

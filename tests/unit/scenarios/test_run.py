@@ -338,7 +338,9 @@ def test_a_library_scenario_plays_the_beginning_of_its_real_trace(name: str, tra
     vms: Any = vms_of(run_study(study, tmp_path / "out"))
     assert len(vms) == len(study.workload) <= 2000
     assert set(vms["outcome"]) <= {"completed", "running", "rejected", "lost"}
-    assert (vms["outcome"] == "completed").sum() > 0
+    # Nobody leaves in openb-fgd; the first 2,000 pods find room.
+    ended = "running" if name == "openb-fgd" else "completed"
+    assert (vms["outcome"] == ended).sum() > 0
     assert vms.loc[vms["outcome"] == "rejected", "reason"].ne("").all()
 
 

@@ -172,6 +172,8 @@ def test_the_same_seed_gives_the_same_pods_whatever_else_is_asked(folder, read):
 def test_a_demand_that_cannot_be_made_is_refused(folder, read, write):
     with pytest.raises(InputError, match="needs order: shuffled"):
         read("openb", folder, options={"demand": 1.3})
+    with pytest.raises(InputError, match="give at most 1000"):
+        read("openb", folder, options={**SHUFFLED, "demand": 1e12})
     write("openb_pod_list_default.csv", f"{HEAD}\np3,1000,1024,0,0,,LS,Succeeded,1200,1250,1200")
     with pytest.raises(InputError, match="pods that ask for GPUs"):
         read("openb", folder, options={**SHUFFLED, "demand": 1.3})
