@@ -43,11 +43,16 @@ def is_warm(function: Any) -> bool:
     return bool(function.signatures) or any(FOLDER.glob(f"*/{name}"))
 
 
-def kernel(function: Callable[..., Any]) -> Any:
+def kernel(function: Callable[..., Any], **options: Any) -> Any:
     """Compile ``function`` when it is first called, and keep what was compiled."""
     before = config.CACHE_DIR
     config.CACHE_DIR = str(FOLDER)
     try:
-        return njit(function, cache=True)
+        return njit(function, cache=True, **options)
     finally:
         config.CACHE_DIR = before
+
+
+def reduction(function: Callable[..., Any]) -> Any:
+    """A kernel that finds the largest of many numbers, none of them NaN: their order does not matter to it."""
+    return kernel(function, fastmath={"nnan", "nsz"})

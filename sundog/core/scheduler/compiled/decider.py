@@ -167,6 +167,7 @@ class Decider:
             levels.append(levels[-1] + nodes)
         size = self._size
         size[s_.HOSTS], size[s_.ROWS] = n, pool.rows
+        size[s_.FLAT] = n == pool.rows  # rows ascend, so then each is its own
         size[s_.NODES], size[s_.LEVELS] = levels[-1], len(levels) - 1
         size[s_.BEHIND] = min(len(pool.changes.ring), 64 + n // 4)
         behind = int(size[s_.BEHIND])
@@ -187,7 +188,7 @@ class Decider:
                 s_.HIGHEST: np.zeros(len(weighers)),
                 s_.LEAST: np.zeros(len(weighers)),
                 s_.RAW: np.zeros((len(weighers), n)),
-                s_.STRETCH: np.zeros(1 << (s_.BLOCK_SHIFT + s_.NODE_SHIFT)),
+                s_.STRETCH: np.zeros(1 << s_.BLOCK_SHIFT),
                 s_.CLASS_SCALE: np.asarray([item.scale for item in pool.classes], dtype=np.float64),
                 s_.CHANGED_HOST: np.zeros(behind, dtype=np.int64),
                 s_.CHANGED_ROW: np.zeros(behind, dtype=np.int64),

@@ -1,9 +1,9 @@
 """Compiled decisions: the best host for a shape from an index, or from one pass over all hosts.
 
-An **index** is a tournament: hosts in blocks of eight, the best of each block, the best of sixteen of those, and so on
-to the one winner. It belongs to one shape and is repaired lazily: a decision first looks at the rows that changed since
-the shape was last decided on, and plays again only where a result changes. A decision so costs what has changed, not
-what there is. Of equal hosts the first wins, everywhere.
+An **index** is a tournament: hosts in blocks of 64, the best of each block, the best of 64 of those, and so on to the
+one winner. It belongs to one shape and is repaired lazily: a decision first looks at the rows that changed since the
+shape was last decided on, and plays again only where a result changes. A decision so costs what has changed, not what
+there is. Of equal hosts the first wins, everywhere.
 
 What these functions answer is what the general path in ``scheduler.py`` answers, to the bit: the same operations on the
 same numbers in the same order. Tests compare the two.
@@ -31,7 +31,7 @@ from sundog.core.scheduler.compiled.block import (
     longs_at,
     shorts,
 )
-from sundog.core.scheduler.compiled.cache import kernel
+from sundog.core.scheduler.compiled.cache import kernel, reduction
 from sundog.core.scheduler.compiled.slots import (
     AMOUNT_COLUMN,
     AMOUNT_UNITS,
@@ -63,6 +63,7 @@ from sundog.core.scheduler.compiled.slots import (
     ELIGIBLE,
     ENTRIES,
     ENTRY_MARKS,
+    FLAT,
     FREE,
     GENERATION,
     GROUP_COUNT,
@@ -272,29 +273,36 @@ def leaf(b, shape, host):
 # ------------------------------------------------------------------------------------------------ the index
 
 
+@reduction
+def _best_of(score, begin, end):
+    """(score, position) of the first of the best in a stretch, in two passes that take several at a time."""
+    best = WORST
+    for i in range(begin, end):
+        best = max(best, score[i])
+    first = end
+    for i in range(begin, end):
+        first = min(first, i if score[i] == best else end)
+    return best, first
+
+
 @kernel
 def _play_block(b, index, base, node):
     """The best of a block of hosts, by the scores that are kept."""
-    hosts, score = longs(b, SIZES)[HOSTS], floats_at(b, LEAF, index * longs(b, SIZES)[HOSTS])
-    best, who = WORST, NOBODY
-    for host in range(node << _BLOCK_SHIFT, min((node + 1) << _BLOCK_SHIFT, hosts)):
-        if score[host] > best:
-            best, who = score[host], host
+    hosts = longs(b, SIZES)[HOSTS]
+    kept = floats_at(b, LEAF, index * hosts)
+    best, who = _best_of(kept, node << _BLOCK_SHIFT, min((node + 1) << _BLOCK_SHIFT, hosts))
     floats(b, SCORE)[base + node] = best
-    ints(b, WINNER)[base + node] = who
+    ints(b, WINNER)[base + node] = who if best > WORST else NOBODY
 
 
 @kernel
 def _play_node(b, base, level, node):
-    """The best of sixteen nodes of the level below."""
+    """The best of the nodes below a node."""
     start, score, winner = longs(b, LEVEL_START), floats(b, SCORE), ints(b, WINNER)
-    below = start[level - 1]
-    best, who = WORST, NOBODY
-    for child in range(below + (node << _SHIFT), min(below + ((node + 1) << _SHIFT), start[level])):
-        if score[base + child] > best:
-            best, who = score[base + child], winner[base + child]
+    below = base + start[level - 1]
+    best, child = _best_of(score, below + (node << _SHIFT), min(below + ((node + 1) << _SHIFT), base + start[level]))
     score[base + start[level] + node] = best
-    winner[base + start[level] + node] = who
+    winner[base + start[level] + node] = winner[child]
 
 
 @kernel
@@ -361,13 +369,18 @@ def _changed_scores(b, shape, seen, count):
     ring, mask, host_of = ints(b, RING), size[RING_MASK], longs(b, HOST_OF_ROW)
     hosts, row, score = longs(b, CHANGED_HOST), longs(b, CHANGED_ROW), floats(b, CHANGED_SCORE)
     weigher = size[WEIGHER]
-    number, before = 0, NOBODY
-    for change in range(seen, count):
-        host = host_of[ring[change & mask]]
-        if host != NOBODY and host != before:
-            hosts[number], row[number] = host, host_row[host]
+    number = 0
+    if size[FLAT]:
+        row = hosts
+        for change in range(seen, count):
+            hosts[number] = ring[change & mask]
             number += 1
-            before = host
+    else:
+        for change in range(seen, count):
+            host = host_of[ring[change & mask]]
+            if host != NOBODY:
+                hosts[number], row[number] = host, host_row[host]
+                number += 1
     if method in (BEST_FIT, WORST_FIT):
         for i in range(number):
             score[i] = 0.0
@@ -396,8 +409,12 @@ def _changed_scores(b, shape, seen, count):
         first, asked = column[k] * rows, units[k]
         for i in range(number):
             score[i] = score[i] if free[first + row[i]] >= asked else WORST
-    for i in range(number):
-        score[i] = score[i] if eligible[kind[hosts[i]]] & service[row[i]] else WORST
+    if size[KINDS] == 1 and eligible[0]:
+        for i in range(number):
+            score[i] = score[i] if service[row[i]] else WORST
+    else:
+        for i in range(number):
+            score[i] = score[i] if eligible[kind[hosts[i]]] & service[row[i]] else WORST
     return number
 
 
@@ -425,11 +442,8 @@ def _repair_plain(b, shape, index, seen, count):
             if now > best:
                 score[node] = now
             else:
-                best, who = WORST, NOBODY
-                for each in range(node << _BLOCK_SHIFT, min((node + 1) << _BLOCK_SHIFT, hosts)):
-                    if kept[each] > best:
-                        best, who = kept[each], each
-                score[node], winner[node] = best, who
+                best, who = _best_of(kept, node << _BLOCK_SHIFT, min((node + 1) << _BLOCK_SHIFT, hosts))
+                score[node], winner[node] = best, who if best > WORST else NOBODY
         elif now > best or (now == best and host < who):
             score[node], winner[node] = now, host
         else:
@@ -445,10 +459,9 @@ def _repair_plain(b, shape, index, seen, count):
                 score[at], winner[at] = score[child], winner[child]
             elif who != NOBODY and (who >> (_BLOCK_SHIFT + _SHIFT * (level - 1))) == child - start[level - 1]:
                 below = start[level - 1]
-                top, first = WORST, NOBODY
-                for each in range(below + (node << _SHIFT), min(below + ((node + 1) << _SHIFT), start[level])):
-                    if score[each] > top:
-                        top, first = score[each], winner[each]
+                end = min(below + ((node + 1) << _SHIFT), start[level])
+                top, each = _best_of(score, below + (node << _SHIFT), end)
+                first = winner[each]
                 if first == who and top == best:
                     break
                 score[at], winner[at] = top, first
@@ -672,7 +685,7 @@ def _nova_from_all(b, number, group, rule):
 
 @kernel
 def _weigh_stretch(b, index, first, number):
-    """Nova's weights of a stretch of hosts, by the highest raw weights, into scratch; minus infinity if not feasible.
+    """Nova's weights of a block of hosts, by the highest raw weights, into scratch; minus infinity if not feasible.
 
     The indexes keep what each weigher gave each host, so this is a few passes over neighbouring numbers.
     """
@@ -691,7 +704,7 @@ def _weigh_stretch(b, index, first, number):
 
 @kernel
 def _bound(b, index, at):
-    """The most that any host below a node may weigh: the same sum over the largest raw weights below it."""
+    """The most that any host of a block may weigh: the same sum over the largest raw weights in it."""
     size, high, multiplier, total = longs(b, SIZES), floats(b, HIGHEST), floats(b, MULTIPLIER), 0.0
     score, nodes, skipped = floats(b, SCORE), size[NODES], size[SOFT_WEIGHERS]
     for w in range(skipped, size[WEIGHERS]):
@@ -705,8 +718,8 @@ def _nova_from_indexes(b, shape, index):
     """Nova's choice by branch and bound, for weighers that are scaled from 0 with multipliers above 0.
 
     Each weigher has an index of its raw weights, so that the highest over the feasible hosts is known at once, and so
-    is a bound on the weight of any host below a node: rounding never turns the order of two sums round. Only stretches
-    of hosts whose bound reaches the best weight found are weighed.
+    is a bound on the weight of any host of a block: rounding never turns the order of two sums round. Only blocks
+    whose bound reaches the best weight found are weighed.
     """
     size, start, high, weight = longs(b, SIZES), longs(b, LEVEL_START), floats(b, HIGHEST), floats(b, STRETCH)
     skipped = size[SOFT_WEIGHERS]
@@ -717,24 +730,21 @@ def _nova_from_indexes(b, shape, index):
     winner, base, hosts = ints(b, WINNER), index * size[NODES], size[HOSTS]
     if winner[base + size[NODES] - 1] == NOBODY:
         return np.int64(NOBODY)
-    level = 1 if size[LEVELS] > 1 else 0
-    shift = _BLOCK_SHIFT + _SHIFT * level
-    at = start[level]
-    nodes, promising, bound = start[level + 1] - at, 0, WORST
+    nodes, promising, bound = start[1], 0, WORST
     for node in range(nodes):
-        if winner[base + at + node] != NOBODY:
-            most = _bound(b, index, at + node)
+        if winner[base + node] != NOBODY:
+            most = _bound(b, index, node)
             if most > bound:
                 promising, bound = node, most
     best, who = WORST, np.int64(NOBODY)
     for turn in range(-1, nodes):
         node = promising if turn < 0 else turn
-        if turn == promising or winner[base + at + node] == NOBODY:
+        if turn == promising or winner[base + node] == NOBODY:
             continue
-        most, first = _bound(b, index, at + node), node << shift
+        most, first = _bound(b, index, node), node << _BLOCK_SHIFT
         if most < best or (most == best and first > who):
             continue
-        number = min((node + 1) << shift, hosts) - first
+        number = min((node + 1) << _BLOCK_SHIFT, hosts) - first
         _weigh_stretch(b, index, first, number)
         for i in range(number):
             if weight[i] >= best and (weight[i] > best or (first + i < who and weight[i] > WORST)):

@@ -61,8 +61,8 @@ STRETCH = 72  # float64: the weights of a stretch of hosts, scratch
 CORE_SLOTS: Final = 74
 
 # ---- the shape of an index: hosts in a block, and nodes below a node, as powers of two
-BLOCK_SHIFT: Final = 3
-NODE_SHIFT: Final = 4
+BLOCK_SHIFT: Final = 6
+NODE_SHIFT: Final = 6
 
 # ---- scalars in SIZES
 (
@@ -86,8 +86,9 @@ NODE_SHIFT: Final = 4
     WEIGHERS,  # weighers of ``nova`` that say anything
     WEIGHER,  # the one whose index is being repaired
     BOUNDED,  # whether a bound on the weights of a block is known, see ``_nova_from_indexes``
+    FLAT,  # whether host h is row h
     SOFT_WEIGHERS,  # how many of them are about soft groups; they come first where ``BOUNDED``
-) = range(21)
+) = range(22)
 SCALARS: Final = 24
 
 

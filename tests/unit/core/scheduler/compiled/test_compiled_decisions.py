@@ -154,6 +154,26 @@ def test_a_thousand_decisions_in_a_row_on_a_fleet_of_many_blocks(policy: str) ->
     assert answers[0] == answers[1]
 
 
+@pytest.mark.parametrize("policy", ["best-fit", "dot-product", "first-fit", "next-fit", "nova"])
+def test_a_fleet_so_large_that_its_indexes_have_three_levels(policy: str) -> None:
+    answers = []
+    for compiled in (False, True):
+        pool = Pool(ResourceClasses(["VCPU", "MEMORY_MB"]))
+        for kind, vcpus in enumerate((7, 8, 9)):
+            pool.add_providers([f"h{kind}-{i}" for i in range(1500)], {"VCPU": vcpus, "MEMORY_MB": 8192})
+        scheduler = Scheduler(pool, load_policy(policy), seed=1, compiled=compiled)
+        dice = np.random.Generator(np.random.PCG64(9))
+        told = []
+        for consumer in range(1500):
+            vcpus, memory = dice.choice([1, 2, 3, 8, 9]), dice.choice([512, 2048, 8192])
+            decision = scheduler.place(Request(make_shape({"VCPU": int(vcpus), "MEMORY_MB": int(memory)})), consumer)
+            told.append(decision.row if isinstance(decision, Decision) else -1)
+            if consumer > 500:
+                pool.release(int(dice.integers(consumer)))
+        answers.append(told)
+    assert answers[0] == answers[1]
+
+
 def test_the_general_path_is_taken_for_hosts_forced_or_ignored() -> None:
     general, compiled = pair("best-fit", 9)
     for request in (Request(SHAPES[0], force_hosts=("h7",)), Request(SHAPES[0], ignore_hosts=("h0", "h1"))):
