@@ -267,7 +267,8 @@ def _message(error: Any, loc: Loc) -> str:
     kind, given = error["type"], error.get("input")
     if kind == "extra_forbidden":
         known = sorted(_fields_at(error["loc"][:-1]))
-        near = difflib.get_close_matches(str(loc[-1]), known, 1)
+        name = name or str(error["loc"][-1])  # a key that is nothing is found nowhere in the file
+        near = difflib.get_close_matches(str(error["loc"][-1]), known, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         return f"unknown key {name!r}; {hint}known here: {', '.join(known)}"
     if kind == "too_short":

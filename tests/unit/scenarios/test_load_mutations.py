@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from sundog.errors import InputError
 from sundog.scenarios.load import load_scenario
-from tests.unit.scenarios.files import SMALL
+from tests.unit.scenarios.files import SMALL, write
 
 FULL = (
     SMALL
@@ -97,6 +97,11 @@ def test_a_scenario_with_one_value_changed_loads_or_raises_input_error(path: Pat
     path.write_text(text.getvalue(), encoding="utf-8")
     error = refused(path)
     assert error is None or (error.path == path and error.line is not None)
+
+
+def test_a_key_that_is_nothing_is_refused_as_unknown(tmp_path: Path) -> None:
+    error = refused(write(tmp_path / "s.yaml", SMALL + ": {a: 1}\n"))
+    assert "unknown key 'None'" in str(error)
 
 
 @settings(max_examples=60, deadline=None)
