@@ -1,9 +1,9 @@
 """Measure what the README's table says, and write it to ``benchmarks/results.json``.
 
-    python benchmarks/run.py [--traces ../shared/traces] [--only NAME]
+    python benchmarks/run.py [--traces ../shared/traces] [--only NAME] [--repeats 3]
 
 Each case runs in a process of its own, so that its peak memory is its own. CPU seconds are user and system time of the
-process, without imports; machines are noisy, so each case runs three times and the median is told.
+process, without imports; machines are noisy, so each case runs several times and the median is told.
 """
 
 from __future__ import annotations
@@ -164,16 +164,16 @@ CASES = {each.__name__: each for each in (*OWN, *engine.CASES)}
 NEEDS_TRACES = {"huawei_per_event", "azure_to_results"}
 
 
-def measure(name: str, traces: Path) -> dict[str, float]:
+def measure(name: str, traces: Path, repeats: int) -> dict[str, float]:
     """The medians of a case's figures, each run in a process of its own."""
     command = [sys.executable, __file__, "--traces", str(traces), "--child", name]
     runs = [
-        json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout) for _ in range(REPEATS)
+        json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout) for _ in range(repeats)
     ]
     return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
 
 
-def machine() -> dict[str, Any]:
+def machine(repeats: int) -> dict[str, Any]:
     """What the figures were measured on."""
     import numpy as np
 
@@ -195,7 +195,7 @@ def machine() -> dict[str, Any]:
         "commit": commit.stdout.strip() or "unknown",
         "seed": SEED,
         "date": time.strftime("%Y-%m-%d"),
-        "repeats": REPEATS,
+        "repeats": repeats,
     }
 
 
@@ -203,6 +203,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--traces", type=Path, default=HERE / ".." / ".." / "shared" / "traces")
     parser.add_argument("--only", choices=list(CASES))
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="runs of each case; the median is kept")
     parser.add_argument("--child", choices=list(CASES), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -213,12 +214,14 @@ def main() -> None:
         if name in NEEDS_TRACES and not options.traces.is_dir():
             print(f"{name}: skipped, no traces in {options.traces}")
             continue
-        figures[name] = measure(name, options.traces)
+        figures[name] = measure(name, options.traces, options.repeats)
         print(name)
         for key, value in figures[name].items():
             print(f"  {key:24} {value:,.4g}" if value < 1e4 else f"  {key:24} {value:,.0f}")
     if not options.only:
-        (HERE / "results.json").write_text(json.dumps({"machine": machine(), "figures": figures}, indent=2) + "\n")
+        (HERE / "results.json").write_text(
+            json.dumps({"machine": machine(options.repeats), "figures": figures}, indent=2) + "\n"
+        )
 
 
 if __name__ == "__main__":
