@@ -143,8 +143,8 @@ class Scheduler:
         Raises: PolicyError if the policy fails or answers with a host that is not feasible; PoolError for a demand in
         classes that the pool does not have, or for own filters that let a host without devices through.
         """
-        decider = self.decider()
-        if decider is not None and not (request.force_hosts or request.ignore_hosts or request.shape.details):
+        decider = self.decider() if self._can_be_compiled(request) else None
+        if decider is not None:
             demand, view = self.shaped(request.shape).demand, None
             host = decider.choose(request.shape, request.group)
         else:
@@ -168,6 +168,12 @@ class Scheduler:
 
             self._decider = Decider(self.hosts, self.policy, self._how, self._static_facts, slots=slots or CORE_SLOTS)
         return self._decider
+
+    def _can_be_compiled(self, request: Request) -> bool:
+        """Whether compiled code knows all that the request asks: not named hosts, details, or devices with units."""
+        shape = request.shape
+        limited = self.pool.has_units and shape.devices is not None
+        return not (request.force_hosts or request.ignore_hosts or shape.details or limited)
 
     def _static_facts(self, shape: Shape) -> tuple[Demand, Bools]:
         shaped = self.shaped(shape)

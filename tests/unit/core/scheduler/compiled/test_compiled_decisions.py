@@ -180,6 +180,18 @@ def test_the_general_path_is_taken_for_hosts_forced_or_ignored() -> None:
         assert general.decide(request) == compiled.decide(request)
 
 
+def test_devices_that_are_given_in_units_are_for_the_general_path() -> None:
+    for compiled in (False, True):
+        pool = Pool(ResourceClasses(["VCPU", "PGPU"]))
+        row = pool.add_provider("h0", {"VCPU": 8})
+        pool.add_provider("h0:single", {"PGPU": Inventory(4, max_unit=1)}, parent=row)
+        pool.add_provider("h0:double", {"PGPU": Inventory(4, max_unit=2)}, parent=row)
+        scheduler = Scheduler(pool, load_policy("first-fit"), compiled=compiled)
+        asked = Request(make_shape({"VCPU": 1}, devices=Devices((("PGPU", 2.0),), 1)))
+        # The third finds the one device full, and the other has four units but gives no two at once.
+        assert [isinstance(scheduler.place(asked, consumer), Decision) for consumer in range(3)] == [True, True, False]
+
+
 def test_what_cannot_be_compiled_says_why() -> None:
     class NoScalar:
         def score(self, request: Request, hosts: Any) -> np.ndarray:
