@@ -1,7 +1,7 @@
 """Where compiled code is kept between runs.
 
 Numba looks only at the file of a function when it asks whether what it kept is still good, not at those of the
-functions that it calls. So all kernels are kept in one folder, named by a digest of all their sources: whatever
+functions that it calls. So all kernels are kept in one folder, named by a digest of their sources: whatever
 changes, all of them are compiled anew, once.
 """
 
@@ -22,7 +22,13 @@ from numba import njit
 config: Any = _untyped_config  # Numba makes its settings when it is imported, so type checkers see none
 
 _PACKAGE: Final = Path(__file__).parents[3]
-_SOURCES: Final = (*sorted(Path(__file__).parent.glob("*.py")), _PACKAGE / "sim" / "kernels.py")
+_SOURCES: Final = (
+    *(Path(__file__).parent / name for name in ("block.py", "kernels.py", "slots.py")),
+    _PACKAGE / "sim" / "kernels.py",
+    # What kernels take from these is compiled into them: the columns of an entry, and the outcomes.
+    _PACKAGE / "core" / "pool" / "allocations.py",
+    _PACKAGE / "sim" / "records.py",
+)
 
 
 def _folder() -> Path:

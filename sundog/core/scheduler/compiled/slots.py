@@ -103,8 +103,7 @@ class Method(IntEnum):
     NEXT_FIT = 5
     ROUND_ROBIN = 6
     RANDOM = 7
-    POWER_OF_K = 8
-    NOVA = 9
+    NOVA = 8
 
 
 class Weighs(IntEnum):
