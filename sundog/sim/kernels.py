@@ -12,10 +12,26 @@ from enum import IntEnum
 
 import numpy as np
 
-from sundog.core.scheduler.compiled.block import bools, floats, ints, longs
+from sundog.core.pool.allocations import ROW
+from sundog.core.scheduler.compiled.block import bools, floats, ints, ints_at, longs, prefetch
 from sundog.core.scheduler.compiled.cache import kernel
 from sundog.core.scheduler.compiled.kernels import NOBODY, choose, committed, leave, release, why_not
-from sundog.core.scheduler.compiled.slots import CORE_SLOTS, ENTRY_MARKS, GROUP_MARKS, HOST_ROW
+from sundog.core.scheduler.compiled.slots import (
+    CLAIMS,
+    CLASSES,
+    CORE_SLOTS,
+    ENTRIES,
+    ENTRY_MARKS,
+    FREE,
+    GENERATION,
+    GROUP_MARKS,
+    HEAD,
+    HOST_ROW,
+    ROOT,
+    ROWS,
+    SIZES,
+    USED,
+)
 from sundog.sim.records import Outcome
 
 # ---- slots beyond those of the scheduler, by VM unless said otherwise
@@ -75,6 +91,8 @@ SLOTS = CORE_SLOTS + 28
 
 # ---- TIMES
 NOW, WAIT_LIMIT, HORIZON = range(3)
+
+_AHEAD = 12  # departures
 
 WAITED, STILL_WAITING = 1 << 28, 1 << 29
 """Bits of a refusal: its VM waited in vain, or still waits at the end."""
@@ -155,12 +173,39 @@ def _next_departure(b):
 
 
 @kernel
+def _look_ahead(b):
+    """Have brought near what the next VMs to leave will need, each thing when it is known where it is.
+
+    On a large fleet a departure otherwise spends most of its time waiting for its VM's few numbers, which lie anywhere.
+    """
+    upcoming = ints_at(b, BY_END, longs(b, MARKS)[NEXT_END])
+    if longs(b, MARKS)[NEXT_END] + _AHEAD >= longs(b, MARKS)[ENDS]:
+        return
+    head, entries = ints(b, HEAD), ints(b, ENTRIES)
+    first, second, third = upcoming[_AHEAD], upcoming[2 * _AHEAD // 3], upcoming[_AHEAD // 3]
+    prefetch(head, first)
+    prefetch(bools(b, OUTCOME), first)
+    if head[second] != NOBODY:
+        prefetch(entries, 4 * head[second])
+    if head[third] != NOBODY:
+        row = entries[4 * head[third] + ROW]
+        rows, free, used = longs(b, SIZES)[ROWS], longs(b, FREE), longs(b, USED)
+        for column in range(longs(b, SIZES)[CLASSES]):
+            prefetch(free, column * rows + row)
+            prefetch(used, column * rows + row)
+        prefetch(ints(b, CLAIMS), row)
+        prefetch(longs(b, GENERATION), row)
+        prefetch(ints(b, ROOT), row)
+
+
+@kernel
 def _depart(b, vm):
     """A VM leaves. When, and when its stay ended, is worked out from its start after the run, for all at once."""
     marks = longs(b, MARKS)
     marks[EVENTS] += 1
     marks[OPEN] -= 1
     marks[SERVE] = 1
+    _look_ahead(b)
     row = release(b, vm)
     if marks[GROUPS]:
         group = ints(b, GROUP)[vm]

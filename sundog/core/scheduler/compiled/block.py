@@ -15,83 +15,95 @@ from typing import Any, Final
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 from numpy.typing import NDArray
 
 _MUCH: Final = 1 << 40  # lengths are not checked in compiled code
 
 
-def _caster(dtype: Any, bits: Any) -> Any:
+# Intrinsics, not functions: a function that counts no references may not return an array.
+
+
+def _made(context: Any, builder: Any, array: Any, address: Any) -> Any:
+    """An array at an address, which owns nothing: no reference is counted."""
+    made = context.make_array(array)(context, builder)
+    item = context.get_constant(types.intp, array.dtype.bitwidth // 8)
+    populate_array(
+        made,
+        data=builder.inttoptr(address, made.data.type),
+        shape=[context.get_constant(types.intp, _MUCH)],
+        strides=[item],
+        itemsize=item,
+        meminfo=None,
+    )
+    return made._getvalue()
+
+
+def _viewers(dtype: Any, what: str) -> tuple[Any, Any, Any]:
+    """``(block, slot)``, ``(block, slot, offset)`` and ``(address)`` to array, for compiled code."""
+    array = types.Array(dtype, 1, "C")
+
+    def address_in(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        block = context.make_array(signature.args[0])(context, builder, value=arguments[0])
+        slot = context.cast(builder, arguments[1], signature.args[1], types.intp)
+        return builder.load(builder.gep(block.data, [slot]))
+
     @intrinsic
-    def cast(typing_context: Any, address: Any) -> Any:
+    def view(typing_context: Any, block: Any, slot: Any) -> Any:
         def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return builder.inttoptr(arguments[0], bits.as_pointer())
+            return _made(context, builder, array, address_in(context, builder, signature, arguments))
 
-        return types.CPointer(dtype)(types.int64), build
+        return array(block, slot), build
 
-    return cast
+    @intrinsic
+    def view_from(typing_context: Any, block: Any, slot: Any, offset: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            offset = context.cast(builder, arguments[2], signature.args[2], types.int64)
+            ahead = builder.mul(offset, context.get_constant(types.int64, dtype.bitwidth // 8))
+            address = builder.add(address_in(context, builder, signature, arguments), ahead)
+            return _made(context, builder, array, address)
 
+        return array(block, slot, offset), build
 
-_long = _caster(types.int64, ir.IntType(64))
-_int = _caster(types.int32, ir.IntType(32))
-_short = _caster(types.int16, ir.IntType(16))
-_byte = _caster(types.uint8, ir.IntType(8))
-_float = _caster(types.float64, ir.DoubleType())
+    @intrinsic
+    def at(typing_context: Any, address: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return _made(context, builder, array, arguments[0])
 
+        return array(types.int64), build
 
-@njit
-def longs(block, slot):
-    """The ``int64`` array in a slot, flat."""
-    return carray(_long(block[slot]), (_MUCH,))
-
-
-@njit
-def ints(block, slot):
-    """The ``int32`` array in a slot, flat."""
-    return carray(_int(block[slot]), (_MUCH,))
-
-
-@njit
-def shorts(block, slot):
-    """The ``int16`` array in a slot, flat."""
-    return carray(_short(block[slot]), (_MUCH,))
+    for made, words in ((view, "in a slot"), (view_from, "in a slot, from an offset on"), (at, "at an address")):
+        made.__doc__ = f"The {what} array {words}, flat."
+    return view, view_from, at
 
 
-@njit
-def bools(block, slot):
-    """The ``bool`` or ``uint8`` array in a slot, flat, as ``uint8``."""
-    return carray(_byte(block[slot]), (_MUCH,))
+longs, longs_at, long_array = _viewers(types.int64, "``int64``")
+ints, ints_at, _ = _viewers(types.int32, "``int32``")
+shorts, _, _ = _viewers(types.int16, "``int16``")
+bools, bools_at, _ = _viewers(types.uint8, "``bool`` or ``uint8``")
+floats, floats_at, float_array = _viewers(types.float64, "``float64``")
 
 
-@njit
-def floats(block, slot):
-    """The ``float64`` array in a slot, flat."""
-    return carray(_float(block[slot]), (_MUCH,))
+@intrinsic
+def prefetch(typing_context: Any, array: Any, index: Any) -> Any:
+    """Ask for an element of an array to be brought near, since it will be needed soon. Any index does no harm."""
 
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        seen = context.make_array(signature.args[0])(context, builder, value=arguments[0])
+        number = context.cast(builder, arguments[1], signature.args[1], types.intp)
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [byte, word, word, word]), "llvm.prefetch.p0i8"
+        )
+        to_write, most_local, data = word(1), word(3), word(1)
+        address = builder.bitcast(builder.gep(seen.data, [number]), byte)
+        builder.call(function, [address, to_write, most_local, data])
+        return context.get_dummy_value()
 
-@njit
-def longs_at(block, slot, offset):
-    """As :func:`longs`, from an offset on: in a loop this saves adding it each time."""
-    return carray(_long(block[slot] + 8 * offset), (_MUCH,))
-
-
-@njit
-def ints_at(block, slot, offset):
-    """As :func:`ints`, from an offset on."""
-    return carray(_int(block[slot] + 4 * offset), (_MUCH,))
-
-
-@njit
-def bools_at(block, slot, offset):
-    """As :func:`bools`, from an offset on."""
-    return carray(_byte(block[slot] + offset), (_MUCH,))
-
-
-@njit
-def floats_at(block, slot, offset):
-    """As :func:`floats`, from an offset on."""
-    return carray(_float(block[slot] + 8 * offset), (_MUCH,))
+    return types.void(array, index), build
 
 
 class Block:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
-from numba import carray, cfunc, njit, types
+from numba import cfunc, njit, types
 from numpy.typing import NDArray
 
 from sundog.core.pool import Amounts
 from sundog.core.pool.pool import NO_ROW
 from sundog.core.scheduler.compiled import kernels
 from sundog.core.scheduler.compiled import slots as s_
-from sundog.core.scheduler.compiled.block import Block, _float, _long
+from sundog.core.scheduler.compiled.block import Block, float_array, long_array
 from sundog.core.scheduler.compiled.methods import Compilable
 from sundog.core.scheduler.compiled.slots import Method, Rule, Weighs
 from sundog.core.scheduler.hosts import Demand, Hosts
@@ -167,10 +167,11 @@ class Decider:
             levels.append(levels[-1] + nodes)
         size = self._size
         size[s_.HOSTS], size[s_.ROWS] = n, pool.rows
+        size[s_.RAW_CURSOR] = -1
         size[s_.FLAT] = n == pool.rows  # rows ascend, so then each is its own
         size[s_.NODES], size[s_.LEVELS] = levels[-1], len(levels) - 1
         size[s_.BEHIND] = min(len(pool.changes.ring), 64 + n // 4)
-        behind = int(size[s_.BEHIND])
+        scored = max(int(size[s_.BEHIND]), 1 << s_.BLOCK_SHIFT)
         most_children = int(np.diff(starts).max(initial=0))
         self.block.pack(
             {
@@ -188,11 +189,13 @@ class Decider:
                 s_.HIGHEST: np.zeros(len(weighers)),
                 s_.LEAST: np.zeros(len(weighers)),
                 s_.RAW: np.zeros((len(weighers), n)),
-                s_.STRETCH: np.zeros(1 << s_.BLOCK_SHIFT),
                 s_.CLASS_SCALE: np.asarray([item.scale for item in pool.classes], dtype=np.float64),
-                s_.CHANGED_HOST: np.zeros(behind, dtype=np.int64),
-                s_.CHANGED_ROW: np.zeros(behind, dtype=np.int64),
-                s_.CHANGED_SCORE: np.zeros(behind),
+                s_.SCORED_HOST: np.zeros(scored, dtype=np.int64),
+                s_.SCORED_ROW: np.zeros(scored, dtype=np.int64),
+                s_.SCORED: np.zeros(scored),
+                s_.SCORED_RAW: np.zeros(scored),
+                s_.SCORED_FREE: np.zeros(scored, dtype=np.int64),
+                s_.TELLING: np.zeros(scored, dtype=np.int32),
                 s_.CANDIDATE: np.zeros(max(n, most_children), dtype=np.int32),
             }
         )
@@ -234,7 +237,7 @@ class Decider:
         known = self._method != Method.CUSTOM
         plain = np.asarray([known and len(d.amounts) == 1 and not d.device_count for d in demands], dtype=np.bool_)
         size = self._size
-        size[s_.KINDS], size[s_.SHAPES] = len(first), count
+        size[s_.KINDS], size[s_.CLASSES] = len(first), len(classes)
         size[s_.MOST_CLASSES], size[s_.MOST_VARIANTS], size[s_.MOST_PARAMETERS] = most, variants, parameters
         self.block.pack(
             {
@@ -277,15 +280,14 @@ class Decider:
 
     def _make_indexes(self, shapes: int) -> None:
         nodes = max(1, int(self._size[s_.NODES]))
-        each = max(1, int(self._size[s_.WEIGHERS] - self._size[s_.SOFT_WEIGHERS]))  # one a shape, or one a weigher
-        bytes_of_one = 12 * nodes + 8 * self.hosts.n
-        indexes = each * min(shapes, max(1, _INDEX_BYTES // (bytes_of_one * each)))
+        each = 1 + int(self._size[s_.WEIGHERS] - self._size[s_.SOFT_WEIGHERS])  # ``nova`` has one a weigher besides
+        indexes = each * min(shapes, max(1, _INDEX_BYTES // (12 * nodes * each)))
         number = each * np.arange(shapes, dtype=np.int32)
         self.block.pack(
             {
                 s_.INDEX: np.where(number < indexes, number, -1).astype(np.int32),
-                s_.LEAF: np.zeros((indexes, self.hosts.n)),
-                s_.SCORE: np.zeros((indexes, nodes)),
+                s_.BOUND: np.zeros((indexes, nodes)),
+                s_.SCALED_BY: np.zeros(indexes),
                 s_.WINNER: np.zeros((indexes, nodes), dtype=np.int32),
                 s_.CURSOR: np.full(indexes, -1, dtype=np.int64),
             }
@@ -323,11 +325,11 @@ def _score_function(policy: Any) -> Any:
 
     def called(width, free, asked, capacity, scale, parameters):  # type: ignore[no-untyped-def]
         return score(
-            carray(_long(free), (width,)),
-            carray(_long(asked), (width,)),
-            carray(_long(capacity), (width,)),
-            carray(_float(scale), (width,)),
-            carray(_float(parameters), (1 << 40,)),
+            long_array(free)[:width],
+            long_array(asked)[:width],
+            long_array(capacity)[:width],
+            float_array(scale)[:width],
+            float_array(parameters),
         )
 
     try:

@@ -1,8 +1,9 @@
 """Compiled decisions: the best host for a shape from an index, or from one pass over all hosts.
 
-An **index** is a tournament: hosts in blocks of 64, the best of each block, the best of 64 of those, and so on to the
-one winner. It belongs to one shape and is repaired lazily: a decision first looks at the rows that changed since the
-shape was last decided on, and plays again only where a result changes. A decision so costs what has changed, not what
+An **index** is a tree of bounds over the hosts: of each block of 16, of 16 of those, and so on to one root it knows a
+score that no host below exceeds, and who has it, unless that is stale. It belongs to one shape and is repaired lazily:
+a decision first tells it of the rows that changed since the shape was last decided on, which raises bounds and makes
+winners stale, and then works out anew only what is stale and could win. A decision so costs what has changed, not what
 there is. Of equal hosts the first wins, everywhere.
 
 What these functions answer is what the general path in ``scheduler.py`` answers, to the bit: the same operations on the
@@ -40,12 +41,10 @@ from sundog.core.scheduler.compiled.slots import (
     AMOUNTS,
     ASKED,
     BEHIND,
+    BOUND,
     BOUNDED,
     CANDIDATE,
     CAPACITY,
-    CHANGED_HOST,
-    CHANGED_ROW,
-    CHANGED_SCORE,
     CHANGES,
     CHILD_ROW,
     CHILD_START,
@@ -81,7 +80,6 @@ from sundog.core.scheduler.compiled.slots import (
     KIND,
     KINDS,
     LAST_ROW,
-    LEAF,
     LEAST,
     LEFT,
     LEVEL_START,
@@ -96,6 +94,7 @@ from sundog.core.scheduler.compiled.slots import (
     PLAIN,
     RATIO,
     RAW,
+    RAW_CURSOR,
     RESERVED,
     RING,
     RING_MASK,
@@ -104,15 +103,21 @@ from sundog.core.scheduler.compiled.slots import (
     ROOT,
     ROWS,
     SCALE,
-    SCORE,
+    SCALED_BY,
+    SCORED,
+    SCORED_FREE,
+    SCORED_HOST,
+    SCORED_RAW,
+    SCORED_ROW,
     SEED,
     SEQUENCE,
     SHORT_CURSOR,
     SHORT_MASK,
     SIZES,
     SOFT_WEIGHERS,
-    STRETCH,
     TAKEN_OUT,
+    TAKING_OUT,
+    TELLING,
     TOTAL,
     UNITS,
     USED,
@@ -127,8 +132,9 @@ from sundog.core.scheduler.compiled.slots import (
     WITNESS,
 )
 
-NOBODY = -1
+NOBODY, STALE = -1, -2
 WORST = -np.inf
+_ROUNDED_UP = 1.0 + 2.0**-40  # far more than a sum of some weights can be off
 
 _BLOCK_SHIFT, _SHIFT = int(s_.BLOCK_SHIFT), int(s_.NODE_SHIFT)
 
@@ -158,23 +164,23 @@ def _call_score(typing_context, address, width, left, asked, room, scale, parame
 
 
 @kernel
+def _fits(b, shape, child):
+    """Whether a child provider, by its row, could give one device of the shape."""
+    size, free = longs(b, SIZES), longs(b, FREE)
+    column = ints_at(b, DEVICE_COLUMN, shape * size[MOST_CLASSES])
+    units = longs_at(b, DEVICE_UNITS, shape * size[MOST_CLASSES])
+    fits = True
+    for k in range(ints(b, DEVICE_WIDTH)[shape]):
+        fits &= free[column[k] * size[ROWS] + child] >= units[k]
+    return fits
+
+
+@kernel
 def devices_with_room(b, shape, host):
     """How many of a host's child providers could give one device of the shape."""
-    size, free = longs(b, SIZES), longs(b, FREE)
-    most, rows = size[MOST_CLASSES], size[ROWS]
-    column, units, start, child = (
-        ints(b, DEVICE_COLUMN),
-        longs(b, DEVICE_UNITS),
-        longs(b, CHILD_START),
-        longs(b, CHILD_ROW),
-    )
-    width, ready = ints(b, DEVICE_WIDTH)[shape], 0
+    start, child, ready = longs(b, CHILD_START), longs(b, CHILD_ROW), 0
     for each in range(start[host], start[host + 1]):
-        fits = 1
-        for k in range(width):
-            if free[column[shape * most + k] * rows + child[each]] < units[shape * most + k]:
-                fits = 0
-        ready += fits
+        ready += _fits(b, shape, child[each])
     return ready
 
 
@@ -198,12 +204,45 @@ def _raw_weight(b, weigher, host):
 
 
 @kernel
+def _keep_raw_weights(b):
+    """Follow the change log with the raw weights of all hosts, which are the same for every shape."""
+    size, count, raw = longs(b, SIZES), longs(b, CHANGES)[0], floats(b, RAW)
+    ring, mask, host_of, hosts = ints(b, RING), size[RING_MASK], longs(b, HOST_OF_ROW), size[HOSTS]
+    anew = size[RAW_CURSOR] < 0 or count - size[RAW_CURSOR] > size[BEHIND]
+    for w in range(size[WEIGHERS]):
+        if ints(b, WEIGHS)[w] <= WEIGHS_SOFT_ANTI_AFFINITY:
+            continue
+        if anew:
+            for host in range(hosts):
+                raw[w * hosts + host] = _raw_weight(b, w, host)
+        else:
+            for change in range(size[RAW_CURSOR], count):
+                host = host_of[ring[change & mask]]
+                if host != NOBODY:
+                    raw[w * hosts + host] = _raw_weight(b, w, host)
+    size[RAW_CURSOR] = count
+
+
+@kernel
+def _nova_score(b, host):
+    """What the weigher in question gives a host, or all of them together by the highest raw weights."""
+    size, high, multiplier, raw = longs(b, SIZES), floats(b, HIGHEST), floats(b, MULTIPLIER), floats(b, RAW)
+    if size[WEIGHER] < size[WEIGHERS]:
+        return raw[size[WEIGHER] * size[HOSTS] + host]
+    total = 0.0
+    for w in range(size[SOFT_WEIGHERS], size[WEIGHERS]):
+        if high[w] > 0.0:
+            total += raw[w * size[HOSTS] + host] / high[w] * multiplier[w]
+    return total
+
+
+@kernel
 def score_of(b, shape, host):
     """What the policy scores a host that has room: more is better."""
     size, row = longs(b, SIZES), longs(b, HOST_ROW)[host]
     method = size[METHOD]
     if method == NOVA:
-        return _raw_weight(b, size[WEIGHER], host)
+        return _nova_score(b, host)
     if method == FIRST_FIT or method >= NEXT_FIT:
         return -float(host)
     most, rows = size[MOST_CLASSES], size[ROWS]
@@ -264,7 +303,7 @@ def may_take(b, shape, host):
 
 @kernel
 def leaf(b, shape, host):
-    """A host's score; minus infinity if it is not feasible, or taken out of the tournament."""
+    """A host's score; minus infinity if it is not feasible, or taken out of the tree."""
     if bools(b, TAKEN_OUT)[host] or not may_take(b, shape, host) or not has_room(b, shape, host):
         return WORST
     return score_of(b, shape, host)
@@ -286,92 +325,161 @@ def _best_of(score, begin, end):
 
 
 @kernel
-def _play_block(b, index, base, node):
-    """The best of a block of hosts, by the scores that are kept."""
-    hosts = longs(b, SIZES)[HOSTS]
-    kept = floats_at(b, LEAF, index * hosts)
-    best, who = _best_of(kept, node << _BLOCK_SHIFT, min((node + 1) << _BLOCK_SHIFT, hosts))
-    floats(b, SCORE)[base + node] = best
-    ints(b, WINNER)[base + node] = who if best > WORST else NOBODY
+def _nova_scores(b, first, number):
+    """Add :func:`_nova_score` of each host to what is in scratch for it; see :func:`_scores`."""
+    size, high, multiplier = longs(b, SIZES), floats(b, HIGHEST), floats(b, MULTIPLIER)
+    hosts, score, told = longs(b, SCORED_HOST), floats(b, SCORED), floats(b, SCORED_RAW)
+    alone = size[WEIGHER] < size[WEIGHERS]
+    begin, end = (size[WEIGHER], size[WEIGHER] + 1) if alone else (size[SOFT_WEIGHERS], size[WEIGHERS])
+    for w in range(begin, end):
+        raw, highest, times = floats_at(b, RAW, w * size[HOSTS]), high[w], multiplier[w]
+        if first >= 0:
+            for i in range(number):
+                told[i] = raw[first + i]
+        else:
+            for i in range(number):
+                told[i] = raw[hosts[i]]
+        if alone:
+            for i in range(number):
+                score[i] += told[i]
+        elif highest > 0.0:
+            for i in range(number):
+                score[i] += told[i] / highest * times
 
 
 @kernel
-def _play_node(b, base, level, node):
-    """The best of the nodes below a node."""
-    start, score, winner = longs(b, LEVEL_START), floats(b, SCORE), ints(b, WINNER)
-    below = base + start[level - 1]
-    best, child = _best_of(score, below + (node << _SHIFT), min(below + ((node + 1) << _SHIFT), base + start[level]))
-    score[base + start[level] + node] = best
-    winner[base + start[level] + node] = winner[child]
+def _scores(b, shape, first, number):
+    """What hosts score now, for a plain shape, into scratch; minus infinity for those that are not feasible.
+
+    They are ``number`` hosts from ``first`` on, or, if that is -1, those in scratch. It goes class by class and without
+    a branch a host, so that the processor can work on several at once.
+    """
+    size, method = longs(b, SIZES), longs(b, SIZES)[METHOD]
+    rows, most = size[ROWS], size[MOST_CLASSES]
+    width, scale = ints(b, WIDTH)[shape], floats(b, SCALE)
+    column, units = ints_at(b, COLUMN, shape * most), longs_at(b, UNITS, shape * size[MOST_VARIANTS] * most)
+    weight = floats_at(b, PARAMETERS, shape * size[MOST_PARAMETERS])
+    kind, service, eligible = ints(b, KIND), bools(b, IN_SERVICE), bools_at(b, ELIGIBLE, shape * size[KINDS])
+    hosts, score, there = longs(b, SCORED_HOST), floats(b, SCORED), longs(b, SCORED_FREE)
+    row, host_row = hosts if size[FLAT] else longs(b, SCORED_ROW), longs(b, HOST_ROW)
+    if first >= 0:
+        for i in range(number):
+            hosts[i] = first + i
+        if not size[FLAT]:
+            for i in range(number):
+                row[i] = host_row[first + i]
+    if size[KINDS] == 1 and eligible[0]:
+        for i in range(number):
+            score[i] = 0.0 if service[row[i]] else WORST
+    else:
+        for i in range(number):
+            score[i] = 0.0 if eligible[kind[hosts[i]]] & service[row[i]] else WORST
+    if size[TAKING_OUT]:
+        out = bools(b, TAKEN_OUT)
+        for i in range(number):
+            score[i] = WORST if out[hosts[i]] else score[i]
+    for k in range(width):
+        of_class, asked, largest = longs_at(b, FREE, column[k] * rows), units[k], scale[column[k]]
+        if first >= 0 and size[FLAT]:
+            for i in range(number):
+                there[i] = of_class[first + i]
+        else:  # gathered first: what follows can then be done several at a time
+            for i in range(number):
+                there[i] = of_class[row[i]]
+        if method == BEST_FIT:
+            heavy = -weight[k]
+            for i in range(number):
+                score[i] += heavy * ((there[i] - asked) / largest)
+        elif method == WORST_FIT:
+            heavy = weight[k]
+            for i in range(number):
+                score[i] += heavy * ((there[i] - asked) / largest)
+        elif method == DOT_PRODUCT:
+            share = asked / largest
+            for i in range(number):
+                score[i] += there[i] / largest * share
+        for i in range(number):
+            score[i] = score[i] if there[i] >= asked else WORST
+    if method == NOVA:
+        _nova_scores(b, first, number)
+    elif method == FIRST_FIT or method >= NEXT_FIT:
+        for i in range(number):
+            score[i] -= float(hosts[i])
 
 
 @kernel
-def build(b, shape, index):
-    """Play the whole tournament."""
-    size, start = longs(b, SIZES), longs(b, LEVEL_START)
-    base, score = index * size[NODES], floats_at(b, LEAF, index * size[HOSTS])
-    for host in range(size[HOSTS]):
-        score[host] = leaf(b, shape, host)
-    for node in range(start[1]):
-        _play_block(b, index, base, node)
-    for level in range(1, size[LEVELS]):
-        for node in range(start[level + 1] - start[level]):
-            _play_node(b, base, level, node)
+def _score_block(b, shape, node):
+    """Score the hosts of a block, into scratch; returns the first of them and how many there are."""
+    first = node << _BLOCK_SHIFT
+    number = min(longs(b, SIZES)[HOSTS] - first, 1 << _BLOCK_SHIFT)
+    if bools(b, PLAIN)[shape]:
+        _scores(b, shape, first, number)
+    else:
+        score = floats(b, SCORED)
+        for i in range(number):
+            score[i] = leaf(b, shape, first + i)
+    return first, number
+
+
+@kernel
+def _tell(bound, winner, start, levels, host, now):
+    """A host's score may have changed: raise the bounds above it, or leave behind that its block's winner is stale."""
+    child = host >> _BLOCK_SHIFT
+    if now < bound[child]:
+        if winner[child] == host:
+            winner[child] = STALE
+        return
+    if now == bound[child]:
+        if winner[child] > host:
+            winner[child] = host
+        return
+    bound[child], winner[child] = now, host
+    for level in range(1, levels):
+        node = child >> _SHIFT
+        at = start[level] + node
+        if now <= bound[at]:
+            if now == bound[at] and winner[at] > child:
+                winner[at] = child
+            return
+        bound[at], winner[at] = now, child
+        child = node
 
 
 @kernel
 def update(b, shape, index, host):
-    """A host's score may have changed: play again where that changes a result."""
-    size, start, score, winner = longs(b, SIZES), longs(b, LEVEL_START), floats(b, SCORE), ints(b, WINNER)
-    base, node = index * size[NODES], host >> _BLOCK_SHIFT
-    now, at = leaf(b, shape, host), base + node
-    floats(b, LEAF)[index * size[HOSTS] + host] = now
-    if winner[at] == host:
-        if now == score[at]:
-            return
-        if now > score[at]:
-            score[at] = now
-        else:
-            _play_block(b, index, base, node)
-    elif now > score[at] or (now == score[at] and host < winner[at]):
-        score[at], winner[at] = now, host
-    else:
-        return
-    for level in range(1, size[LEVELS]):
-        child, node = at, node >> _SHIFT
-        at = base + start[level] + node
-        who, best = winner[at], score[at]
-        if who == winner[child] and best == score[child]:
-            return
-        if score[child] > best or (score[child] == best and winner[child] < who and winner[child] != NOBODY):
-            score[at], winner[at] = score[child], winner[child]
-        elif who != NOBODY and (who >> (_BLOCK_SHIFT + _SHIFT * (level - 1))) == child - base - start[level - 1]:
-            _play_node(b, base, level, node)
-            if winner[at] == who and score[at] == best:
-                return
-        else:
-            return
+    """A host's score may have changed."""
+    size = longs(b, SIZES)
+    base = index * size[NODES]
+    now = leaf(b, shape, host)
+    _tell(floats_at(b, BOUND, base), ints_at(b, WINNER, base), longs(b, LEVEL_START), size[LEVELS], host, now)
 
 
 @kernel
-def _changed_scores(b, shape, seen, count):
-    """The hosts that changed and what they score now, for a plain shape; returns how many there are.
+def _forget(b, index):
+    """Any host may be the best."""
+    nodes = longs(b, SIZES)[NODES]
+    bound, winner = floats_at(b, BOUND, index * nodes), ints_at(b, WINNER, index * nodes)
+    for node in range(nodes):
+        bound[node], winner[node] = -WORST, STALE
 
-    Class by class and without a branch a host, so that the processor can work on several hosts at once.
-    """
-    size, method = longs(b, SIZES), longs(b, SIZES)[METHOD]
-    rows, most = size[ROWS], size[MOST_CLASSES]
-    width, free, scale = ints(b, WIDTH)[shape], longs(b, FREE), floats(b, SCALE)
-    column, units = ints_at(b, COLUMN, shape * most), longs_at(b, UNITS, shape * size[MOST_VARIANTS] * most)
-    weight = floats_at(b, PARAMETERS, shape * size[MOST_PARAMETERS])
-    host_row, kind, service = longs(b, HOST_ROW), ints(b, KIND), bools(b, IN_SERVICE)
-    eligible = bools_at(b, ELIGIBLE, shape * size[KINDS])
-    ring, mask, host_of = ints(b, RING), size[RING_MASK], longs(b, HOST_OF_ROW)
-    hosts, row, score = longs(b, CHANGED_HOST), longs(b, CHANGED_ROW), floats(b, CHANGED_SCORE)
-    weigher = size[WEIGHER]
-    number = 0
+
+@kernel
+def repair(b, shape, index):
+    """Follow the change log."""
+    size, cursor, count = longs(b, SIZES), longs(b, CURSOR), longs(b, CHANGES)[0]
+    seen, ring, mask, host_of = cursor[index], ints(b, RING), size[RING_MASK], longs(b, HOST_OF_ROW)
+    cursor[index] = count
+    if seen < 0 or count - seen > size[BEHIND]:
+        _forget(b, index)
+        return
+    if not bools(b, PLAIN)[shape]:
+        for change in range(seen, count):
+            host = host_of[ring[change & mask]]
+            if host != NOBODY:
+                update(b, shape, index, host)
+        return
+    hosts, row, host_row, number = longs(b, SCORED_HOST), longs(b, SCORED_ROW), longs(b, HOST_ROW), 0
     if size[FLAT]:
-        row = hosts
         for change in range(seen, count):
             hosts[number] = ring[change & mask]
             number += 1
@@ -381,139 +489,80 @@ def _changed_scores(b, shape, seen, count):
             if host != NOBODY:
                 hosts[number], row[number] = host, host_row[host]
                 number += 1
-    if method in (BEST_FIT, WORST_FIT):
-        for i in range(number):
-            score[i] = 0.0
-        for k in range(width):
-            first, asked, largest, heavy = column[k] * rows, units[k], scale[column[k]], weight[k]
-            for i in range(number):
-                score[i] += heavy * ((free[first + row[i]] - asked) / largest)
-        if method == BEST_FIT:
-            for i in range(number):
-                score[i] = -score[i]
-    elif method == DOT_PRODUCT:
-        for i in range(number):
-            score[i] = 0.0
-        for k in range(width):
-            first, largest = column[k] * rows, scale[column[k]]
-            share = units[k] / largest
-            for i in range(number):
-                score[i] += free[first + row[i]] / largest * share
-    elif method == NOVA:
-        for i in range(number):
-            score[i] = _raw_weight(b, weigher, hosts[i])
-    else:
-        for i in range(number):
-            score[i] = -float(hosts[i])
-    for k in range(width):
-        first, asked = column[k] * rows, units[k]
-        for i in range(number):
-            score[i] = score[i] if free[first + row[i]] >= asked else WORST
-    if size[KINDS] == 1 and eligible[0]:
-        for i in range(number):
-            score[i] = score[i] if service[row[i]] else WORST
-    else:
-        for i in range(number):
-            score[i] = score[i] if eligible[kind[hosts[i]]] & service[row[i]] else WORST
-    return number
+    _scores(b, shape, NOBODY, number)
+    base, start, levels, score = index * size[NODES], longs(b, LEVEL_START), size[LEVELS], floats(b, SCORED)
+    bound, winner = floats_at(b, BOUND, base), ints_at(b, WINNER, base)
+    # Few of them matter, which branches cannot foretell. One that does not will not after others were told.
+    telling, matter = ints(b, TELLING), 0
+    for i in range(number):
+        host, now, at = hosts[i], score[i], hosts[i] >> _BLOCK_SHIFT
+        telling[matter] = i
+        matter += (
+            (now > bound[at]) | ((winner[at] == host) & (now < bound[at])) | ((winner[at] > host) & (now == bound[at]))
+        )
+    for i in range(matter):
+        _tell(bound, winner, start, levels, hosts[telling[i]], score[telling[i]])
 
 
 @kernel
-def _repair_plain(b, shape, index, seen, count):
-    """Follow the change log for a shape without devices and variants, and a score that is known here.
+def settle(b, shape, index, level, node):
+    """The best host below a node, the first of equals, or -1. Only what can win is looked at.
 
-    :func:`update` for each change, written out with all that does not change held in locals: a study spends its life
-    here.
+    From the node down to where its bound comes from. What is stale on the way is worked out anew; if it falls short of
+    its bound, back up to where another may be better.
     """
     size, start = longs(b, SIZES), longs(b, LEVEL_START)
-    hosts, levels = size[HOSTS], size[LEVELS]
-    score, winner = floats_at(b, SCORE, index * size[NODES]), ints_at(b, WINNER, index * size[NODES])
-    kept = floats_at(b, LEAF, index * hosts)
-    changed = _changed_scores(b, shape, seen, count)
-    changed_host, changed_score = longs(b, CHANGED_HOST), floats(b, CHANGED_SCORE)
-    for change in range(changed):
-        host, now = changed_host[change], changed_score[change]
-        node = host >> _BLOCK_SHIFT
-        kept[host] = now
-        who, best = winner[node], score[node]
-        if who == host:
-            if now == best:
-                continue
-            if now > best:
-                score[node] = now
+    base, score = index * size[NODES], floats(b, SCORED)
+    bound, winner = floats_at(b, BOUND, base), ints_at(b, WINNER, base)
+    top = level
+    while True:
+        at = start[level] + node
+        if winner[at] == STALE:
+            if level == 0:
+                first, number = _score_block(b, shape, node)
+                best, who = _best_of(score, 0, number)
+                who += first
             else:
-                best, who = _best_of(kept, node << _BLOCK_SHIFT, min((node + 1) << _BLOCK_SHIFT, hosts))
-                score[node], winner[node] = best, who if best > WORST else NOBODY
-        elif now > best or (now == best and host < who):
-            score[node], winner[node] = now, host
-        else:
-            continue
-        at = node
-        for level in range(1, levels):
-            child, node = at, node >> _SHIFT
-            at = start[level] + node
-            who, best = winner[at], score[at]
-            if who == winner[child] and best == score[child]:
-                break
-            if score[child] > best or (score[child] == best and winner[child] < who and winner[child] != NOBODY):
-                score[at], winner[at] = score[child], winner[child]
-            elif who != NOBODY and (who >> (_BLOCK_SHIFT + _SHIFT * (level - 1))) == child - start[level - 1]:
                 below = start[level - 1]
                 end = min(below + ((node + 1) << _SHIFT), start[level])
-                top, each = _best_of(score, below + (node << _SHIFT), end)
-                first = winner[each]
-                if first == who and top == best:
-                    break
-                score[at], winner[at] = top, first
-            else:
-                break
+                best, who = _best_of(bound, below + (node << _SHIFT), end)
+                who -= below
+            short = best < bound[at]
+            bound[at], winner[at] = best, who if best > WORST else NOBODY
+            if short and level + 1 < size[LEVELS]:
+                over = start[level + 1] + (node >> _SHIFT)
+                if winner[over] == node:
+                    winner[over] = STALE
+                if level < top:
+                    level, node = level + 1, node >> _SHIFT
+                    continue
+        if level == 0 or winner[at] == NOBODY:
+            return winner[at]
+        level, node = level - 1, winner[at]
 
 
 @kernel
-def repair(b, shape, index):
-    """Follow the change log."""
-    size, cursor, count = longs(b, SIZES), longs(b, CURSOR), longs(b, CHANGES)[0]
-    seen = cursor[index]
-    if seen < 0 or count - seen > size[BEHIND]:
-        build(b, shape, index)
-    elif bools(b, PLAIN)[shape]:
-        _repair_plain(b, shape, index, seen, count)
-    else:
-        ring, mask, host_of = ints(b, RING), size[RING_MASK], longs(b, HOST_OF_ROW)
-        for change in range(seen, count):
-            host = host_of[ring[change & mask]]
-            if host != NOBODY:
-                update(b, shape, index, host)
-    cursor[index] = count
-
-
-@kernel
-def winner_of(b, index):
+def winner_of(b, shape, index):
     """The best host of all, or -1."""
-    nodes = longs(b, SIZES)[NODES]
-    return ints(b, WINNER)[index * nodes + nodes - 1]
+    return settle(b, shape, index, longs(b, SIZES)[LEVELS] - 1, 0)
 
 
 @kernel
 def first_from(b, shape, index, begin):
     """The first feasible host at or after ``begin`` by an index whose scores fall with the host; -1 if none is."""
-    size, start, winner = longs(b, SIZES), longs(b, LEVEL_START), ints(b, WINNER)
-    base, hosts = index * size[NODES], size[HOSTS]
-    if begin >= hosts:
+    size, start = longs(b, SIZES), longs(b, LEVEL_START)
+    if begin >= size[HOSTS]:
         return NOBODY
     node = begin >> _BLOCK_SHIFT
-    if winner[base + node] >= begin:
-        return winner[base + node]
-    if winner[base + node] != NOBODY:
-        for host in range(begin, min((node + 1) << _BLOCK_SHIFT, hosts)):
-            if leaf(b, shape, host) > WORST:
-                return host
+    for host in range(begin, min((node + 1) << _BLOCK_SHIFT, size[HOSTS])):
+        if leaf(b, shape, host) > WORST:
+            return host
     for level in range(size[LEVELS]):
         # Siblings to the right of what has been looked at; a node's winner is its first feasible host.
-        last = min(((node >> _SHIFT) + 1) << _SHIFT, start[level + 1] - start[level])
-        for sibling in range(node + 1, last):
-            if winner[base + start[level] + sibling] != NOBODY:
-                return winner[base + start[level] + sibling]
+        for sibling in range(node + 1, min(((node >> _SHIFT) + 1) << _SHIFT, start[level + 1] - start[level])):
+            who = settle(b, shape, index, level, sibling)
+            if who != NOBODY:
+                return who
         node >>= _SHIFT
     return NOBODY
 
@@ -558,6 +607,7 @@ def _best_without(b, shape, index, group, limit):
     row, count, following = ints(b, GROUP_ROW), ints(b, GROUP_COUNT), ints(b, GROUP_NEXT)
     host_of, out = longs(b, HOST_OF_ROW), bools(b, TAKEN_OUT)
     for value in (1, 0):
+        longs(b, SIZES)[TAKING_OUT] = value
         entry = ints(b, GROUP_HEAD)[group]
         while entry != NOBODY:
             if count[entry] >= limit:
@@ -569,7 +619,7 @@ def _best_without(b, shape, index, group, limit):
                 update(b, shape, index, host_of[row[entry]])
             entry = following[entry]
         if value:
-            who = winner_of(b, index)
+            who = winner_of(b, shape, index)
     return who
 
 
@@ -582,7 +632,7 @@ def _choose_in_group(b, shape, index, group, rule, limit):
         return _best_without(b, shape, index, group, limit)
     if rule == SOFT_AFFINITY:
         members = _members_where_feasible(b, shape, group, True)
-        return _best_member(b, shape, group, members) if members else winner_of(b, index)
+        return _best_member(b, shape, group, members) if members else winner_of(b, shape, index)
     who = _best_without(b, shape, index, group, 1)
     if who == NOBODY:
         members = _members_where_feasible(b, shape, group, False)
@@ -659,9 +709,11 @@ def _nova_from_all(b, number, group, rule):
         _mark_members(b, group, True)
     for w in range(weighers):
         high[w], low[w] = WORST, -WORST
+        soft = which[w] <= WEIGHS_SOFT_ANTI_AFFINITY
         for i in range(number):
-            value = _raw_weight(b, w, found[i])
-            raw[w * hosts + i] = value
+            if soft:
+                raw[w * hosts + found[i]] = _raw_weight(b, w, found[i])
+            value = raw[w * hosts + found[i]]
             high[w], low[w] = max(high[w], value), min(low[w], value)
         if which[w] in (WEIGHS_CPU, WEIGHS_DISK, WEIGHS_RAM):
             low[w] = 0.0
@@ -675,7 +727,7 @@ def _nova_from_all(b, number, group, rule):
         total = 0.0
         for w in range(weighers):
             if high[w] != low[w]:
-                value = raw[w * hosts + i]
+                value = raw[w * hosts + found[i]]
                 scaled = value / high[w] if low[w] == 0.0 else (value - low[w]) / (high[w] - low[w])
                 total += scaled * multiplier[w]
         if total > best:
@@ -684,72 +736,52 @@ def _nova_from_all(b, number, group, rule):
 
 
 @kernel
-def _weigh_stretch(b, index, first, number):
-    """Nova's weights of a block of hosts, by the highest raw weights, into scratch; minus infinity if not feasible.
-
-    The indexes keep what each weigher gave each host, so this is a few passes over neighbouring numbers.
-    """
-    size, high, multiplier = longs(b, SIZES), floats(b, HIGHEST), floats(b, MULTIPLIER)
-    weight, skipped, hosts = floats(b, STRETCH), size[SOFT_WEIGHERS], size[HOSTS]
-    raw = floats_at(b, LEAF, index * hosts + first)
-    for i in range(number):
-        weight[i] = 0.0 if raw[i] > WORST else WORST
-    for w in range(skipped, size[WEIGHERS]):
-        highest, times = high[w], multiplier[w]
-        raw = floats_at(b, LEAF, (index + w - skipped) * hosts + first)
-        if highest > 0.0:
-            for i in range(number):
-                weight[i] += raw[i] / highest * times
-
-
-@kernel
-def _bound(b, index, at):
-    """The most that any host of a block may weigh: the same sum over the largest raw weights in it."""
-    size, high, multiplier, total = longs(b, SIZES), floats(b, HIGHEST), floats(b, MULTIPLIER), 0.0
-    score, nodes, skipped = floats(b, SCORE), size[NODES], size[SOFT_WEIGHERS]
-    for w in range(skipped, size[WEIGHERS]):
-        if high[w] > 0.0:
-            total += score[(index + w - skipped) * nodes + at] / high[w] * multiplier[w]
-    return total
+def _rescale(b, index, whole):
+    """Keep the bounds on whole weights true when the highest raw weights are others than before."""
+    size, high, nodes = longs(b, SIZES), floats(b, HIGHEST), longs(b, SIZES)[NODES]
+    before, bound, winner = (
+        floats_at(b, SCALED_BY, index),
+        floats_at(b, BOUND, whole * nodes),
+        ints_at(b, WINNER, whole * nodes),
+    )
+    changed = False
+    for w in range(size[SOFT_WEIGHERS], size[WEIGHERS]):
+        at = w - size[SOFT_WEIGHERS]
+        old, new, before[at] = before[at], high[w], high[w]
+        changed |= old != new
+        if new > 0.0 and old == 0.0:
+            _forget(b, whole)
+            return
+        if 0.0 < new < old:
+            more, most = (1.0 / new - 1.0 / old) * floats(b, MULTIPLIER)[w], floats_at(b, BOUND, (index + at) * nodes)
+            for node in range(nodes):
+                bound[node] += most[node] * more
+    if changed:
+        for node in range(nodes):
+            bound[node] *= _ROUNDED_UP
+            winner[node] = STALE
 
 
 @kernel
 def _nova_from_indexes(b, shape, index):
     """Nova's choice by branch and bound, for weighers that are scaled from 0 with multipliers above 0.
 
-    Each weigher has an index of its raw weights, so that the highest over the feasible hosts is known at once, and so
-    is a bound on the weight of any host of a block: rounding never turns the order of two sums round. Only blocks
-    whose bound reaches the best weight found are weighed.
+    Each weigher has an index of its raw weights, for the highest over the feasible hosts, by which they are scaled. One
+    more index is of whole weights. When the highest raw weights change so do all of those, but none by more than what
+    the highest raw weight of its block is worth then: its bounds grow by that, and hold on.
     """
-    size, start, high, weight = longs(b, SIZES), longs(b, LEVEL_START), floats(b, HIGHEST), floats(b, STRETCH)
-    skipped = size[SOFT_WEIGHERS]
+    size, high, skipped = longs(b, SIZES), floats(b, HIGHEST), longs(b, SIZES)[SOFT_WEIGHERS]
+    whole = index + size[WEIGHERS] - skipped
     for w in range(skipped, size[WEIGHERS]):
-        size[WEIGHER] = w
-        repair(b, shape, index + w - skipped)
-        high[w] = floats(b, SCORE)[(index + w - skipped + 1) * size[NODES] - 1]
-    winner, base, hosts = ints(b, WINNER), index * size[NODES], size[HOSTS]
-    if winner[base + size[NODES] - 1] == NOBODY:
-        return np.int64(NOBODY)
-    nodes, promising, bound = start[1], 0, WORST
-    for node in range(nodes):
-        if winner[base + node] != NOBODY:
-            most = _bound(b, index, node)
-            if most > bound:
-                promising, bound = node, most
-    best, who = WORST, np.int64(NOBODY)
-    for turn in range(-1, nodes):
-        node = promising if turn < 0 else turn
-        if turn == promising or winner[base + node] == NOBODY:
-            continue
-        most, first = _bound(b, index, node), node << _BLOCK_SHIFT
-        if most < best or (most == best and first > who):
-            continue
-        number = min((node + 1) << _BLOCK_SHIFT, hosts) - first
-        _weigh_stretch(b, index, first, number)
-        for i in range(number):
-            if weight[i] >= best and (weight[i] > best or (first + i < who and weight[i] > WORST)):
-                best, who = weight[i], first + i
-    return who
+        size[WEIGHER], at = w, index + w - skipped
+        repair(b, shape, at)
+        if winner_of(b, shape, at) == NOBODY:
+            return NOBODY
+        high[w] = floats(b, BOUND)[(at + 1) * size[NODES] - 1]
+    size[WEIGHER] = size[WEIGHERS]
+    _rescale(b, index, whole)
+    repair(b, shape, whole)
+    return winner_of(b, shape, whole)
 
 
 @kernel
@@ -786,6 +818,8 @@ def choose(b, shape, group, rule, limit):
     if group != NOBODY and ints(b, GROUP_HEAD)[group] == NOBODY:
         group = NOBODY
     index, method = ints(b, INDEX)[shape], size[METHOD]
+    if method == NOVA:
+        _keep_raw_weights(b)
     if method == NOVA and index != NOBODY and group == NOBODY and size[BOUNDED]:
         return _nova_from_indexes(b, shape, index)
     if index == NOBODY or method >= RANDOM or (group != NOBODY and method > _CUSTOM):
@@ -794,10 +828,10 @@ def choose(b, shape, group, rule, limit):
     if group != NOBODY:
         return _choose_in_group(b, shape, index, group, rule, limit)
     if method <= _CUSTOM:
-        return winner_of(b, index)
+        return winner_of(b, shape, index)
     last = longs(b, HOST_OF_ROW)[size[LAST_ROW]] if size[LAST_ROW] >= 0 else NOBODY
     who = first_from(b, shape, index, max(last, 0) if method == NEXT_FIT else last + 1)
-    return who if who != NOBODY else winner_of(b, index)
+    return who if who != NOBODY else winner_of(b, shape, index)
 
 
 # ------------------------------------------------------------------------------------------------ why not
@@ -945,24 +979,15 @@ def _log(b, row):
 @kernel
 def _fullest_device(b, shape, host, before_free, before_row):
     """The child that comes next after (free, row) in the order in which devices are given: fullest first."""
-    size, free = longs(b, SIZES), longs(b, FREE)
-    most, rows = size[MOST_CLASSES], size[ROWS]
-    column, units, start, child = (
-        ints(b, DEVICE_COLUMN),
-        longs(b, DEVICE_UNITS),
-        longs(b, CHILD_START),
-        longs(b, CHILD_ROW),
-    )
+    start, child = longs(b, CHILD_START), longs(b, CHILD_ROW)
+    column = ints(b, DEVICE_COLUMN)[shape * longs(b, SIZES)[MOST_CLASSES]]
+    free = longs_at(b, FREE, column * longs(b, SIZES)[ROWS])
     best_free, best_row = np.int64(0), np.int64(NOBODY)
     for each in range(start[host], start[host + 1]):
-        row, fits = child[each], True
-        for k in range(ints(b, DEVICE_WIDTH)[shape]):
-            if free[column[shape * most + k] * rows + row] < units[shape * most + k]:
-                fits = False
-        room = free[column[shape * most] * rows + row]
-        comes_after = room > before_free or (room == before_free and row > before_row)
-        if fits and comes_after and (best_row == NOBODY or room < best_free):
-            best_free, best_row = room, row
+        row = child[each]
+        comes_after = free[row] > before_free or (free[row] == before_free and row > before_row)
+        if comes_after and (best_row == NOBODY or free[row] < best_free) and _fits(b, shape, row):
+            best_free, best_row = free[row], row
     return best_row
 
 

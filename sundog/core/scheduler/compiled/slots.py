@@ -34,10 +34,10 @@ DEVICES, DEVICE_WIDTH, DEVICE_COLUMN, DEVICE_UNITS, DEVICE_AMOUNTS = range(34, 3
 PARAMETERS = 39  # float64[S x P]: of the policy's score
 AMOUNT_WIDTH, AMOUNT_COLUMN, AMOUNT_UNITS = 40, 41, 42  # interned amounts: A, A x K, A x K
 
-# ---- indexes, one a shape: a tournament over the hosts
+# ---- indexes, one a shape: a tree of bounds over the hosts
 LEVEL_START = 43  # int64[levels + 1]: where each level's nodes begin; the last is the number of nodes
 INDEX = 44  # int32[S]: the index of a shape, -1 for none
-SCORE, WINNER = 45, 46  # float64, int32 [indexes x nodes]
+BOUND, WINNER = 45, 46  # float64, int32 [indexes x nodes]: see ``settle``
 CURSOR = 47  # int64[indexes]: changes seen; -1 for an index that must be built anew
 SHORT_CURSOR, SHORT_MASK, WITNESS = 48, 49, 50  # int64[S], int64[S], int32[S x (K + 1)]: see ``shortage``
 
@@ -46,7 +46,7 @@ TAKEN_OUT, COUNT, CANDIDATE = 51, 52, 53  # uint8[n], int32[n], int32[n]
 ASKED, LEFT = 54, 55  # int64[K] each: what a score is told of one host
 ROOM = 56  # int64[K]: capacity of the classes asked
 ROOM_SCALE = 57  # float64[K]
-CHANGED_HOST, CHANGED_ROW, CHANGED_SCORE = 61, 62, 63  # int64, int64, float64 [changes kept]
+SCORED_HOST, SCORED_ROW, SCORED = 61, 62, 63  # int64, int64, float64: hosts, their rows, and what they score
 
 SIZES = 60  # int64: scalars, see below
 
@@ -55,21 +55,24 @@ WEIGHS, WEIGHS_CLASS = 64, 65  # int32: a ``Weighs``, and the column of its clas
 MULTIPLIER, HIGHEST, LEAST = 66, 67, 68  # float64
 TOTAL, RESERVED, RATIO = 19, 20, 21  # the pool's: int64, int64, float64 [class, row]
 CLASS_SCALE = 70  # float64[C]: units of one of each class
-RAW = 71  # float64[weighers x n]: scratch
-LEAF = 73  # float64[indexes x n]: what each host scored last
-STRETCH = 72  # float64: the weights of a stretch of hosts, scratch
-CORE_SLOTS: Final = 74
+RAW = 71  # float64[weighers x n]: what each gives each host before it is scaled
+SCALED_BY = (
+    72  # float64[indexes]: the highest raw weight by which whole weights are scaled, at the index of its weigher
+)
+SCORED_FREE, TELLING = 73, 74  # int64, int32: how much they have free of a class; which of them matter
+SCORED_RAW = 75  # float64: what a weigher of ``nova`` gives them
+CORE_SLOTS: Final = 76
 
 # ---- the shape of an index: hosts in a block, and nodes below a node, as powers of two
-BLOCK_SHIFT: Final = 6
-NODE_SHIFT: Final = 6
+BLOCK_SHIFT: Final = 4
+NODE_SHIFT: Final = 4
 
 # ---- scalars in SIZES
 (
     HOSTS,
     ROWS,
     KINDS,
-    SHAPES,
+    CLASSES,
     MOST_CLASSES,
     MOST_VARIANTS,
     MOST_PARAMETERS,
@@ -84,11 +87,13 @@ NODE_SHIFT: Final = 6
     SEQUENCE,
     LAST_ROW,
     WEIGHERS,  # weighers of ``nova`` that say anything
-    WEIGHER,  # the one whose index is being repaired
-    BOUNDED,  # whether a bound on the weights of a block is known, see ``_nova_from_indexes``
+    WEIGHER,  # the one whose index is in question; ``WEIGHERS`` for that of whole weights
+    BOUNDED,  # whether ``nova`` can use indexes, see ``_nova_from_indexes``
     FLAT,  # whether host h is row h
     SOFT_WEIGHERS,  # how many of them are about soft groups; they come first where ``BOUNDED``
-) = range(22)
+    TAKING_OUT,  # whether any host is taken out
+    RAW_CURSOR,  # changes seen by ``RAW``; -1 if it must be made anew
+) = range(24)
 SCALARS: Final = 24
 
 
