@@ -57,7 +57,8 @@ def kernel(function: Callable[..., Any], **options: Any) -> Any:
     before = config.CACHE_DIR
     config.CACHE_DIR = str(FOLDER)
     try:
-        return njit(function, cache=True, _nrt=False, **options)
+        uncounted: dict[str, Any] = {"_nrt": False}  # an option that Numba's stubs do not have
+        return njit(function, cache=True, **uncounted, **options)
     finally:
         config.CACHE_DIR = before
 
