@@ -217,8 +217,8 @@ def show_bound(found: Any) -> None:
     order = sorted(ratios, key=lambda name: (float(ratios[name].mean()), name))
     print(len(found), "cases; fewest", min(e["fewest"] for e in found), "to", max(e["fewest"] for e in found), "\n")
     table(["policy", "hosts used, as a multiple of the fewest", "most", "cases at the fewest"],
-          [[f"`{name}`", f"{ratios[name].mean():.3f}", f"{ratios[name].max():.2f}", str(int((ratios[name] == 1).sum()))]
-           for name in order])  # fmt: skip
+          [[f"`{name}`", f"{ratios[name].mean():.3f}", f"{ratios[name].max():.2f}",
+            f"{(ratios[name] == 1).sum()} of {len(found)}"] for name in order])  # fmt: skip
 
     def paint(figure: Any, theme: Any) -> None:
         axes = figure.subplots()

@@ -7,8 +7,9 @@ A fenced block is checked by what stands on the line above it:
 - ``<!-- not run: WHY -->``: the block is left alone.
 
 Any other ``console`` block is run: lines ``$ sundog …`` are commands, the lines below are their output, each of which
-must come (``…`` stands for anything, and a line of it alone for lines left out). Python blocks are executed, and yaml
-blocks must load as a scenario, or as a part of one.
+must come, in this order and with nothing between (``…`` stands for anything, and a line of it alone for lines left
+out; a command without any output below it may print what it will). Python blocks are executed, and yaml blocks must
+load as a scenario, or as a part of one.
 """
 
 from __future__ import annotations
@@ -132,11 +133,19 @@ def _run(block: Block, capfd: pytest.CaptureFixture[str]) -> None:
         captured = capfd.readouterr()
         printed = captured.err + captured.out
         assert (ended.value.code or 0) == code, f"{command}\n{printed}"
-        lines = [" ".join(line.split()) for line in printed.splitlines()]
-        for wanted in (" ".join(line.split()) for line in output.splitlines()):
-            if wanted and wanted != "…":
-                pattern = re.compile(".*".join(re.escape(piece) for piece in wanted.split("…")))
-                assert any(pattern.fullmatch(line) for line in lines), f"{command}\nno line {wanted!r} in\n{printed}"
+        shown = output.rstrip().splitlines()
+        if shown and not _comes(shown, printed):
+            beginnings = ([*shown[: n + 1], "…"] for n in range(len(shown)))
+            lost = next((each[-2] for each in beginnings if not _comes(each, printed)), "the end")
+            pytest.fail(f"{command}\n{lost!r} does not come, or not there, in\n{printed}")
+
+
+def _comes(shown: list[str], printed: str) -> bool:
+    """Whether ``printed`` is what a page shows, line by line; spaces at the ends of lines do not matter."""
+    pattern = "".join(
+        r"(?:.*\n)*?" if line == "…" else ".*".join(map(re.escape, line.rstrip().split("…"))) + r"\n" for line in shown
+    )
+    return re.fullmatch(pattern, "".join(f"{line.rstrip()}\n" for line in printed.splitlines())) is not None
 
 
 def _loads(block: Block, folder: Path) -> None:

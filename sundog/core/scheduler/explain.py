@@ -5,6 +5,7 @@ Explaining reads the same filters and the same policy as deciding, changes nothi
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,7 +101,9 @@ def why_not(scheduler: Scheduler, request: Request, host: str) -> WhyNot:
     scheduler.hosts.refresh()
     index = scheduler.hosts.index(host)
     if index is None:
-        raise InputError(f"there is no host {host!r} at this moment", host=host)
+        near = difflib.get_close_matches(host, map(scheduler.hosts.name, range(scheduler.hosts.n)), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise InputError(f"there is no host {host!r} at this moment{hint}", host=host)
     demand, feasible = scheduler.feasible(request)
     failed = []
     for each in scheduler.filters:

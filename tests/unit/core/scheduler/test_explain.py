@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from sundog.core.pool import Pool
@@ -124,8 +126,8 @@ def test_why_not_a_host_that_is_not_there_is_an_input_error() -> None:
     pool = varied()
     scheduler = make_scheduler(pool)
     pool.add_provider("gpu", {"VCPU": 1}, parent=0)
-    for name in ("h99", "gpu"):
-        with pytest.raises(InputError, match=f"there is no host '{name}' at this moment"):
+    for name, hint in (("h44", "; did you mean 'h4'?"), ("gpu", "")):
+        with pytest.raises(InputError, match=re.escape(f"there is no host '{name}' at this moment{hint}") + "$"):
             why_not(scheduler, REQUEST, name)
     pool.add_provider("late", {"VCPU": 8})
     assert why_not(scheduler, REQUEST, "late").relax is None
