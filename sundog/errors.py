@@ -67,3 +67,46 @@ class InvariantError(SundogError):
     """Sundog found its own books wrong. Always a bug of ours; never to be caught and ignored."""
 
     exit_code = 70
+
+
+# ---- what the control plane refuses; the API turns each family into its status and the service's own body
+
+
+class Invalid(SundogError):
+    """A request that can never be carried out as it is: a malformed value, a rule that forbids it."""
+
+
+class Unauthorized(SundogError):
+    """No token, or one that is not good: tampered with, expired, revoked. The message never says which."""
+
+
+class Forbidden(SundogError):
+    """The caller is known and may not do this."""
+
+
+class QuotaExceeded(Forbidden):
+    """A limit of the project is reached; ask for less, or an administrator for more."""
+
+
+class NotFound(SundogError):
+    """There is no such thing, or none that this caller may see: the two are told apart by nobody."""
+
+
+class Conflict(SundogError):
+    """The thing is not in a state for this, or another has the name or the place already."""
+
+
+class TooLarge(SundogError):
+    """The body is longer than is taken."""
+
+
+class NotAcceptable(SundogError):
+    """No such version of the API."""
+
+
+class Unsupported(SundogError):
+    """A body of a kind that is not taken here."""
+
+
+class Unavailable(SundogError):
+    """Something that is needed is out of reach for the moment; the same request may succeed later."""

@@ -1,0 +1,67 @@
+"""The application: all services on one port, each under its prefix."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any, Final
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from sundog.api.kit.openapi import described
+from sundog.api.kit.service import Desk, Service
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_SLASHES: Final = re.compile("//+")
+
+
+def application(services: Sequence[Service], desk: Desk, *, version: str = "") -> FastAPI:
+    """The ASGI application of these services. Its OpenAPI is made from their tables, at ``/openapi.json``."""
+    app = FastAPI(
+        title="Sundog", version=version, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
+    )
+    for service in services:
+        app.include_router(service.router(desk))
+
+    async def openapi(_request: Request) -> Response:
+        return JSONResponse(described(services, version))
+
+    async def unrouted(request: Request, exc: Exception) -> Response:
+        """No such path or method: the service's own fault, where it is under the prefix of one."""
+        status = exc.status_code if isinstance(exc, HTTPException) else 500
+        message = (
+            "The resource could not be found." if status == 404 else "The method is not allowed for this resource."
+        )
+        path = request.url.path
+        service = next((s for s in services if path == s.prefix or path.startswith(s.prefix + "/")), None)
+        if service is None:
+            return JSONResponse({"error": {"code": status, "message": message}}, status)
+        response = service.finished(service.refusal(status, message), desk.request_id(), None)
+        if status == 405 and isinstance(exc, HTTPException) and exc.headers:
+            response.headers.update(exc.headers)
+        return response
+
+    app.add_route("/openapi.json", openapi, include_in_schema=False)
+    app.add_exception_handler(HTTPException, unrouted)
+    app.add_middleware(OneSlash)
+    return app
+
+
+class OneSlash:
+    """Takes ``/v3/``, ``//v3`` and ``/v3`` for the same, without a redirect: OpenStack's clients send all three."""
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            path = _SLASHES.sub("/", scope["path"])
+            scope = {**scope, "path": path.rstrip("/") or "/"}
+        await self._app(scope, receive, send)

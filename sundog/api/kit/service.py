@@ -1,0 +1,262 @@
+"""A service: a table of operations, and one endpoint that does for each of them what all have in common.
+
+A request goes through the same steps everywhere: its token, the version that it asks for, the operation that serves
+that version, policy, query and body, the handler, and whatever went wrong as the service's own fault. A handler is
+given the :class:`~sundog.api.kit.context.Context` and then, by name, the parts of the path, ``query`` and ``body`` if it
+has parameters of these names, whose annotations are their models. It returns what the body of the answer is, None for
+an empty one, or a :class:`Reply` where the status or headers depend on the case.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import typing
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sundog.api.kit import bodies
+from sundog.api.kit.context import Context
+from sundog.api.kit.faults import status_of
+from sundog.api.kit.links import public_base
+from sundog.api.kit.policy import Policy, Rule
+from sundog.api.kit.versions import History, Version, parse_version
+from sundog.control.principal import Principal
+from sundog.errors import InvariantError, NotFound, SundogError, Unauthorized
+
+_LOG: Final = logging.getLogger("sundog.api")
+
+Handler = Callable[..., Awaitable[Any]]
+Fault = Callable[[int, str, SundogError | None], Mapping[str, Any]]
+"""``(status, message, error) -> body``: how a service tells a client what went wrong."""
+
+_ERRED: Final = "The server has either erred or is incapable of performing the requested operation."
+
+NO_TOKEN: Final = Rule("", "@", "Needs no token")
+"""The rule of an operation that anybody may call, discovery for one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer whose status or headers a handler chooses. ``body`` is made JSON, unless it is bytes or None."""
+
+    body: Any = None
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One row of a service's table. ``own`` says that its rule is about the caller's own project, see ``operation``."""
+
+    method: str
+    path: str
+    rule: Rule
+    handler: Handler
+    status: int
+    since: Version | None
+    until: Version | None
+    own: bool
+    most_bytes: int
+    query: type[BaseModel] | None
+    body: type[BaseModel] | None
+
+    def serves(self, version: Version | None) -> bool:
+        """Whether this is the operation for a version of its path and method."""
+        if version is None:
+            return True
+        return (self.since is None or self.since <= version) and (self.until is None or version <= self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What all endpoints share: the control plane, the rules in force, how tokens are checked, and where ids come from.
+
+    ``authenticate`` raises Unauthorized for a token that is not good.
+    """
+
+    cloud: Any
+    policy: Policy
+    authenticate: Callable[[str], Principal]
+    request_id: Callable[[], str]
+
+
+class Service:
+    """One OpenStack service.
+
+    ``prefix`` is its path on the common port, ``fault`` the shape of its errors. ``history`` is None for services
+    without microversions. Each of ``request_id_headers`` gets the id of the request. ``rules`` are further rules, which
+    handlers ask about.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        prefix: str,
+        fault: Fault,
+        history: History | None = None,
+        request_id_headers: tuple[str, ...] = ("x-openstack-request-id",),
+        rules: tuple[Rule, ...] = (),
+    ) -> None:
+        self.name, self.prefix, self.fault, self.history = name, prefix, fault, history
+        self.request_id_headers = request_id_headers
+        self.operations: list[Operation] = []
+        self._more_rules = rules
+
+    @property
+    def rules(self) -> list[Rule]:
+        """All rules of the service, each once: those that its handlers ask about, and those of its operations."""
+        named = {rule.name: rule for rule in self._more_rules}
+        named |= {each.rule.name: each.rule for each in self.operations if each.rule is not NO_TOKEN}
+        return list(named.values())
+
+    def operation(
+        self,
+        method: str,
+        path: str,
+        rule: Rule,
+        *,
+        status: int = 200,
+        since: str | None = None,
+        until: str | None = None,
+        own: bool = True,
+        most_bytes: int = bodies.MOST_BYTES,
+    ) -> Callable[[Handler], Handler]:
+        """Declare the function below as the handler of a method and path, for a range of versions.
+
+        Of operations with overlapping ranges the one declared last serves. With ``own`` the rule is checked for the
+        caller's own project before anything else is looked at; without, the handler asks (``ctx.require``) when it
+        knows what the request is about, and an answer for which nothing was asked is never sent.
+
+        Raises: ValueError for a part of the path that the handler does not take.
+        """
+
+        def register(handler: Handler) -> Handler:
+            hints = typing.get_type_hints(handler)
+            for part in path.split("/"):
+                if part.startswith("{") and part.strip("{}").partition(":")[0] not in hints:
+                    raise ValueError(f"{method} {path}: its handler takes no {part}")
+            first, last = (parse_version(each) if each else None for each in (since, until))
+            operation = Operation(
+                method=method,
+                path=path,
+                rule=rule,
+                handler=handler,
+                status=status,
+                since=first,
+                until=last,
+                own=own,
+                most_bytes=most_bytes,
+                query=hints.get("query"),
+                body=hints.get("body"),
+            )
+            self.operations.append(operation)
+            return handler
+
+        return register
+
+    def router(self, desk: Desk) -> APIRouter:
+        """The routes of all operations; those of one path and method share an endpoint, which chooses by version."""
+        router = APIRouter(prefix=self.prefix, tags=[self.name])
+        by_route: dict[tuple[str, str], list[Operation]] = {}
+        for operation in self.operations:
+            by_route.setdefault((operation.method, operation.path), []).append(operation)
+        for (method, path), operations in by_route.items():
+            endpoint = self._endpoint(operations, desk)
+            router.add_api_route(path, endpoint, methods=[method], include_in_schema=False, response_model=None)
+        return router
+
+    def _endpoint(self, operations: list[Operation], desk: Desk) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            request_id, version = desk.request_id(), None
+            try:
+                principal = _authenticated(request, operations, desk)
+                version = self.history.asked(request.headers) if self.history is not None else None
+                operation = next((each for each in reversed(operations) if each.serves(version)), None)
+                if operation is None:
+                    raise NotFound("The resource could not be found.")
+                root = public_base(request.headers, request.url.scheme)
+                context = Context(
+                    desk.cloud, request, request_id, root, self.prefix, desk.policy, version, principal
+                )  # fmt: skip
+                response = await _served(context, operation)
+            except SundogError as exc:
+                status = status_of(exc)
+                if status >= 500:
+                    _LOG.error("%s %s %s", request_id, request.method, request.url.path, exc_info=exc)
+                response = self.refusal(status, exc.message if status != 500 else _ERRED, exc)
+            except Exception as exc:  # noqa: BLE001 - the root of a request: nothing of ours may reach the client
+                _LOG.error("%s %s %s", request_id, request.method, request.url.path, exc_info=exc)
+                response = self.refusal(500, _ERRED)
+            return self.finished(response, request_id, version)
+
+        return endpoint
+
+    def refusal(self, status: int, message: str, error: SundogError | None = None) -> Response:
+        """A fault in the service's own shape."""
+        headers = {"WWW-Authenticate": 'Keystone uri="/identity"'} if status == 401 else {}
+        return _response(Reply(self.fault(status, message, error), status, headers), status)
+
+    def finished(self, response: Response, request_id: str, version: Version | None) -> Response:
+        """An answer with the headers that every answer has."""
+        for header in self.request_id_headers:
+            response.headers[header] = request_id
+        if self.history is not None and version is not None:
+            response.headers.update(self.history.headers(version))
+        return response
+
+
+def _authenticated(request: Request, operations: list[Operation], desk: Desk) -> Principal | None:
+    """The bearer of the request's token; None only where none is needed.
+
+    Raises: Unauthorized for no token, or one that is not good.
+    """
+    if operations[-1].rule is NO_TOKEN:
+        return None
+    token = request.headers.get("x-auth-token")
+    if not token:
+        raise Unauthorized("The request you have made requires authentication.")
+    return desk.authenticate(token)
+
+
+async def _served(context: Context, operation: Operation) -> Response:
+    """Policy, query and body, then the handler."""
+    request, who = context.request, context.principal
+    if who is not None and operation.own:
+        own = {"project_id": who.project_id, "user_id": who.user_id, "domain_id": who.domain_id}
+        context.require(operation.rule, own)
+    told: dict[str, Any] = dict(request.path_params)
+    if operation.query is not None:
+        told["query"] = bodies.parse_query(operation.query, request)
+    if operation.body is not None:
+        data = await bodies.read_bytes(request, operation.most_bytes)
+        told["body"] = bodies.parse_body(operation.body, data, request.headers.get("content-type", ""))
+    result = await operation.handler(context, **told)
+    if who is not None and not context.asked:
+        raise InvariantError(f"{operation.method} {operation.path} was answered without asking {operation.rule.name}")
+    return _response(result, operation.status)
+
+
+def _response(result: Any, status: int) -> Response:
+    """A handler's result as an answer. One without a body has no content type either, as OpenStack's clients want."""
+    if isinstance(result, Response):
+        return result
+    reply = result if isinstance(result, Reply) else Reply(result)
+    status = reply.status or status
+    if reply.body is None:
+        response = Response(status_code=status, headers=dict(reply.headers))
+        response.headers["content-length"] = "0"
+        if status == 204:
+            del response.headers["content-length"]
+        return response
+    if isinstance(reply.body, bytes):
+        return Response(reply.body, status, headers=dict(reply.headers))
+    content = json.dumps(reply.body, ensure_ascii=False, separators=(",", ":")).encode()
+    return Response(content, status, headers=dict(reply.headers), media_type="application/json")
