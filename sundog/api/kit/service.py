@@ -2,9 +2,9 @@
 
 A request goes through the same steps everywhere: its token, the version that it asks for, the operation that serves
 that version, policy, query and body, the handler, and whatever went wrong as the service's own fault. A handler is
-given the :class:`~sundog.api.kit.context.Context` and then, by name, the parts of the path, ``query`` and ``body`` if it
-has parameters of these names, whose annotations are their models. It returns what the body of the answer is, None for
-an empty one, or a :class:`Reply` where the status or headers depend on the case.
+given the :class:`~sundog.api.kit.context.Context` and then, by name, the parts of the path, ``query`` and ``body`` if
+it has parameters of these names, whose annotations are their models. It returns what the body of the answer is, None
+for an empty one, or a :class:`Reply` where the status or headers depend on the case.
 """
 
 from __future__ import annotations
