@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -42,6 +44,8 @@ _PARETO_X: Final = ("requests.rejected_share", "wait.mean", "availability.vms")
 _PARETO_Y: Final = ("hosts.empty_mean", "packing.vcpus.density", "packing.memory_mb.density")
 _DETAILS: Final = ("pairs", "p, ranks")
 """Columns that are in ``compare.md``, and that a terminal has no room for."""
+_ANY: Final = 10_000
+"""A width in characters that any table finds enough."""
 _WISH: Final = {1: "more is better", -1: "less is better", 0: "neither more nor less is better"}
 
 
@@ -231,8 +235,19 @@ def _p(p: float) -> str:
     return ABSENT if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+class _Whole:
+    """A table of which nothing is cut: on a terminal that is too narrow, its lines are longer than the terminal."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        least = Measurement.get(console, options.update(width=_ANY), self.table).minimum
+        yield from console.render(self.table, options.update(width=max(options.max_width, least)))
+
+
 def render(comparison: Comparison, progress: Progress) -> RenderableType:
-    """The comparison as rich tables."""
+    """The comparison as rich tables; to be printed without ``crop``."""
     parts: list[RenderableType] = [Text(progress.text, style="bold" if progress.done == progress.cells else "yellow")]
     for block in blocks(comparison):
         parts += [Text(""), Text(block.title, style="bold")]
@@ -243,10 +258,15 @@ def render(comparison: Comparison, progress: Progress) -> RenderableType:
         for number in shown:
             words = number < block.words or block.head[number] == "verdict"
             wraps = block.head[number] == "verdict"
-            table.add_column(block.head[number], justify="left" if words else "right", no_wrap=not wraps)
+            table.add_column(
+                block.head[number],
+                justify="left" if words else "right",
+                no_wrap=not wraps,
+                min_width=None if wraps else max(cell_len(row[number]) for row in (block.head, *block.rows)),
+            )
         for row in block.rows:
             table.add_row(*(Text(row[number]) for number in shown))
-        parts.append(table)
+        parts.append(_Whole(table))
     parts += [Text(""), *(Text(line, style="dim") for line in _closing(comparison))]
     return Group(*parts)
 

@@ -46,7 +46,7 @@ def compare(
         print(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
         return
     console = Console(highlight=False)
-    console.print(reports.render(comparison, progress))
+    console.print(reports.render(comparison, progress), crop=False)
     console.print(f"Comparison: {(target / 'compare.md').resolve()}", soft_wrap=True, markup=False)
 
 

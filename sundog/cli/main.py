@@ -123,7 +123,7 @@ def run(
         def begin(engine: Engine) -> None:
             watch(engine)
             if engine.compiles:
-                messages.print("compiling … (once; takes about half a minute)")
+                messages.print("compiling … (once; takes about a minute)")
 
         def finish(folder: Path) -> None:
             progress.close()

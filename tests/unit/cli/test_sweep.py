@@ -138,6 +138,19 @@ def test_a_comparison_is_printed_and_written(sundog: Command, swept: Path, tmp_p
         assert f"(figures/{name})" in (tmp_path / "compare.md").read_text()
 
 
+def test_a_narrow_terminal_loses_no_column(
+    sundog: Command, swept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {}
+    for columns in ("30", "200"):
+        monkeypatch.setenv("COLUMNS", columns)
+        ran = sundog("compare", swept, "--metric", "hosts.empty_mean", "--out", tmp_path)
+        assert "…" not in ran.out
+        told[columns] = sorted(ran.out.split())
+    assert "verdict" in told["30"]
+    assert told["30"] == told["200"]
+
+
 def test_a_comparison_as_json_has_what_a_reader_can_check(sundog: Command, swept: Path, tmp_path: Path) -> None:
     baseline = ("--baseline", "policy=worst-fit", "--baseline", "fleet.0.count=6")
     told = sundog("compare", swept, "--metric", "hosts.empty_mean", *baseline, "--out", tmp_path, "--json").json
