@@ -15,7 +15,7 @@ import numpy as np
 from sundog.core.pool.allocations import ROW
 from sundog.core.scheduler.compiled.block import bools, floats, ints, ints_at, longs, prefetch
 from sundog.core.scheduler.compiled.cache import kernel
-from sundog.core.scheduler.compiled.kernels import NOBODY, choose, committed, leave, release, why_not
+from sundog.core.scheduler.compiled.kernels import NOBODY, choose, committed, leave, release, row_of, why_not
 from sundog.core.scheduler.compiled.slots import (
     CLAIMS,
     CLASSES,
@@ -26,7 +26,6 @@ from sundog.core.scheduler.compiled.slots import (
     GENERATION,
     GROUP_MARKS,
     HEAD,
-    HOST_ROW,
     ROOT,
     ROWS,
     SIZES,
@@ -231,7 +230,7 @@ def _place(b, vm, now):
     number = marks[STAYS]
     marks[STAYS] += 1
     ints(b, STAY_VM)[number] = vm
-    ints(b, STAY_HOST)[number] = ints(b, FLEET_HOST)[longs(b, HOST_ROW)[host]]
+    ints(b, STAY_HOST)[number] = ints(b, FLEET_HOST)[row_of(b, host)]
     floats(b, STAY_START)[number] = now
     floats(b, STAY_END)[number] = np.nan
     bools(b, STAY_CAUSE)[number] = 0

@@ -1,6 +1,6 @@
 """Compiled decisions: the best host for a shape from an index, or from one pass over all hosts.
 
-An **index** is a tree of bounds over the hosts: of each block of 16, of 16 of those, and so on to one root it knows a
+An **index** is a tree of bounds over the hosts: of each block of 32, of 8 of those, and so on to one root it knows a
 score that no host below exceeds, and who has it, unless that is stale. It belongs to one shape and is repaired lazily:
 a decision first tells it of the rows that changed since the shape was last decided on, which raises bounds and makes
 winners stale, and then works out anew only what is stale and could win. A decision so costs what has changed, not what
@@ -164,6 +164,12 @@ def _call_score(typing_context, address, width, left, asked, room, scale, parame
 
 
 @kernel
+def row_of(b, host):
+    """The pool row of a host."""
+    return np.int64(host) if longs(b, SIZES)[FLAT] else longs(b, HOST_ROW)[host]
+
+
+@kernel
 def _fits(b, shape, child):
     """Whether a child provider, by its row, could give one device of the shape."""
     size, free = longs(b, SIZES), longs(b, FREE)
@@ -187,7 +193,7 @@ def devices_with_room(b, shape, host):
 @kernel
 def _raw_weight(b, weigher, host):
     """What a weigher of ``nova`` gives a host, before it is scaled; for groups the members counted in scratch."""
-    size, row = longs(b, SIZES), longs(b, HOST_ROW)[host]
+    size, row = longs(b, SIZES), row_of(b, host)
     which, c = ints(b, WEIGHS)[weigher], ints(b, WEIGHS_CLASS)[weigher]
     if which == WEIGHS_SOFT_AFFINITY:
         return float(ints(b, COUNT)[host])
@@ -239,7 +245,7 @@ def _nova_score(b, host):
 @kernel
 def score_of(b, shape, host):
     """What the policy scores a host that has room: more is better."""
-    size, row = longs(b, SIZES), longs(b, HOST_ROW)[host]
+    size, row = longs(b, SIZES), row_of(b, host)
     method = size[METHOD]
     if method == NOVA:
         return _nova_score(b, host)
@@ -279,7 +285,7 @@ def score_of(b, shape, host):
 @kernel
 def has_room(b, shape, host):
     """Whether a host that may take the shape at all has room for it now."""
-    size, row = longs(b, SIZES), longs(b, HOST_ROW)[host]
+    size, row = longs(b, SIZES), row_of(b, host)
     most, rows = size[MOST_CLASSES], size[ROWS]
     free, column = longs(b, FREE), ints(b, COLUMN)
     variant = shorts(b, VARIANT)[shape * size[KINDS] + ints(b, KIND)[host]]
@@ -295,7 +301,7 @@ def has_room(b, shape, host):
 @kernel
 def may_take(b, shape, host):
     """Whether a host passes the static filters and is in service."""
-    row = longs(b, HOST_ROW)[host]
+    row = row_of(b, host)
     if not bools(b, ELIGIBLE)[shape * longs(b, SIZES)[KINDS] + ints(b, KIND)[host]]:
         return False
     return bools(b, IN_SERVICE)[row] != 0
@@ -840,7 +846,7 @@ def choose(b, shape, group, rule, limit):
 @kernel
 def _has_class(b, shape, host, k):
     """Whether a host has enough of class number ``k`` of the shape, or enough devices where ``k`` is beyond those."""
-    size, row = longs(b, SIZES), longs(b, HOST_ROW)[host]
+    size, row = longs(b, SIZES), row_of(b, host)
     if k == ints(b, WIDTH)[shape]:
         return devices_with_room(b, shape, host) >= ints(b, DEVICES)[shape]
     variant = shorts(b, VARIANT)[shape * size[KINDS] + ints(b, KIND)[host]]
@@ -1004,7 +1010,7 @@ def claim(b, shape, host, consumer):
         before_row = _fullest_device(b, shape, host, before_free, before_row)
         before_free = free[column * size[ROWS] + before_row]
         chosen[device] = before_row
-    _take(b, longs(b, HOST_ROW)[host], ints(b, AMOUNTS)[shape * size[MOST_VARIANTS] + variant], consumer)
+    _take(b, row_of(b, host), ints(b, AMOUNTS)[shape * size[MOST_VARIANTS] + variant], consumer)
     for device in range(wanted):
         _take(b, chosen[device], ints(b, DEVICE_AMOUNTS)[shape], consumer)
 
@@ -1081,7 +1087,7 @@ def leave(b, group, row):
 @kernel
 def committed(b, shape, host, consumer, group):
     """Claim, join the group, and remember the decision: ``Scheduler.commit``."""
-    size, row = longs(b, SIZES), longs(b, HOST_ROW)[host]
+    size, row = longs(b, SIZES), row_of(b, host)
     claim(b, shape, host, consumer)
     if group != NOBODY:
         join(b, group, row)

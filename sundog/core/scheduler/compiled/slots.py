@@ -64,8 +64,8 @@ SCORED_RAW = 75  # float64: what a weigher of ``nova`` gives them
 CORE_SLOTS: Final = 76
 
 # ---- the shape of an index: hosts in a block, and nodes below a node, as powers of two
-BLOCK_SHIFT: Final = 4
-NODE_SHIFT: Final = 4
+BLOCK_SHIFT: Final = 5
+NODE_SHIFT: Final = 3
 
 # ---- scalars in SIZES
 (
