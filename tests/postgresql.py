@@ -11,25 +11,34 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 INSTALLED = Path("/usr/lib/postgresql")
-MISSING = "PostgreSQL's server is not installed; tools/setup-postgresql does it on Debian, as root"
 
 
-@dataclass(frozen=True)
 class Server:
-    """A running server; ``pid`` is its first process."""
+    """A server with its data in ``folder``, and its socket too. Not started yet."""
 
-    sockets: Path
-    pid: int
-    numbers: Iterator[int]
+    def __init__(self, programs: Path, folder: Path) -> None:
+        self.programs, self.sockets, self.data = programs, folder, folder / "data"
+        self._numbers = count(1)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._as_whom: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            # The server refuses root.
+            account = pwd.getpwnam("postgres")
+            os.chown(folder, account.pw_uid, account.pw_gid)
+            self._as_whom = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+        options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+        made = self._run(programs / "initdb", "-D", self.data, *options)
+        if made.returncode:
+            raise RuntimeError(f"initdb failed: {made.stderr}")
 
     def url(self, database: str) -> str:
         """The address of a database, for ``open_store``."""
@@ -37,17 +46,48 @@ class Server:
 
     def make_database(self) -> str:
         """The address of a new, empty database."""
-        name = f"test_{next(self.numbers)}"
+        name = f"test_{next(self._numbers)}"
         self.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
-    def execute(self, statement: str) -> list[tuple[Any, ...]]:
+    def execute(self, statement: str) -> None:
         """Run a statement as the server's administrator."""
-        import psycopg
-
         with psycopg.connect(host=str(self.sockets), user="postgres", dbname="postgres", autocommit=True) as connection:
-            cursor = connection.execute(statement)  # type: ignore[call-overload]
-            return cursor.fetchall() if cursor.description else []
+            connection.execute(statement.encode())
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        log = self.sockets / "log"
+        # What dies in these tests are clients, so the server need not wait for the disk.
+        settings = ("listen_addresses=", "fsync=off", "max_connections=50", "shared_buffers=16MB")
+        options = [word for setting in settings for word in ("-c", setting)]
+        with log.open("a") as out:
+            self._process = subprocess.Popen(
+                [self.programs / "postgres", "-D", self.data, "-k", self.sockets, *options],
+                **{"cwd": self.sockets, "stdin": subprocess.DEVNULL, "stdout": out, "stderr": out} | self._as_whom,
+            )
+        for _ in range(300):
+            if not self._run(self.programs / "pg_isready", "-q", "-h", self.sockets).returncode:
+                return
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.1)
+        self.stop()
+        raise RuntimeError(f"the PostgreSQL server did not start: {log.read_text()}")
+
+    def stop(self) -> None:
+        """Stop, and wait for it; clients are cut off."""
+        if self._process is None:
+            return
+        for how in (signal.SIGINT, signal.SIGQUIT):
+            self._process.send_signal(how)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=30)
+                break
+        self._process = None
+
+    def _run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=self.sockets, capture_output=True, text=True, **self._as_whom)
 
 
 def newest_programs(installed: Path = INSTALLED) -> Path | None:
@@ -65,54 +105,15 @@ def running_server() -> Iterator[Server]:
     """A server, for as long as the block lasts. The test is skipped, with the reason, where there can be none."""
     programs = newest_programs()
     if programs is None:
-        pytest.skip(MISSING)
-    as_whom: dict[str, Any] = {}
-    # A short path: the name of a Unix socket has a hundred characters.
+        pytest.skip("PostgreSQL's server is not installed; tools/setup-postgresql does it on Debian, as root")
+    # A short path: the name of a Unix socket has about a hundred characters.
     folder = Path(tempfile.mkdtemp(prefix="sundog-pg-", dir="/tmp"))
     try:
-        if os.geteuid() == 0:
-            # The server refuses root.
-            account = pwd.getpwnam("postgres")
-            os.chown(folder, account.pw_uid, account.pw_gid)
-            as_whom = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-        with _started(programs, folder, as_whom) as server:
+        server = Server(programs, folder)
+        server.start()
+        try:
             yield server
+        finally:
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _started(programs: Path, folder: Path, as_whom: dict[str, Any]) -> Iterator[Server]:
-    data, log = folder / "data", folder / "log"
-    make = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
-    done = subprocess.run(make, cwd=folder, capture_output=True, text=True, **as_whom)
-    if done.returncode:
-        raise RuntimeError(f"initdb failed: {done.stderr}")
-    # What dies in these tests are clients, so the server need not wait for the disk.
-    options = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=50", "-c", "shared_buffers=16MB"]
-    with log.open("w") as out:
-        serve = [programs / "postgres", "-D", data, "-k", folder, *options]
-        process = subprocess.Popen(
-            serve, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, **as_whom
-        )
-    try:
-        _wait_until_ready(programs, folder, process, log)
-        yield Server(folder, process.pid, count(1))
-    finally:
-        process.send_signal(signal.SIGINT)  # its fast way to stop
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGQUIT)
-            process.wait(timeout=30)
-
-
-def _wait_until_ready(programs: Path, folder: Path, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(300):
-        if process.poll() is not None:
-            break
-        if not subprocess.run([programs / "pg_isready", "-q", "-h", folder, "-t", "1"]).returncode:
-            return
-        time.sleep(0.1)
-    process.kill()
-    raise RuntimeError(f"the PostgreSQL server did not start: {log.read_text()}")

@@ -210,8 +210,10 @@ class Store:
         with self._transaction(tx, self._begin.read):
             yield tx
 
-    def migrate(self) -> None:
-        """Bring the schema up to date, all or nothing; several processes may do it at once.
+    def migrate(self, *, folder: Path = migrations.FOLDER) -> None:
+        """Bring the schema up to date with the migrations in ``folder``, all or nothing.
+
+        Several processes may do it at once: one does, the others find nothing left to do.
 
         Raises: InputError if a newer Sundog has made the database; StoreUnavailable.
         """
@@ -222,7 +224,7 @@ class Store:
             self.begin() as tx,
             translated(self.name, self._metadata),
         ):
-            migrations.upgrade(tx.connection, self.name)
+            migrations.upgrade(tx.connection, self.name, folder=folder)
 
     @contextmanager
     def _transaction(self, tx: Reader, statements: Sequence[str]) -> Iterator[None]:

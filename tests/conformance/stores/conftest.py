@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from sundog.control.store import Store
+from sundog.control.store import Store, open_store
 from tests.conformance.stores.example import make_store
 from tests.postgresql import Server, running_server
 
@@ -34,11 +35,17 @@ def shared_place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
+def empty_store(place: str) -> Iterator[Store]:
+    """A store without tables."""
+    with closing(open_store(place)) as store:
+        yield store
+
+
+@pytest.fixture
 def store(place: str) -> Iterator[Store]:
     """A store with the example's schema."""
-    store = make_store(place)
-    yield store
-    store.close()
+    with closing(make_store(place)) as store:
+        yield store
 
 
 def _place(request: pytest.FixtureRequest, folder: Path) -> str:

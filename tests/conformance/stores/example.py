@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,16 @@ def count_up(store: Store, times: str) -> None:
             tx.execute(update(counters).where(counters.c.name == "c").values(value=row["value"] + 1))
 
 
+def count_aloud(store: Store) -> None:
+    """Count up for ever and print each number once it is committed."""
+    while True:
+        with store.begin() as tx:
+            row = tx.get(counters, name="c")
+            assert row
+            tx.update(counters, counters.c.name == "c", value=row["value"] + 1)
+        print(row["value"] + 1, flush=True)
+
+
 def write_and_hang(store: Store, when: str) -> None:
     """Hang in the middle of a transaction, or after its commit."""
     with store.begin() as tx:
@@ -90,7 +101,11 @@ def migrate(place: str) -> None:
     open_store(place).migrate()
 
 
-PROGRAMS = {"count_up": count_up, "write_and_hang": write_and_hang}
+PROGRAMS: dict[str, Callable[..., None]] = {
+    "count_up": count_up,
+    "count_aloud": count_aloud,
+    "write_and_hang": write_and_hang,
+}
 
 if __name__ == "__main__":
     _, what, where, *arguments = sys.argv

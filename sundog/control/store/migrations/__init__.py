@@ -31,20 +31,21 @@ from sqlalchemy import Connection
 
 from sundog.errors import InputError, InvariantError
 
-_FOLDER: Final = Path(__file__).parent
+FOLDER: Final = Path(__file__).parent
+"""Where Sundog's own are."""
 
 
-def script() -> ScriptDirectory:
-    """The migrations, as Alembic sees them."""
-    return ScriptDirectory.from_config(_config())
+def script(folder: Path = FOLDER) -> ScriptDirectory:
+    """The migrations in ``folder``, as Alembic sees them."""
+    return ScriptDirectory.from_config(_config(folder))
 
 
-def upgrade(connection: Connection, store: str) -> None:
-    """Run the migrations that are due, in the transaction that ``connection`` is in.
+def upgrade(connection: Connection, store: str, *, folder: Path = FOLDER) -> None:
+    """Run the migrations in ``folder`` that are due, in the transaction that ``connection`` is in.
 
     Raises: InputError if the schema is of a revision that is not known here; SQLAlchemy's errors.
     """
-    config = _config()
+    config = _config(folder)
     config.attributes["connection"] = connection
     try:
         command.upgrade(config, "head")
@@ -58,8 +59,8 @@ def upgrade(connection: Connection, store: str) -> None:
             raise InvariantError(f"a migration left a row of {dangling[0]} that refers to no row of {dangling[2]}")
 
 
-def _config() -> Config:
+def _config(folder: Path) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config

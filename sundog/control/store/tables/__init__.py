@@ -95,7 +95,10 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise TypeError(f"{value!r} has no time zone; take times from sundog.runtime.clock")
-        return value.astimezone(UTC).replace(tzinfo=None)
+        try:
+            return value.astimezone(UTC).replace(tzinfo=None)
+        except OverflowError as error:
+            raise Invalid(f"{value} is before the year 1 or after 9999 in UTC and cannot be stored") from error
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Aware again."""
