@@ -20,6 +20,7 @@ FILE_NAME: Final = "sundog.db"
 """What the database is called in a state folder."""
 
 _FORMS: Final = "use :memory:, a folder, a file, sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
+_DRIVERS: Final[Mapping[str, str]] = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
 _LOCK: Final = int.from_bytes(b"Sundog", "big")
 
 
@@ -81,17 +82,18 @@ def database_url(place: str | Path) -> URL:
     Raises: InputError for what is neither a path nor the address of a database that Sundog knows.
     """
     if str(place) == MEMORY:
-        return URL.create("sqlite+pysqlite", database=MEMORY)
+        return URL.create(_DRIVERS["sqlite"], database=MEMORY)
     if isinstance(place, Path) or "://" not in place:
         path = Path(place)
-        return URL.create("sqlite+pysqlite", database=str(path / FILE_NAME if path.is_dir() else path))
+        return URL.create(_DRIVERS["sqlite"], database=str(path / FILE_NAME if path.is_dir() else path))
     try:
         url = sqlalchemy.make_url(place)
+        url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
         dialect = url.get_dialect()
     except (ArgumentError, NoSuchModuleError) as error:
         # Not the text itself: it may hold a password.
         raise InputError(f"this is no address of a database: {_FORMS}") from error
-    if (dialect.name, dialect.driver) not in (("sqlite", "pysqlite"), ("postgresql", "psycopg")):
+    if f"{dialect.name}+{dialect.driver}" not in _DRIVERS.values():
         raise InputError(f"a database of {url.drivername} cannot hold Sundog's state: {_FORMS}")
     return url
 

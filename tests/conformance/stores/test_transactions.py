@@ -305,7 +305,8 @@ def test_rows_can_be_numbered_by_the_store(store: Store) -> None:
 def test_any_statement_of_sqlalchemy_can_be_executed(store: Store) -> None:
     with store.begin() as tx:
         tx.insert(counters, name="c", value=1)
-        assert tx.execute(update(counters).values(value=counters.c.value + 4)).rowcount == 1
+        assert tx.execute(update(counters).values(value=counters.c.value + 3)).rowcount == 1
+        assert tx.update(counters, counters.c.value == 4, value=counters.c.value + 1) == 1
         assert tx.execute(select(func.sum(counters.c.value))).scalar_one() == 5
 
 
