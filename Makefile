@@ -14,8 +14,9 @@ $(VENV)/.run: pyproject.toml tools/setup-venv
 	tools/setup-venv $(VENV) .
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml tools/setup-venv
+$(VENV)/.dev: pyproject.toml tools/setup-venv tools/setup-postgresql
 	tools/setup-venv $(VENV) '.[dev]'
+	tools/setup-postgresql
 	@touch $(VENV)/.run $@
 
 demo: $(VENV)/.run  ## Set everything up, run the quickstart scenario, print its summary and where the report is

@@ -110,3 +110,15 @@ class Unsupported(SundogError):
 
 class Unavailable(SundogError):
     """Something that is needed is out of reach for the moment; the same request may succeed later."""
+
+
+class StoreUnavailable(Unavailable):
+    """The store cannot work now: locked, unreachable, read-only, disk full. Asking again later may help.
+
+    Nothing was changed where ``committed`` is False. None: the store went away in the middle of the commit, which may
+    or may not have happened; ask the store.
+    """
+
+    def __init__(self, message: str, *, committed: bool | None = False, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.committed = committed

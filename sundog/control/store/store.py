@@ -1,0 +1,332 @@
+"""Transactions: short, synchronous, one at a time.
+
+::
+
+    store = open_store("/var/lib/sundog")
+    store.migrate()
+    with store.begin() as tx:
+        if tx.get(meta, key="deployment") is None:
+            tx.insert(meta, key="deployment", value=str(ids.uuid()))
+            tx.on_commit(announce)
+
+Nothing is awaited inside the ``with``: that makes it atomic for the tasks of this process, and the lock that it holds
+makes it atomic for others. Statements take tens of microseconds, so the loop does not notice; there are no threads,
+which virtual time does not have. After an error of the database the transaction is over: let the error leave the
+block, and catch it outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    CursorResult,
+    Engine,
+    Executable,
+    MetaData,
+    RowMapping,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from sundog.control.store import migrations, tables
+from sundog.control.store.engines import BEGIN, make_engine
+from sundog.control.store.faults import translated
+from sundog.errors import InvariantError, SundogError
+from sundog.units import Seconds
+
+Row: TypeAlias = RowMapping
+"""A row as it was read: a mapping of values by the names of columns. It cannot be changed."""
+
+Where: TypeAlias = ColumnElement[bool]
+"""A condition in SQLAlchemy's language: ``servers.c.project_id == project_id``."""
+
+
+class Reader:
+    """What ``store.read()`` gives: one snapshot of the whole store, good until its block ends.
+
+    Every method raises StoreUnavailable if the database cannot answer.
+    """
+
+    def __init__(self, connection: Connection, store: str, metadata: MetaData) -> None:
+        self.connection = connection
+        """SQLAlchemy's own, for tools such as Alembic. Its errors are SQLAlchemy's."""
+        self._store, self._metadata = store, metadata
+        self._over: str | None = None
+        self._failure: SundogError | None = None
+
+    def get(self, table: Table, /, **equals: Any) -> Row | None:
+        """The row whose columns have these values, or None. The columns must be unique together."""
+        if not equals:
+            raise InvariantError(f"get() from {table.name} needs to be told which row")
+        unset = tuple(name for name, value in equals.items() if value is None)
+        query = _select_equal(table, tuple(equals), unset)
+        found = self._execute(query, equals).mappings().fetchmany(2)
+        if len(found) > 1:
+            raise InvariantError(f"{table.name} has several rows with the same {', '.join(equals)}; use find()")
+        return found[0] if found else None
+
+    def find(
+        self,
+        table: Table,
+        /,
+        *where: Where,
+        order_by: ColumnElement[Any] | Sequence[ColumnElement[Any]] | None = None,
+        limit: int | None = None,
+    ) -> list[Row]:
+        """The rows for which all of ``where`` holds, by primary key unless ``order_by`` says otherwise."""
+        order = table.primary_key.columns if order_by is None else _several(order_by)
+        query: Select[Any] = select(table).where(*where).order_by(*order).limit(limit)
+        return list(self.execute(query).mappings())
+
+    def count(self, table: Table, /, *where: Where) -> int:
+        """How many rows there are for which all of ``where`` holds."""
+        return int(self.execute(select(func.count()).select_from(table).where(*where)).scalar_one())
+
+    def execute(self, statement: Executable) -> CursorResult[Any]:
+        """What SQLAlchemy answers to any other statement. Read it before the block ends.
+
+        Raises: InvariantError if ``statement`` writes and this only reads.
+        """
+        if statement.is_dml:
+            raise InvariantError("this transaction only reads; to write, begin one with store.begin()")
+        return self._execute(statement)
+
+    def _execute(
+        self, statement: Executable, values: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None
+    ) -> CursorResult[Any]:
+        self._check_usable()
+        try:
+            with translated(self._store, self._metadata):
+                return self.connection.execute(statement, values)
+        except SundogError as error:
+            self._failure = error
+            raise
+
+    def _check_usable(self) -> None:
+        if self._over:
+            raise InvariantError(f"this transaction is over: {self._over}; begin another one")
+        if self._failure:
+            raise InvariantError(
+                f"this transaction has failed and can only end ({self._failure}); catch the error outside its block"
+            ) from self._failure
+
+
+class Tx(Reader):
+    """What ``store.begin()`` gives: reads and writes that happen all or not at all, with nobody else's in between.
+
+    Every method may raise, besides StoreUnavailable: Conflict if a row with the same unique values is there already or
+    a row refers to one that is not; Invalid if a value cannot be stored. The transaction has then failed.
+    """
+
+    def __init__(self, connection: Connection, store: str, metadata: MetaData) -> None:
+        super().__init__(connection, store, metadata)
+        self._callbacks: list[Callable[[], object]] = []
+
+    def insert(self, table: Table, /, **values: Any) -> None:
+        """Add a row."""
+        self._execute(insert(table), values)
+
+    def insert_many(self, table: Table, rows: Iterable[Mapping[str, Any]], /) -> None:
+        """Add rows, which all name the same columns. No rows are fine."""
+        if several := list(rows):
+            self._execute(insert(table), several)
+
+    def update(self, table: Table, /, *where: Where, **values: Any) -> int:
+        """Set ``values`` where all of ``where`` holds; how many rows that was.
+
+        A value may be an expression: ``value=counters.c.value + 1``.
+        """
+        _some(where, "update", table)
+        return self._execute(update(table).where(*where).values(**values)).rowcount
+
+    def delete(self, table: Table, /, *where: Where) -> int:
+        """Remove the rows for which all of ``where`` holds; how many that was."""
+        _some(where, "delete", table)
+        return self._execute(delete(table).where(*where)).rowcount
+
+    def execute(self, statement: Executable) -> CursorResult[Any]:
+        """What SQLAlchemy answers to any other statement. Read it before the block ends."""
+        return self._execute(statement)
+
+    def on_commit(self, callback: Callable[[], object]) -> None:
+        """Call ``callback`` after the commit, in the order of asking, and never if there is none.
+
+        For what must not be ahead of the store: caches, waking a task. The transaction is over by then, so a callback
+        may begin another. What it raises leaves the ``with`` although everything was committed; the others are called.
+        """
+        self._check_usable()
+        self._callbacks.append(callback)
+
+
+class Store:
+    """A database of Sundog's. Belongs to one thread at a time and, forked, to the parent alone.
+
+    ``name`` says which in messages and holds no password. ``metadata`` is where the tables are defined.
+    """
+
+    def __init__(self, engine: Engine, *, metadata: MetaData = tables.metadata) -> None:
+        self.name = engine.url.render_as_string(hide_password=True)
+        self._engine, self._metadata = engine, metadata
+        self._begin = BEGIN[engine.dialect.name]
+        self._holder: str | None = None
+        with translated(self.name, metadata):
+            self._connection = engine.connect()
+
+    def close(self) -> None:
+        """Let go of the database. A store in memory is gone with it."""
+        self._connection.close()
+        self._engine.dispose()
+
+    @contextmanager
+    def begin(self) -> Iterator[Tx]:
+        """A transaction that writes: committed at the end of the block, undone if an error leaves it.
+
+        Others that write wait until it is over, also those of other processes. It is durable when the block has been
+        left: ``kill -9`` does not take it back.
+
+        Raises: StoreUnavailable, with ``committed`` None if the database went away during the commit; InvariantError
+        inside another transaction of this store.
+        """
+        tx = Tx(self._connection, self.name, self._metadata)
+        with self._transaction(tx, self._begin.write):
+            yield tx
+        with ExitStack() as callbacks:
+            for callback in reversed(tx._callbacks):
+                callbacks.callback(callback)
+
+    @contextmanager
+    def read(self) -> Iterator[Reader]:
+        """A transaction that only reads, and sees the store as it is now until its block ends.
+
+        Raises: StoreUnavailable; InvariantError inside another transaction of this store.
+        """
+        tx = Reader(self._connection, self.name, self._metadata)
+        with self._transaction(tx, self._begin.read):
+            yield tx
+
+    def migrate(self, *, folder: Path = migrations.FOLDER) -> None:
+        """Bring the schema up to date with the migrations in ``folder``, all or nothing.
+
+        Several processes may do it at once: one does, the others find nothing left to do.
+
+        Raises: InputError if a newer Sundog has made the database; StoreUnavailable.
+        """
+        sqlite = self._engine.dialect.name == "sqlite"
+        # SQLite changes a table by copying it, which must not count as deleting what others refer to.
+        with (
+            self._foreign_keys_off() if sqlite else nullcontext(),
+            self.begin() as tx,
+            translated(self.name, self._metadata),
+        ):
+            migrations.upgrade(tx.connection, self.name, folder=folder)
+
+    @contextmanager
+    def _transaction(self, tx: Reader, statements: Sequence[str]) -> Iterator[None]:
+        self._take()
+        try:
+            with translated(self.name, self._metadata):
+                self._start(statements)
+            try:
+                with translated(self.name, self._metadata):
+                    yield
+                if tx._failure:
+                    raise tx._failure
+                if isinstance(tx, Tx):
+                    with translated(self.name, self._metadata, committing=True):
+                        self._connection.commit()
+            finally:
+                tx._over = "its block was left"
+                # After a commit there is nothing to roll back. A database that is gone rolls back by itself.
+                with suppress(SQLAlchemyError):
+                    self._connection.rollback()
+        finally:
+            self._holder = None
+
+    def _start(self, statements: Sequence[str]) -> None:
+        """Begin. A connection that was lost since the last time is made anew, as nothing has happened on it yet."""
+        try:
+            self._start_once(statements)
+        except DBAPIError as error:
+            with suppress(SQLAlchemyError):
+                self._connection.rollback()
+            if not error.connection_invalidated:
+                raise
+            self._start_once(statements)
+
+    def _start_once(self, statements: Sequence[str]) -> None:
+        for statement in statements:
+            self._connection.exec_driver_sql(statement)
+
+    def _take(self) -> None:
+        task = _current_task()
+        if self._holder == task:
+            raise InvariantError(f"{task} is in a transaction of the store {self.name} already; pass that one on")
+        if self._holder is not None:
+            raise InvariantError(
+                f"{task} finds the store {self.name} in the middle of a transaction of {self._holder}, "
+                "which must not await anything before its block ends"
+            )
+        self._holder = task
+
+    @contextmanager
+    def _foreign_keys_off(self) -> Iterator[None]:
+        """For SQLite, which can switch them only between transactions."""
+        raw = self._connection.connection.driver_connection
+        assert raw is not None
+        raw.execute("PRAGMA foreign_keys = OFF")
+        try:
+            yield
+        finally:
+            raw.execute("PRAGMA foreign_keys = ON")
+
+
+def open_store(place: str | Path, *, lock_timeout: Seconds = 5.0, metadata: MetaData = tables.metadata) -> Store:
+    """The store at ``place``: ``:memory:``, a folder (for ``sundog.db`` in it), a file, or the URL of a database.
+
+    URLs are ``sqlite:///FILE`` and ``postgresql+psycopg://USER:PASSWORD@HOST/DATABASE``. A file that is not there is
+    made, its folder is not. A transaction waits ``lock_timeout`` seconds of real time for others before it gives up.
+
+    Raises: InputError if ``place`` names no database that can hold the state; StoreUnavailable.
+    """
+    return Store(make_engine(place, lock_timeout=lock_timeout), metadata=metadata)
+
+
+@functools.lru_cache(maxsize=1024)
+def _select_equal(table: Table, names: tuple[str, ...], unset: tuple[str, ...]) -> Select[Any]:
+    """Rows by the values of ``names``, to be given at each execution; ``unset`` are those that have none.
+
+    Kept, as making a statement takes twice as long as running it.
+    """
+    return select(table).where(*(table.c[name] == (None if name in unset else bindparam(name)) for name in names))
+
+
+def _several(order_by: ColumnElement[Any] | Sequence[ColumnElement[Any]]) -> Sequence[ColumnElement[Any]]:
+    return order_by if isinstance(order_by, Sequence) else (order_by,)
+
+
+def _some(where: tuple[Where, ...], verb: str, table: Table) -> None:
+    if not where:
+        raise InvariantError(f"{verb}() would meet every row of {table.name}; say sqlalchemy.true() if that is meant")
+
+
+def _current_task() -> str:
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return f"task {task.get_name()}" if task else "the main program"
