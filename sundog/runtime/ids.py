@@ -35,3 +35,8 @@ def random_secret(entropy_bytes: int = 32) -> str:
     if entropy_bytes < 16:
         raise ValueError(f"a secret of {entropy_bytes} bytes can be guessed; use at least 16")
     return secrets.token_urlsafe(entropy_bytes)
+
+
+def random_seed() -> int:
+    """A seed that nobody can guess, for a world that is not meant to be repeated. For edges."""
+    return secrets.randbits(64)
