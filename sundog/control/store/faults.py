@@ -33,6 +33,7 @@ _SQLITE_UNAVAILABLE: Final[Mapping[str, str]] = {
 _SQLSTATE_UNAVAILABLE: Final[Mapping[str, str]] = {
     "08": "the connection was lost",
     "25006": "it is read-only",
+    "25P": "the server ended a transaction that took too long",
     "28": "the server refused the user or the password",
     "3D": "there is no such database",
     "40": "another transaction was in the way",
@@ -42,8 +43,9 @@ _SQLSTATE_UNAVAILABLE: Final[Mapping[str, str]] = {
     "55P03": "another process kept it locked for too long",
     "57": "the server stopped the statement or is shutting down",
     "58": "the server met an error of its system",
+    "XX": "the server met an error of its own",
 }
-_SQLITE_UNIQUE: Final = re.compile(r"UNIQUE constraint failed: (.+)")
+_SQLITE_UNIQUE: Final = re.compile(r"UNIQUE constraint failed: (?:index '(?P<index>.+)'|(?P<columns>.+))")
 
 
 @contextmanager
@@ -79,7 +81,9 @@ def _sqlite(error: DBAPIError, store: str, metadata: MetaData) -> SundogError:
     said = str(error.orig)
     if code in ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID"):
         found = _SQLITE_UNIQUE.fullmatch(said)
-        return _taken(*_sqlite_constraint(found[1] if found else "", metadata))
+        if found and found["index"]:
+            return _taken(_table_of(found["index"], metadata), found["index"])
+        return _taken(*_constraint_on(found["columns"] if found else "", metadata))
     if code in ("SQLITE_CONSTRAINT_FOREIGNKEY", "SQLITE_CONSTRAINT_TRIGGER"):
         return _dangling(None, None)
     family = "_".join(code.split("_")[:2])
@@ -88,8 +92,15 @@ def _sqlite(error: DBAPIError, store: str, metadata: MetaData) -> SundogError:
     return _mistake(store, said)
 
 
-def _sqlite_constraint(named: str, metadata: MetaData) -> tuple[str | None, str | None]:
-    """SQLite names columns (``users.domain_id, users.name``) where its caller wants a table and a constraint."""
+def _table_of(index: str, metadata: MetaData) -> str | None:
+    """SQLite names the index alone if it is one of expressions."""
+    return next(
+        (table.name for table in metadata.sorted_tables if index in {each.name for each in table.indexes}), None
+    )
+
+
+def _constraint_on(named: str, metadata: MetaData) -> tuple[str | None, str | None]:
+    """The table and the constraint, where SQLite names columns: ``users.domain_id, users.name``."""
     table_name = named.partition(".")[0]
     table = metadata.tables.get(table_name)
     if table is None:
@@ -113,11 +124,11 @@ def _postgresql(error: DBAPIError, store: str, *, committing: bool) -> SundogErr
         return _taken(getattr(told, "table_name", None), getattr(told, "constraint_name", None))
     if state == "23503":
         return _dangling(getattr(told, "table_name", None), getattr(told, "constraint_name", None))
-    if state.startswith("22"):
+    if state[:2] in ("22", "54"):  # a value, or a limit of the server's such as the length of what is indexed
         return Invalid(f"a value cannot be stored: {said}")
     if not state and (error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError")):
         return _unavailable(store, "the connection was lost", "", committed=None if committing else False)
-    for prefix in (state, state[:2]):
+    for prefix in (state, state[:3], state[:2]):
         if prefix in _SQLSTATE_UNAVAILABLE:
             lost = committing and (error.connection_invalidated or prefix in ("08", "57"))
             return _unavailable(store, _SQLSTATE_UNAVAILABLE[prefix], state, committed=None if lost else False)

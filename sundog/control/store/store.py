@@ -247,11 +247,12 @@ class Store:
                 if tx._failure:
                     raise tx._failure
                 if isinstance(tx, Tx):
+                    # Not SQLAlchemy's commit(), which takes a failure for the end. SQLite is still in the transaction.
                     with translated(self.name, self._metadata, committing=True):
-                        self._connection.commit()
+                        self._connection.exec_driver_sql("COMMIT")
             finally:
                 tx._over = "its block was left"
-                # After a commit there is nothing to roll back. A database that is gone rolls back by itself.
+                # After a commit this only tells SQLAlchemy. A database that is gone rolls back by itself.
                 with suppress(SQLAlchemyError):
                     self._connection.rollback()
         finally:

@@ -9,7 +9,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Double, ForeignKey, LargeBinary, MetaData, Table, UniqueConstraint, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    func,
+    text,
+    update,
+)
 
 from sundog.control.store import Store, Tx, open_store, tables
 from sundog.control.store.tables import Id, Int, Json, Text, UtcDateTime
@@ -33,6 +46,14 @@ servers = Table(
     Column("locked", Boolean),
     Column("key", LargeBinary),
     UniqueConstraint("project_id", "name"),
+)
+flavors = Table(
+    "flavors",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("base_id", ForeignKey("flavors.id", deferrable=True, initially="DEFERRED")),
+    Index("uq_flavors_lower_name", func.lower(text("name")), unique=True),
 )
 counters = Table("counters", metadata, Column("name", Text, primary_key=True), Column("value", Int, nullable=False))
 events = Table("events", metadata, Column("number", Int, primary_key=True), Column("what", Text, nullable=False))

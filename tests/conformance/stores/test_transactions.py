@@ -16,6 +16,7 @@ from sundog.runtime import aio, clock, warp
 from tests.conformance.stores.example import (
     counters,
     events,
+    flavors,
     make_project,
     make_server,
     make_store,
@@ -203,6 +204,27 @@ def test_a_name_that_is_taken_is_a_conflict_that_names_table_and_constraint(stor
     assert caught.value.constraint == "uq_servers_project_id_name"
     assert "uq_servers_project_id_name" in str(caught.value)
     assert "web" not in str(caught.value)
+
+
+def test_an_index_of_an_expression_is_named_too(store: Store) -> None:
+    with store.begin() as tx:
+        tx.insert(flavors, id="1", name="m1.tiny")
+    with pytest.raises(Conflict) as caught, store.begin() as tx:
+        tx.insert(flavors, id="2", name="M1.Tiny")
+    assert (caught.value.table, caught.value.constraint) == ("flavors", "uq_flavors_lower_name")
+
+
+def test_a_reference_that_is_checked_at_the_commit_undoes_everything(store: Store) -> None:
+    with store.begin() as tx:
+        tx.insert(flavors, id="small", name="small", base_id="large")
+        tx.insert(flavors, id="large", name="large")
+    called: list[str] = []
+    with pytest.raises(Conflict) as caught, store.begin() as tx:
+        tx.on_commit(lambda: called.append("never"))
+        make_server(tx, "a")
+        tx.insert(flavors, id="tiny", name="tiny", base_id="nothing")
+    assert caught.value.kind == "foreign key"
+    assert called == names(store) == []
 
 
 def test_a_taken_primary_key_is_a_conflict(store: Store) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sundog.control.store import Store
 from sundog.errors import Invalid
-from tests.conformance.stores.example import make_server, servers
+from tests.conformance.stores.example import make_server, names, servers
 
 # One store serves all examples of a test: each is undone.
 on_one_store = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -130,6 +130,18 @@ def test_what_cannot_be_stored_is_invalid_and_ends_the_transaction(store: Store,
         make_server(tx, "a", **values)
     with store.read() as tx:
         assert tx.count(servers) == 0
+
+
+def test_a_text_too_long_for_an_index_is_stored_or_invalid(store: Store) -> None:
+    name = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(5000))  # hard to compress
+    try:
+        with store.begin() as tx:
+            make_server(tx, "a", name=name)
+    except Invalid:
+        name = "short"
+        with store.begin() as tx:
+            make_server(tx, "a", name=name)
+    assert names(store) == [name]
 
 
 @pytest.mark.parametrize("name", ["a\0b", "half a pair \ud83c"])
