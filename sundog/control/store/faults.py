@@ -127,7 +127,8 @@ def _postgresql(error: DBAPIError, store: str, *, committing: bool) -> SundogErr
     if state[:2] in ("22", "54"):  # a value, or a limit of the server's such as the length of what is indexed
         return Invalid(f"a value cannot be stored: {said}")
     if not state and (error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError")):
-        return _unavailable(store, "the connection was lost", "", committed=None if committing else False)
+        why = f"it cannot be reached ({' '.join(str(error.orig).split())})"
+        return _unavailable(store, why, "", committed=None if committing else False)
     for prefix in (state, state[:3], state[:2]):
         if prefix in _SQLSTATE_UNAVAILABLE:
             lost = committing and (error.connection_invalidated or prefix in ("08", "57"))
