@@ -116,4 +116,8 @@ def _credentials(principal: Principal) -> dict[str, Any]:
         "system": {"all": True} if principal.is_system else None,
         "roles": list(principal.roles),
         "is_admin": principal.is_admin,
+        "token": {
+            "domain": {"id": principal.domain_id},
+            "project": {"domain": {"id": principal.project_domain_id}},
+        },
     }

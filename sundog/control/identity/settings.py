@@ -1,0 +1,23 @@
+"""What an operator may choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sundog.units import Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How long tokens live and what a password's hash costs.
+
+    The costs are argon2id's, by default those that OWASP's password storage cheat sheet asks for: about 20 ms, during
+    which the process does nothing else. ``kept_keys`` counts all token keys: the staged one, the primary, old ones.
+    """
+
+    token_life: Seconds = 3600.0
+    argon2_memory_kib: int = 19_456
+    argon2_passes: int = 2
+    argon2_lanes: int = 1
+    kept_keys: int = 3
+    default_domain_id: str = "default"
