@@ -152,7 +152,9 @@ def test_what_cannot_be_stored_cannot_be_looked_for(store: Store, name: str) -> 
         make_server(tx, "a")
 
 
-@pytest.mark.parametrize("values", [{"name": 5}, {"created_at": NAIVE}, {"extra": object()}], ids=list)
+@pytest.mark.parametrize(
+    "values", [{"name": 5}, {"created_at": NAIVE}, {"extra": object()}], ids=["name", "created_at", "extra"]
+)
 def test_a_value_of_the_wrong_type_is_a_mistake_in_the_code(store: Store, values: dict[str, Any]) -> None:
     with pytest.raises(TypeError), store.begin() as tx:
         make_server(tx, "a", **values)
