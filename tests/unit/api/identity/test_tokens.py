@@ -6,17 +6,10 @@ import re
 
 import pytest
 
-from tests.unit.api.identity.cloud import PASSWORD, Cloud
+from tests.unit.api.identity.cloud import PASSWORD
 
 ADMIN_PROJECT = {"name": "admin", "domain": {"id": "default"}}
 TOKENS = "/identity/v3/auth/tokens"
-
-
-@pytest.fixture
-def cloud():
-    cloud = Cloud()
-    yield cloud
-    cloud.store.close()
 
 
 def test_discovery_is_300_at_the_root_and_200_at_the_version(cloud):
