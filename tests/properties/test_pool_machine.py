@@ -104,6 +104,20 @@ class Model:
                     return False
         return True
 
+    def fits_instead(self, every: dict[int, list[tuple[str, dict[str, int]]]]) -> bool:
+        """Whether all of ``every`` fit at once instead of what their consumers hold, or make nothing worse."""
+        for provider, name in [(p, name) for p in self.providers for name in SCALES]:
+            each = self.providers[provider]
+            *_, least, most, step = each.inventory.get(name, NOTHING)
+            mine = [a.get(name, 0) for claims in every.values() for p, a in claims if p == provider]
+            if any(asked and (not least <= asked <= most or asked % step) for asked in mine):
+                return False
+            held = sum(a.get(name, 0) for c in every for p, a in self.held.get(c, []) if p == provider)
+            others = self.used(provider, name) - held
+            if sum(mine) > max(held, each.capacity(name) - others) and sum(mine):
+                return False
+        return True
+
     def touch(self, claims: list[tuple[str, dict[str, int]]]) -> None:
         for provider, _ in claims:
             self.providers[provider].generation += 1
@@ -318,6 +332,34 @@ class PoolMachine(RuleBasedStateMachine):
             model.touch(old)
         model.held[consumer] = wanted
         model.touch(wanted)
+
+    @precondition(lambda self: self.model.providers)
+    @rule(every=st.dictionaries(consumers, several | st.just([]), min_size=1, max_size=3))
+    def replace(self, every: dict[int, list[tuple[int, dict[str, int]]]]) -> None:
+        model, before = self.model, photograph(self.pool)
+        wanted = {consumer: self.wanted(picks) for consumer, picks in every.items()}
+        merged = {consumer: self.merged(claims) for consumer, claims in wanted.items()}
+        refusal = self.pool.replace({consumer: self.claims(claims) for consumer, claims in wanted.items()})
+        if not model.fits_instead(merged):
+            assert isinstance(refusal, Refusal)
+            assert photograph(self.pool) == before
+            return
+        assert refusal is None
+        for consumer, claims in merged.items():
+            model.touch(model.held.pop(consumer, []))
+            model.touch(claims)
+            if claims:
+                model.held[consumer] = claims
+
+    def merged(self, claims: list[tuple[str, dict[str, int]]]) -> list[tuple[str, dict[str, int]]]:
+        """One claim a provider, with the classes in the pool's order."""
+        total: dict[str, dict[str, int]] = {}
+        for provider, amounts in claims:
+            mine = total.setdefault(provider, {})
+            for name, units in amounts.items():
+                mine[name] = mine.get(name, 0) + units
+        order = [item.name for item in self.pool.classes]
+        return [(p, {name: mine[name] for name in order if name in mine}) for p, mine in total.items()]
 
     @precondition(lambda self: self.model.held)
     @rule(pick=picks, to=consumers, nobody=st.sampled_from([False, False, False, True]))

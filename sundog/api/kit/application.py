@@ -10,9 +10,12 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import compile_path
 
 from sundog.api.kit.openapi import described
 from sundog.api.kit.service import Desk, Service
+from sundog.api.kit.versions import Version
+from sundog.errors import SundogError
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -36,21 +39,39 @@ def application(services: Sequence[Service], desk: Desk, *, version: str = "") -
         """No such path or method: the service's own fault, where it is under the prefix of one."""
         status = exc.status_code if isinstance(exc, HTTPException) else 500
         message = (
-            "The resource could not be found." if status == 404 else "The method is not allowed for this resource."
+            "The resource could not be found."
+            if status == 404
+            else f"The method {request.method} is not allowed for this resource."
         )
         path = request.url.path
         service = next((s for s in services if path == s.prefix or path.startswith(s.prefix + "/")), None)
         if service is None:
             return JSONResponse({"error": {"code": status, "message": message}}, status)
-        response = service.finished(service.refusal(status, message), desk.request_id(), None)
-        if status == 405 and isinstance(exc, HTTPException) and exc.headers:
-            response.headers.update(exc.headers)
+        request_id, version = desk.request_id(), _version(service, request)
+        refusal = service.refusal(status, message, request_id=request_id, version=version)
+        response = service.finished(refusal, request_id, version)
+        if status == 405:
+            response.headers["allow"] = ", ".join(_methods(service, path))
         return response
 
     app.add_route("/openapi.json", openapi, include_in_schema=False)
     app.add_exception_handler(HTTPException, unrouted)
     app.add_middleware(OneSlash)
     return app
+
+
+def _version(service: Service, request: Request) -> Version | None:
+    """The version that a request asks for, if it is one of the service's."""
+    try:
+        return None if service.history is None else service.history.asked(request.headers)
+    except SundogError:
+        return None
+
+
+def _methods(service: Service, path: str) -> list[str]:
+    """The methods that a path of the service takes."""
+    every = [each for each in service.operations if compile_path(service.prefix + each.path or "/")[0].match(path)]
+    return sorted({each.method for each in every})
 
 
 class OneSlash:

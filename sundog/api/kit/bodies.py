@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, Final, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -14,6 +15,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 MOST_BYTES: Final = 114_688
 """A JSON body may be so long (OpenStack's own limit, oslo.middleware's ``max_request_body_size``)."""
+
+
+Invalidity = Callable[[str, ValidationError | None], str]
+"""``("body" or "query", what is wrong) -> words``; nothing is given for a body that is not JSON."""
 
 
 class Body(BaseModel):
@@ -50,7 +55,16 @@ async def read_bytes(request: Request, most: int = MOST_BYTES) -> bytes:
     return bytes(body)
 
 
-def parse_body(model: type[Model], data: bytes, content_type: str = "application/json") -> Model:
+def said(part: str, error: ValidationError | None) -> str:
+    """What is wrong with a body or a query, as most services put it."""
+    if error is None:
+        return "Malformed request body: it is not JSON"
+    return "; ".join(_said(each) for each in error.errors(include_input=False, include_url=False))
+
+
+def parse_body(
+    model: type[Model], data: bytes, content_type: str = "application/json", *, invalid: Invalidity = said
+) -> Model:
     """A body as its model.
 
     Raises: Unsupported for a body that is said to be something else than JSON; Invalid with the place and what was
@@ -62,11 +76,11 @@ def parse_body(model: type[Model], data: bytes, content_type: str = "application
     try:
         value = json.loads(data or b"{}")
     except (ValueError, RecursionError):
-        raise Invalid("Malformed request body: it is not JSON") from None
-    return _validated(model, value)
+        raise Invalid(invalid("body", None)) from None
+    return _validated(model, value, "body", invalid)
 
 
-def parse_query(model: type[Model], request: Request) -> Model:
+def parse_query(model: type[Model], request: Request, invalid: Invalidity = said) -> Model:
     """A query string as its model.
 
     Raises: Invalid with the key and what was expected.
@@ -77,7 +91,7 @@ def parse_query(model: type[Model], request: Request) -> Model:
         every = request.query_params.getlist(key)
         field = by_key.get(key)
         values[key] = every if field is not None and _is_list(field.annotation) else every[-1]
-    return _validated(model, values)
+    return _validated(model, values, "query", invalid)
 
 
 def _is_list(annotation: Any) -> bool:
@@ -85,11 +99,11 @@ def _is_list(annotation: Any) -> bool:
     return any(kind is list or get_origin(kind) in (list, tuple) for kind in kinds)
 
 
-def _validated(model: type[Model], value: Any) -> Model:
+def _validated(model: type[Model], value: Any, part: str, invalid: Invalidity) -> Model:
     try:
         return model.model_validate(value)
     except ValidationError as exc:
-        raise Invalid("; ".join(_said(error) for error in exc.errors(include_input=False, include_url=False))) from None
+        raise Invalid(invalid(part, exc)) from None
 
 
 def _said(error: Any) -> str:

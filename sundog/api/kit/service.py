@@ -9,6 +9,7 @@ for an empty one, or a :class:`Reply` where the status or headers depend on the 
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import typing
@@ -35,6 +36,18 @@ _LOG: Final = logging.getLogger("sundog.api")
 Handler = Callable[..., Awaitable[Any]]
 Fault = Callable[[int, str, SundogError | None], Mapping[str, Any]]
 """``(status, message, error) -> body``: how a service tells a client what went wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong with a request, for a service whose faults tell more than a status and a message."""
+
+    status: int
+    message: str
+    error: SundogError | None
+    request_id: str
+    version: Version | None
+
 
 _ERRED: Final = "The server has either erred or is incapable of performing the requested operation."
 
@@ -78,13 +91,15 @@ class Operation:
 class Desk:
     """What all endpoints share: the control plane, the rules in force, how tokens are checked, and where ids come from.
 
-    ``authenticate`` raises Unauthorized for a token that is not good.
+    ``authenticate`` raises Unauthorized for a token that is not good. ``authenticate_headers`` is for tests alone, see
+    ``noauth``: where it is given it is told the request's headers too; otherwise no header but the token is looked at.
     """
 
     cloud: Any
     policy: Policy
     authenticate: Callable[[str], Principal]
     request_id: Callable[[], str]
+    authenticate_headers: Callable[[str, Mapping[str, str]], Principal] | None = None
 
 
 class Service:
@@ -93,6 +108,10 @@ class Service:
     ``prefix`` is its path on the common port, ``fault`` the shape of its errors. ``history`` is None for services
     without microversions. Each of ``request_id_headers`` gets the id of the request. ``rules`` are further rules, which
     handlers ask about.
+
+    ``fault_of`` instead of ``fault`` is told the id and the version of the request too. ``invalid`` says in the
+    service's own words what is wrong with a body or a query. ``admit`` looks at a request that policy lets pass, before
+    its query and body are read, and raises what speaks against it, such as a media type that the service does not take.
     """
 
     def __init__(
@@ -100,12 +119,18 @@ class Service:
         name: str,
         *,
         prefix: str,
-        fault: Fault,
+        fault: Fault | None = None,
+        fault_of: Callable[[Failure], Mapping[str, Any]] | None = None,
+        invalid: bodies.Invalidity = bodies.said,
+        admit: Callable[[Context, Operation], None] | None = None,
         history: History | None = None,
         request_id_headers: tuple[str, ...] = ("x-openstack-request-id",),
         rules: tuple[Rule, ...] = (),
     ) -> None:
-        self.name, self.prefix, self.fault, self.history = name, prefix, fault, history
+        if (fault is None) == (fault_of is None):
+            raise ValueError(f"service {name} has one of fault and fault_of")
+        self.name, self.prefix, self.fault, self.fault_of, self.history = name, prefix, fault, fault_of, history
+        self.invalid, self.admit = invalid, admit
         self.request_id_headers = request_id_headers
         self.operations: list[Operation] = []
         self._more_rules = rules
@@ -116,6 +141,12 @@ class Service:
         named = {rule.name: rule for rule in self._more_rules}
         named |= {each.rule.name: each.rule for each in self.operations if each.rule is not NO_TOKEN}
         return list(named.values())
+
+    def at(self, prefix: str) -> Service:
+        """The same service under another path; the empty one puts it at the root."""
+        moved = copy.copy(self)
+        moved.prefix = prefix
+        return moved
 
     def operation(
         self,
@@ -170,7 +201,8 @@ class Service:
             by_route.setdefault((operation.method, operation.path), []).append(operation)
         for (method, path), operations in by_route.items():
             endpoint = self._endpoint(operations, desk)
-            router.add_api_route(path, endpoint, methods=[method], include_in_schema=False, response_model=None)
+            at = path or ("" if self.prefix else "/")
+            router.add_api_route(at, endpoint, methods=[method], include_in_schema=False, response_model=None)
         return router
 
     def _endpoint(self, operations: list[Operation], desk: Desk) -> Callable[[Request], Awaitable[Response]]:
@@ -186,23 +218,37 @@ class Service:
                 context = Context(
                     desk.cloud, request, request_id, root, self.prefix, desk.policy, version, principal
                 )  # fmt: skip
-                response = await _served(context, operation)
+                response = await _served(context, operation, self)
             except SundogError as exc:
                 status = status_of(exc)
                 if status >= 500:
                     _LOG.error("%s %s %s", request_id, request.method, request.url.path, exc_info=exc)
-                response = self.refusal(status, exc.message if status != 500 else _ERRED, exc)
+                message = exc.message if status != 500 else _ERRED
+                response = self.refusal(status, message, exc, request_id=request_id, version=version)
             except Exception as exc:  # noqa: BLE001 - the root of a request: nothing of ours may reach the client
                 _LOG.error("%s %s %s", request_id, request.method, request.url.path, exc_info=exc)
-                response = self.refusal(500, _ERRED)
+                response = self.refusal(500, _ERRED, request_id=request_id, version=version)
             return self.finished(response, request_id, version)
 
         return endpoint
 
-    def refusal(self, status: int, message: str, error: SundogError | None = None) -> Response:
+    def refusal(
+        self,
+        status: int,
+        message: str,
+        error: SundogError | None = None,
+        *,
+        request_id: str = "",
+        version: Version | None = None,
+    ) -> Response:
         """A fault in the service's own shape."""
         headers = {"WWW-Authenticate": 'Keystone uri="/identity"'} if status == 401 else {}
-        return _response(Reply(self.fault(status, message, error), status, headers), status)
+        if self.fault_of is not None:
+            body = self.fault_of(Failure(status, message, error, request_id, version))
+        else:
+            assert self.fault is not None
+            body = self.fault(status, message, error)
+        return _response(Reply(body, status, headers), status)
 
     def finished(self, response: Response, request_id: str, version: Version | None) -> Response:
         """An answer with the headers that every answer has."""
@@ -223,21 +269,27 @@ def _authenticated(request: Request, operations: list[Operation], desk: Desk) ->
     token = request.headers.get("x-auth-token")
     if not token:
         raise Unauthorized("The request you have made requires authentication.")
+    if desk.authenticate_headers is not None:
+        return desk.authenticate_headers(token, request.headers)
     return desk.authenticate(token)
 
 
-async def _served(context: Context, operation: Operation) -> Response:
+async def _served(context: Context, operation: Operation, service: Service) -> Response:
     """Policy, query and body, then the handler."""
     request, who = context.request, context.principal
     if who is not None and operation.own:
         own = {"project_id": who.project_id, "user_id": who.user_id, "domain_id": who.domain_id}
         context.require(operation.rule, own)
+    if service.admit is not None:
+        service.admit(context, operation)
     told: dict[str, Any] = dict(request.path_params)
     if operation.query is not None:
-        told["query"] = bodies.parse_query(operation.query, request)
+        told["query"] = bodies.parse_query(operation.query, request, service.invalid)
     if operation.body is not None:
         data = await bodies.read_bytes(request, operation.most_bytes)
-        told["body"] = bodies.parse_body(operation.body, data, request.headers.get("content-type", ""))
+        told["body"] = bodies.parse_body(
+            operation.body, data, request.headers.get("content-type", ""), invalid=service.invalid
+        )
     result = await operation.handler(context, **told)
     if who is not None and not context.asked:
         raise InvariantError(f"{operation.method} {operation.path} was answered without asking {operation.rule.name}")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sundog.core.pool.allocations import Allocation, AllocationTable, Amounts
 from sundog.core.pool.bitsets import BitColumns
 from sundog.core.pool.changes import ChangeLog
-from sundog.core.pool.resource_classes import ResourceClasses
+from sundog.core.pool.resource_classes import ResourceClass, ResourceClasses
 from sundog.errors import InvariantError, PoolError
 
 Ints: TypeAlias = NDArray[np.int64]
@@ -264,6 +264,40 @@ class Pool:
         self.topology_version += 1
         self.facts_version += 1
 
+    def rename(self, row: int, name: str) -> None:
+        """Call the provider on ``row`` ``name`` from now on.
+
+        Raises: PoolError if another provider has the name; nothing changes then.
+        """
+        old = self.name(row)
+        if self._rows.get(name, row) != row:
+            raise PoolError(f"the pool already has a provider {name!r}", provider=name)
+        del self._rows[old]
+        self._names[row] = name
+        self._rows[name] = row
+        self.topology_version += 1
+        self.facts_version += 1
+
+    def reparent(self, row: int, parent: int | None) -> None:
+        """Put the provider, with everything below it, below ``parent``, or make it a root. Its zone stays.
+
+        Raises: PoolError if ``parent`` is the provider itself or below it; nothing changes then.
+        """
+        name, tree = self.name(row), self.tree(row)
+        if parent is not None and parent in tree:
+            raise PoolError(f"{name} cannot be put below {self.name(parent)}, which is below it", provider=name)
+        if parent is not None:
+            self.name(parent)
+        above = int(self.parent[row])
+        if above != NO_ROW:
+            self._children[above].remove(row)
+        if parent is not None:
+            self._children.setdefault(parent, []).append(row)
+        self.parent[row] = NO_ROW if parent is None else parent
+        self.root[np.asarray(tree, dtype=np.intp)] = row if parent is None else self.root[parent]
+        self.topology_version += 1
+        self.facts_version += 1
+
     def set_inventory(self, row: int | Rows, inventory: Mapping[str, Inventory | float]) -> None:
         """Set what providers have of the classes named; other classes stay.
 
@@ -276,6 +310,20 @@ class Pool:
             self.name(each)
         self._set_inventory(rows, self._checked(inventory))
         self._touch(rows)
+
+    def check_inventory(self, inventory: Mapping[str, Inventory | float]) -> None:
+        """Raises: PoolError for what :meth:`set_inventory` would not take, of classes that may yet have to be added."""
+        for name, given in inventory.items():
+            _units(self.classes[name] if name in self.classes else ResourceClass(name), given)
+
+    def inventory(self, row: int) -> dict[str, Inventory]:
+        """What the provider has, by class, without classes of which it has none: what :meth:`set_inventory` takes."""
+        self.name(row)
+        self.follow_classes()
+        return {
+            self.classes[column].name: self._inventory(column, row)
+            for column in np.flatnonzero(self.total[:, row]).tolist()
+        }
 
     def set_traits(self, row: int, traits: Iterable[str]) -> None:
         """Give the provider exactly ``traits``."""
@@ -359,6 +407,42 @@ class Pool:
         if refusal is None:
             self._take(consumer, claims)
         return refusal
+
+    def replace(self, wanted: Mapping[int, Sequence[Claim]]) -> Refusal | None:
+        """Give every consumer of ``wanted`` exactly these claims instead of what it holds; or refuse, changing nothing.
+
+        A consumer without claims holds nothing afterwards. What is given back counts as free. As in Placement, a
+        provider that is over capacity takes what makes it no worse.
+        Raises: PoolError if a consumer is a negative number.
+        """
+        self.follow_classes()
+        before, after = self.use_of(wanted), self._sum(claim for claims in wanted.values() for claim in claims)
+        for consumer, claims in wanted.items():
+            _check_consumer(consumer)
+            refusal = self._misfit(_merged(claims))
+            if refusal is not None:
+                return refusal
+        for (column, row), asked in after.items():
+            given_back = before.get((column, row), 0)
+            if asked > max(given_back, self.free[column, row] + given_back):
+                return self._refused(row, column, asked, "free")
+        for consumer, claims in wanted.items():
+            self._give_back(self.holdings.pop(consumer))
+            self._take(consumer, _merged(claims))
+        return None
+
+    def hold(self, consumer: int, claims: Sequence[Claim]) -> None:
+        """Record what ``consumer`` holds, for a pool that is rebuilt: it may be more than there is by now.
+
+        Raises: PoolError if the consumer holds something already or is a negative number.
+        """
+        self.follow_classes()
+        self._check_empty(consumer)
+        self._take(consumer, _merged(claims))
+
+    def use_of(self, consumers: Iterable[int]) -> dict[tuple[int, int], int]:
+        """What ``consumers`` hold in all: units by (column, row)."""
+        return self._sum((held.row, held.amounts) for consumer in consumers for held in self.holdings.of(consumer))
 
     def release(self, consumer: int) -> list[Allocation]:
         """Give back all that ``consumer`` holds, and say what it was (nothing, if it held nothing)."""
@@ -469,6 +553,30 @@ class Pool:
         if self.holdings.has(consumer):
             raise PoolError(f"consumer {consumer} already holds allocations", consumer=consumer)
 
+    @staticmethod
+    def _sum(claims: Iterable[Claim]) -> dict[tuple[int, int], int]:
+        total: dict[tuple[int, int], int] = {}
+        for row, amounts in claims:
+            for column, amount in amounts:
+                total[column, row] = total.get((column, row), 0) + amount
+        return total
+
+    def _misfit(self, claims: Sequence[Claim]) -> Refusal | None:
+        """Why the inventories would not take ``claims`` however much were free."""
+        for row, amounts in claims:
+            if not 0 <= row < len(self._names) or self._names[row] is None:
+                return Refusal(f"row {row} holds no provider", row, "")
+            for column, asked in amounts:
+                if not asked:
+                    continue
+                if asked < self.min_unit[column, row]:
+                    return self._refused(row, column, asked, "min_unit")
+                if asked > self.max_unit[column, row]:
+                    return self._refused(row, column, asked, "max_unit")
+                if asked % self.step_size[column, row]:
+                    return self._refused(row, column, asked, "step_size")
+        return None
+
     def _copied(self, state: dict[str, Any]) -> dict[str, Any]:
         shared = state["classes"]  # it only ever grows, and others hold it
         return copy.deepcopy(state, {id(shared): shared})
@@ -506,28 +614,7 @@ class Pool:
 
     def _checked(self, inventory: Mapping[str, Inventory | float]) -> dict[int, tuple[int, int, float, int, int, int]]:
         """Inventories in units by column, refused before anything is changed."""
-        result = {}
-        for name, given in inventory.items():
-            entry = given if isinstance(given, Inventory) else Inventory(given)
-            column, item = self.classes.column(name), self.classes[name]
-            total, reserved = item.units(entry.total), item.units(entry.reserved)
-            if reserved > total:
-                raise PoolError(f"{entry.reserved:g} {name} reserved of a total of {entry.total:g}")
-            if not (np.isfinite(entry.allocation_ratio) and entry.allocation_ratio > 0):
-                raise PoolError(f"allocation ratio {entry.allocation_ratio!r} of {name} is not a positive number")
-            if (total - reserved) * entry.allocation_ratio >= UNLIMITED:
-                raise PoolError(
-                    f"{entry.total:g} {name} at ratio {entry.allocation_ratio:g} is more than can be counted"
-                )
-            least = 1 if entry.min_unit is None else item.units(entry.min_unit)
-            most = int(UNLIMITED) if entry.max_unit is None else item.units(entry.max_unit)
-            step = 1 if entry.step_size is None else item.units(entry.step_size)
-            if not 1 <= least <= most or step < 1:
-                raise PoolError(
-                    f"{name}: min_unit {least}, max_unit {most}, step_size {step} units do not fit together"
-                )
-            result[column] = (total, reserved, float(entry.allocation_ratio), least, most, step)
-        return result
+        return {self.classes.column(name): _units(self.classes[name], given) for name, given in inventory.items()}
 
     def _set_inventory(self, rows: Rows, units: Mapping[int, tuple[int, int, float, int, int, int]]) -> None:
         self.follow_classes()
@@ -541,6 +628,17 @@ class Pool:
             self.capacity[column, rows] = int((total - reserved) * ratio)
             self.free[column, rows] = self.capacity[column, rows] - self.used[column, rows]
             self.has_units |= (least, most, step) != (1, UNLIMITED, 1)
+
+    def _inventory(self, column: int, row: int) -> Inventory:
+        value, most = self.classes[column].value, int(self.max_unit[column, row])
+        return Inventory(
+            total=value(int(self.total[column, row])),
+            reserved=value(int(self.reserved[column, row])),
+            allocation_ratio=float(self.allocation_ratio[column, row]),
+            min_unit=value(int(self.min_unit[column, row])),
+            max_unit=None if most == UNLIMITED else value(most),
+            step_size=value(int(self.step_size[column, row])),
+        )
 
     def _defaults(self) -> tuple[tuple[NDArray[Any], float], ...]:
         """What the inventory columns hold where there is no inventory."""
@@ -589,6 +687,27 @@ class Pool:
     def _touch(self, rows: Rows | int) -> None:
         self.generation[rows] += 1
         self.facts_version += 1
+
+
+def _units(item: ResourceClass, given: Inventory | float) -> tuple[int, int, float, int, int, int]:
+    """An inventory in units: total, reserved, ratio, min, max, step.
+
+    Raises: PoolError for one that cannot be.
+    """
+    entry, name = given if isinstance(given, Inventory) else Inventory(given), item.name
+    total, reserved = item.units(entry.total), item.units(entry.reserved)
+    if reserved > total:
+        raise PoolError(f"{entry.reserved:g} {name} reserved of a total of {entry.total:g}")
+    if not (np.isfinite(entry.allocation_ratio) and entry.allocation_ratio > 0):
+        raise PoolError(f"allocation ratio {entry.allocation_ratio!r} of {name} is not a positive number")
+    if (total - reserved) * entry.allocation_ratio >= UNLIMITED:
+        raise PoolError(f"{entry.total:g} {name} at ratio {entry.allocation_ratio:g} is more than can be counted")
+    least = 1 if entry.min_unit is None else item.units(entry.min_unit)
+    most = int(UNLIMITED) if entry.max_unit is None else item.units(entry.max_unit)
+    step = 1 if entry.step_size is None else item.units(entry.step_size)
+    if not 1 <= least <= most or step < 1:
+        raise PoolError(f"{name}: min_unit {least}, max_unit {most}, step_size {step} units do not fit together")
+    return total, reserved, float(entry.allocation_ratio), least, most, step
 
 
 def _check_consumer(consumer: int) -> None:
