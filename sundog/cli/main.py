@@ -24,6 +24,7 @@ from sundog.cli import explain as explanations
 from sundog.cli import place as placing
 from sundog.cli.compare import compare
 from sundog.cli.progress import Progress
+from sundog.cli.serve import serve
 from sundog.cli.sweep import sweep
 from sundog.core.scheduler import ELSEWHERE, policy_names
 from sundog.errors import InputError, OutputError, SundogError
@@ -255,6 +256,7 @@ def explain(
 
 app.command()(sweep)
 app.command()(compare)
+app.command()(serve)
 
 
 @app.command()

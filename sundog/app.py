@@ -1,0 +1,249 @@
+"""A cloud put together: the only module that knows every part.
+
+A **state folder** holds all that a cloud knows: its database, and ``clouds.yaml`` for its administrator. It belongs to
+one process at a time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI
+from ruamel.yaml import YAML, YAMLError
+
+import sundog
+from sundog.api.identity import SERVICE as IDENTITY
+from sundog.api.kit.application import application
+from sundog.api.kit.policy import Policy
+from sundog.api.kit.server import Listen, serve
+from sundog.api.kit.service import Desk, Service
+from sundog.api.placement import SERVICE as PLACEMENT
+from sundog.api.sundog import SERVICE as SUNDOG
+from sundog.control.clock import Clock
+from sundog.control.cloud import Cloud
+from sundog.control.identity import CatalogueItem, Identity, bootstrap
+from sundog.control.identity import Settings as IdentitySettings
+from sundog.control.placement import Placement
+from sundog.control.store import Store, open_store
+from sundog.control.store.tables.meta import meta
+from sundog.core.pool import Pool, ResourceClasses
+from sundog.errors import InputError, OutputError
+from sundog.runtime import aio, clock, warp
+from sundog.runtime.ids import Ids, random_secret, random_seed
+from sundog.runtime.seeds import Streams
+from sundog.units import Seconds
+
+SERVICES: Final[tuple[Service, ...]] = (IDENTITY, PLACEMENT, SUNDOG)
+
+CATALOGUE: Final = (
+    CatalogueItem("identity", "keystone", "/identity"),
+    CatalogueItem("placement", "placement", "/placement"),
+    CatalogueItem("sundog", "sundog", "/sundog/v1"),
+)
+
+MEMORY: Final = ":memory:"
+"""The state of a cloud that is gone when its process ends."""
+
+_TICK: Final[Seconds] = 5.0
+"""Real seconds between two notes of what time it is, for the next start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a cloud is served.
+
+    ``speed`` is simulated seconds a real one. ``admin_password`` becomes the administrator's if it is given; otherwise
+    one is made up when the state is new. ``policy`` overrides rules by their names.
+    """
+
+    listen: Listen = field(default_factory=Listen)
+    state: str = MEMORY
+    speed: float = 1.0
+    seed: int | None = None
+    admin_password: str | None = field(default=None, repr=False)
+    policy: Mapping[str, str] = field(default_factory=dict)
+    identity: IdentitySettings = field(default_factory=IdentitySettings)
+
+
+def make_cloud(store: Store, seed: int, identity: IdentitySettings | None = None) -> Cloud:
+    """The control plane over a store, whose tables are brought up to date; ids are drawn from ``seed``."""
+    store.migrate()
+    ids = Ids(Streams(seed).stream("ids"))
+    pool = Pool(ResourceClasses())
+    return Cloud(store, Clock(), Identity(store, ids, identity), Placement(store, pool, new_uuid=ids.uuid))
+
+
+def make_app(cloud: Cloud, seed: int, overrides: Mapping[str, str] | None = None) -> FastAPI:
+    """All services of a cloud on one port.
+
+    Raises: InputError for an override of a rule that is not there, or that cannot be read.
+    """
+    policy = Policy((rule for service in SERVICES for rule in service.rules), overrides)
+    ids = Ids(Streams(seed).stream("requests"))
+    desk = Desk(cloud, policy, cloud.identity.authenticate, lambda: f"req-{ids.uuid()}")
+    return application(SERVICES, desk, version=sundog.__version__)
+
+
+def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
+    """Serve a cloud until SIGTERM or Ctrl-C; ``say`` is told how to reach it.
+
+    Raises: InputError for settings that cannot be used; OutputError if the state folder is another process's.
+    """
+    seed = random_seed() if settings.seed is None else settings.seed
+    with _folder(settings.state) as folder:
+        store = open_store(MEMORY if settings.state == MEMORY else folder)
+        try:
+            # A token should last as long for those who wait in real time, however fast the cloud's time goes.
+            life = settings.identity.token_life * max(1.0, settings.speed)
+            cloud = make_cloud(store, seed, replace(settings.identity, token_life=life))
+            app = make_app(cloud, seed, settings.policy)
+
+            async def main(_world: warp.World) -> None:
+                clouds = _prepare(cloud, folder, settings)
+
+                def ready() -> None:
+                    say(f"Sundog listens at {settings.listen.url}. To look around:")
+                    say(f"  export OS_CLIENT_CONFIG_FILE={clouds} OS_CLOUD=sundog")
+                    say("  openstack token issue")
+
+                async with aio.TaskGroup() as group:
+                    ticking = group.create_task(_tick(store, settings.speed))
+                    await serve(app, settings.listen, ready=ready)
+                    ticking.cancel()
+                _note_time(store)
+
+            warp.run(main, rate=settings.speed, seed=seed, epoch=_epoch(store))
+        finally:
+            store.close()
+
+
+# ---------------------------------------------------------------- the state folder
+
+
+@contextmanager
+def _folder(state: str) -> Iterator[Path]:
+    """The state folder, made if need be, readable by its owner only, and locked."""
+    if state == MEMORY:
+        with tempfile.TemporaryDirectory(prefix="sundog-") as temporary:
+            yield Path(temporary)
+        return
+    folder = Path(state).expanduser().absolute()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as exc:
+        raise OutputError(f"the state folder cannot be used: {exc}", path=folder) from exc
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            message = f"{folder} is in use by another sundog serve; stop it, or choose another --state"
+            raise OutputError(message, path=folder) from None
+        yield folder
+
+
+def _prepare(cloud: Cloud, folder: Path, settings: Settings) -> Path:
+    """Make what a cloud cannot begin without; the path of the administrator's ``clouds.yaml``."""
+    path = folder / "clouds.yaml"
+    password = settings.admin_password or random_secret()
+    made = bootstrap(cloud.identity, password, address=settings.listen.url, catalogue=CATALOGUE)
+    if settings.admin_password is not None and not made.admin_is_new:
+        cloud.identity.users.update(made.user_id, {}, password=password)
+    if settings.admin_password is not None or made.admin_is_new:
+        _write_clouds(path, settings.listen, password)
+    elif not path.exists():
+        raise InputError(
+            "clouds.yaml is gone from the state folder, and with it the administrator's password; give a new one in "
+            "SUNDOG_ADMIN_PASSWORD", path=path,
+        )  # fmt: skip
+    else:
+        _write_clouds(path, settings.listen, _password_in(path))
+    return path
+
+
+def _write_clouds(path: Path, listen: Listen, password: str) -> None:
+    auth = {
+        "auth_url": f"{listen.url}/identity",
+        "username": "admin",
+        "password": password,
+        "project_name": "admin",
+        "user_domain_id": "default",
+        "project_domain_id": "default",
+    }
+    entry: dict[str, Any] = {"auth": auth, "region_name": "RegionOne", "identity_api_version": 3}
+    if listen.certificate is not None:
+        entry["cacert"] = str(listen.certificate.absolute())
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        YAML(typ="safe", pure=True).dump({"clouds": {"sundog": entry}}, file)
+    beside.replace(path)
+
+
+def _password_in(path: Path) -> str:
+    try:
+        told = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return str(told["clouds"]["sundog"]["auth"]["password"])
+    except (OSError, ValueError, TypeError, KeyError, YAMLError) as exc:
+        message = "clouds.yaml has no password any more; give a new one in SUNDOG_ADMIN_PASSWORD"
+        raise InputError(message, path=path) from exc
+
+
+# ---------------------------------------------------------------- time
+
+
+def _epoch(store: Store) -> datetime:
+    """What the calendar shows at the start: the machine's time, or what it showed last, if that is later."""
+    now = clock.wall_utcnow()
+    with store.read() as tx:
+        row = tx.get(meta, key="clock")
+    return now if row is None else max(now, datetime.fromisoformat(row["value"]) + timedelta(seconds=1))
+
+
+async def _tick(store: Store, speed: float) -> None:
+    """Note every few seconds what time it is: a cloud that was faster than the machine must not go back later."""
+    while True:
+        await aio.sleep(_TICK * max(1.0, speed))
+        _note_time(store)
+
+
+def _note_time(store: Store) -> None:
+    told = clock.utcnow().isoformat()
+    with store.begin() as tx:
+        if not tx.update(meta, meta.c.key == "clock", value=told):
+            tx.insert(meta, key="clock", value=told)
+
+
+def check(settings: Settings, *, insecure: bool) -> None:
+    """Refuse what is not safe, or makes no sense.
+
+    Raises: InputError.
+    """
+    listen = settings.listen
+    if (listen.certificate is None) != (listen.key is None):
+        raise InputError("TLS needs both a certificate and a key")
+    if listen.certificate is None and not insecure and not _is_loopback(listen.host):
+        raise InputError(
+            f"listening on {listen.host} without TLS would send passwords in the clear; give --certificate and --key, "
+            "or --insecure if something in front sees to that", host=listen.host,
+        )  # fmt: skip
+    if not 0.0 < settings.speed <= 10_000.0 or math.isnan(settings.speed):
+        raise InputError(f"a speed of {settings.speed:g} makes no sense; use 1 to 10000 simulated seconds a real one")
+
+
+def _is_loopback(host: str) -> bool:
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

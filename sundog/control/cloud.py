@@ -1,0 +1,20 @@
+"""The control plane as a whole: what the APIs are given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sundog.control.clock import Clock
+from sundog.control.identity import Identity
+from sundog.control.placement import Placement
+from sundog.control.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """One part a service, over one store."""
+
+    store: Store
+    clock: Clock
+    identity: Identity
+    placement: Placement
