@@ -225,13 +225,15 @@ def _group_policy(values: Sequence[str]) -> str | None:
 
 
 def _limit(values: Sequence[str]) -> int | None:
+    """Of several limits the last is checked and the first counts, as in Placement."""
     if not values:
         return None
     if not re.fullmatch("[1-9][0-9]*", values[-1]):
         raise bad_query(
             f"{_BAD} {values[-1]!r} does not match '^[1-9][0-9]*$'\n\nFailed validating 'pattern' in schema"
         )
-    return min(int(values[-1][:12]), MOST)
+    first = values[0] if re.fullmatch("[0-9]{1,12}", values[0], re.ASCII) else values[-1][:12]
+    return min(int(first), MOST)
 
 
 # ---------------------------------------------------------------- values

@@ -9,9 +9,8 @@ from typing import Any, Final
 
 from sundog.api.kit.context import Context
 from sundog.api.kit.service import Reply
-from sundog.control.placement import rules
 from sundog.control.placement.books import Books
-from sundog.control.placement.candidates import Candidate, Found, Request
+from sundog.control.placement.candidates import Candidate, Found, Request, Summary, summaries
 from sundog.control.placement.records import MOST, Consumer, Held, Provider, TypeUsage
 from sundog.core.pool import Inventory
 
@@ -130,8 +129,11 @@ def candidates(ctx: Context, request: Request, found: Found) -> dict[str, Any]:
     books = ctx.cloud.placement.books
     every = [_candidate(ctx, books, each) for each in found.candidates]
     asked = {name for group in request.groups.values() for name in group.resources}
-    summaries = {books.uuids[row]: _summary(ctx, books, row, asked) for row in found.rows}
-    return {"allocation_requests": every, "provider_summaries": summaries}
+    told = summaries(books, found.rows, None if ctx.at_least("1.27") else sorted(asked))
+    return {
+        "allocation_requests": every,
+        "provider_summaries": {books.uuids[each.row]: _summary(ctx, books, each) for each in told},
+    }
 
 
 def _candidate(ctx: Context, books: Books, candidate: Candidate) -> dict[str, Any]:
@@ -147,18 +149,14 @@ def _candidate(ctx: Context, books: Books, candidate: Candidate) -> dict[str, An
     return told
 
 
-def _summary(ctx: Context, books: Books, row: int, asked: set[str]) -> dict[str, Any]:
-    used, show_all = books.used(row), ctx.at_least("1.27")
-    resources = {
-        name: {"capacity": rules.capacity_of(record), "used": used[name]}
-        for name, record in books.pool.inventory(row).items()
-        if show_all or name in asked
+def _summary(ctx: Context, books: Books, summary: Summary) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "resources": {name: {"capacity": cap, "used": used} for name, (cap, used) in summary.resources.items()}
     }
-    told: dict[str, Any] = {"resources": resources}
     if ctx.at_least("1.17"):
-        told["traits"] = books.traits_of(row)
+        told["traits"] = list(summary.traits)
     if ctx.at_least("1.29"):
-        above = int(books.pool.parent[row])
+        above = int(books.pool.parent[summary.row])
         told["parent_provider_uuid"] = None if above < 0 else books.uuids[above]
-        told["root_provider_uuid"] = books.uuids[int(books.pool.root[row])]
+        told["root_provider_uuid"] = books.uuids[int(books.pool.root[summary.row])]
     return told

@@ -96,7 +96,7 @@ class Books:
 
     def traits_of(self, row: int) -> list[str]:
         """The traits of a provider: the standard ones, then the custom ones, each sorted."""
-        return sorted(self.pool.traits.of(row), key=lambda name: (name not in STANDARD_TRAITS, name))
+        return trait_order(self.pool.traits.of(row))
 
     def used(self, row: int) -> dict[str, int]:
         """What is used of each class that the provider has."""
@@ -261,6 +261,11 @@ class Books:
             for name in {row["resource_class"]: None for row in rows}:
                 self.pool.classes.add(name) if name not in self.pool.classes else None
             self.pool.hold(self._number(uuid), self.claims(resources))
+
+
+def trait_order(names: Iterable[str]) -> list[str]:
+    """Traits as they are told: the standard ones, then the custom ones, each sorted."""
+    return sorted(names, key=lambda name: (name not in STANDARD_TRAITS, name))
 
 
 def changed_consumer(old: Consumer | None, wanted: Wanted, now: datetime) -> Consumer:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sundog.control.placement import refusals
-from sundog.control.placement.books import Books
+from sundog.control.placement.books import Books, trait_order
 from sundog.errors import Invalid
 
 Mask: TypeAlias = NDArray[np.bool_]
@@ -74,6 +74,33 @@ class Found:
 
     candidates: Sequence[Candidate]
     rows: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What is told of a provider beside candidates: (capacity, used) by class, and its traits."""
+
+    row: int
+    resources: Mapping[str, tuple[int, int]]
+    traits: Sequence[str]
+
+
+def summaries(books: Books, rows: Sequence[int], classes: Iterable[str] | None = None) -> list[Summary]:
+    """What is told of these providers, of all classes or of some. Read column by column, as there may be thousands."""
+    pool, columns = books.pool, books.pool.classes
+    pool.follow_classes()
+    resources: list[dict[str, tuple[int, int]]] = [{} for _ in rows]
+    traits: list[list[str]] = [[] for _ in rows]
+    for item in columns if classes is None else (columns[name] for name in classes if name in columns):
+        column = columns.column(item.name)
+        here = np.flatnonzero(pool.total[column, rows]).tolist()
+        capacity, used = pool.capacity[column, rows].tolist(), pool.used[column, rows].tolist()
+        for i in here:
+            resources[i][item.name] = int(item.value(capacity[i])), int(item.value(used[i]))
+    for name in trait_order(pool.traits.names):
+        for i in np.flatnonzero(pool.traits.having_all([name])[rows]).tolist():
+            traits[i].append(name)
+    return [Summary(*each) for each in zip(rows, resources, traits, strict=True)]
 
 
 def fitting(books: Books, asked: Asked) -> Mask:

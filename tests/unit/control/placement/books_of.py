@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sundog.control.placement import NewProvider, Placement, Wanted
-from sundog.control.store import Store, open_store
+from sundog.control.store import Store, open_store, tables
 from sundog.core.pool import Inventory, Pool
 from sundog.runtime.ids import Ids
 
@@ -25,8 +25,13 @@ class Ticks:
 
 
 def make_store(place: Any = ":memory:") -> Store:
+    """A store with the tables. In memory they are made at once, as a test of migrations says that it is the same."""
     store = open_store(place)
-    store.migrate()
+    if place != ":memory:":
+        store.migrate()
+        return store
+    with store.begin() as tx:
+        tables.load().create_all(tx.connection)
     return store
 
 
