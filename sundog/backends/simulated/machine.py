@@ -170,7 +170,9 @@ class Machine:
         self._images: OrderedDict[str, MiB] = OrderedDict()
         self._fetching: dict[str, simpy.Process] = {}
         self._luck: np.random.Generator | None = None
-        self._change = 0  # how often power or link changed: what was planned before the last time does not happen
+        # What was planned before the last of these does not happen any more.
+        self._boots = 0  # switched on or off
+        self._changes = 0  # fell silent, or was heard again
 
     # -- what is known of it
 
@@ -316,24 +318,25 @@ class Machine:
 
     def kill(self, *, fenced: bool = False) -> None:
         """Cut the power: what runs here dies, and what was under way stays half done."""
+        self._boots += 1  # if it was about to come up, it does not
         if self.powered:
-            self.powered = False
-            self._silence()
+            self._fall_silent(powered=False)
             for job in list(self.jobs):
-                job.stop(POWER_CUT)
+                mine = job.places[0][0] is self
+                job.stop(POWER_CUT if mine else BackendFailed(f"host {self.name} lost its power", host=self.uuid))
             for copy in self.copies.values():
                 if copy.power in LIVE or copy.power is PowerState.CRASHED:
                     copy.power, copy.since = PowerState.SHUTDOWN, self.world.now
-        else:
-            self._change += 1  # if it was about to come up, it does not
         if fenced:
             self._notice(HostState.FENCED)
 
     def revive(self) -> None:
         """Switch it on: it is back after it has booted, with its copies stopped."""
         if not self.powered:
-            self._change += 1
-            self._later(self.timings.host_boot, self._booted)
+            self._boots += 1
+            boot = self._boots
+            event = self.world.at(self.world.now + self.timings.host_boot)
+            event.callbacks.append(lambda _event: self._booted() if boot == self._boots else None)
 
     def _booted(self) -> None:
         self.powered = True
@@ -344,19 +347,16 @@ class Machine:
     def partition(self) -> None:
         """Cut its links: what runs here runs on, unheard."""
         if self.linked:
-            self.linked = False
-            if self.powered:
-                self._silence()
-                for job in list(self.jobs):
-                    if any(machine is not self for machine, _ in job.places):
-                        job.stop(BackendFailed(f"the link of host {self.name} broke meanwhile", host=self.uuid))
+            self._fall_silent(linked=False)
+            for job in list(self.jobs):
+                if any(machine is not self for machine, _ in job.places):
+                    job.stop(BackendFailed(f"the link of host {self.name} broke meanwhile", host=self.uuid))
 
     def heal(self) -> None:
         """Mend its links."""
         if not self.linked:
             self.linked = True
-            if self.powered:
-                self._heard()
+            self._heard()
 
     def crash(self, key: ServerKey) -> None:
         """The guest of a running copy crashes."""
@@ -367,23 +367,26 @@ class Machine:
     # -- what of that the driver notices
 
     def _later(self, seconds: Seconds, then: Callable[[], None]) -> None:
-        """Do something after ``seconds``, unless power or link change before."""
-        change = self._change
+        """Do something after ``seconds``, unless it falls silent or is heard again before."""
+        change = self._changes
         event = self.world.at(self.world.now + seconds)
-        event.callbacks.append(lambda _event: then() if change == self._change else None)
+        event.callbacks.append(lambda _event: then() if change == self._changes else None)
 
-    def _silence(self) -> None:
-        """From now on it does not answer."""
-        self._change += 1
+    def _fall_silent(self, *, powered: bool | None = None, linked: bool | None = None) -> None:
+        """Power or links are cut, so that it does not answer, if it did before."""
+        answered = self.answers
+        self.powered = self.powered if powered is None else powered
+        self.linked = self.linked if linked is None else linked
         for process in list(self._fetching.values()):
             process.interrupt()
-        for call in self.calls:
-            call.lost = call.lost or not self.powered
-        if self.state is HostState.UP:
+        if answered:
+            self._changes += 1
             self._later(self.timings.detect, lambda: self._notice(HostState.DOWN))
 
     def _notice(self, state: HostState) -> None:
         known = self.state
+        if known is HostState.FENCED:
+            return
         self.state = state
         if known is HostState.UP:
             self.tell(EventKind.HOST_DOWN)
@@ -393,7 +396,7 @@ class Machine:
         """From now on it answers again, and is called up when that has been noticed."""
         if not self.answers:
             return
-        self._change += 1
+        self._changes += 1
         self.lose_calls([call for call in self.calls if call.lost], "was away for a moment")
         if self.state is HostState.UP:
             self.tell(EventKind.LOST)  # it was away for so short that nobody noticed more than that
