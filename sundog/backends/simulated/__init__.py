@@ -5,7 +5,7 @@
 """
 
 from sundog.backends.simulated.driver import SimulatedDriver
-from sundog.backends.simulated.faults import FaultKind, Faults, HostFault, OperationFault, Scope
+from sundog.backends.simulated.faults import FaultKind, Faults, HostFault, OperationFault, OrderedTrouble, Scope
 from sundog.backends.simulated.machine import HostSpec, hosts_of_fleet
 from sundog.backends.simulated.timings import Timings, load_timings
 
@@ -15,6 +15,7 @@ __all__ = [
     "HostFault",
     "HostSpec",
     "OperationFault",
+    "OrderedTrouble",
     "Scope",
     "SimulatedDriver",
     "Timings",

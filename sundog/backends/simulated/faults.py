@@ -207,3 +207,30 @@ class Faults:
         if not found:
             raise InputError(f"no host fits {scope}; look at the names of hosts, racks and zones", scope=scope)
         return found
+
+
+class OrderedTrouble:
+    """``Faults`` for ``check_driver``: a ``Trouble`` of ``conformance.py``."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+
+    async def fail(self, host: str, operation: str) -> None:
+        """Let the next such operation fail."""
+        self._faults.order(OperationFault(FaultKind.FAIL, operation, Scope(host)))
+
+    async def hang(self, host: str, operation: str) -> None:
+        """Let the next such operation get no answer."""
+        self._faults.order(OperationFault(FaultKind.HANG, operation, Scope(host)))
+
+    async def lose_reply(self, host: str, operation: str) -> None:
+        """Let the reply to the next such operation be lost."""
+        self._faults.order(OperationFault(FaultKind.LOSE, operation, Scope(host)))
+
+    async def cut_power(self, host: str) -> None:
+        """Kill the host."""
+        self._faults.strike(HostFault.KILL, Scope(host))
+
+    async def switch_on(self, host: str) -> None:
+        """Revive the host."""
+        self._faults.strike(HostFault.REVIVE, Scope(host))
