@@ -136,6 +136,10 @@ class SimulatedDriver:
         """Let the guest of a running copy crash, now. Raises: BackendFailed if there is no such host or copy."""
         self._machine(host).crash(server)
 
+    def truth(self) -> dict[str, tuple[ServerCopy, ...]]:
+        """What really is on each host, by its uuid, whether or not it can be heard. For tests and audits of a study."""
+        return {uuid: machine.listing() for uuid, machine in self._machines.items()}
+
     def statistics(self) -> DriverStatistics:
         """What is under way."""
         machines = self._machines.values()
@@ -369,10 +373,8 @@ class SimulatedDriver:
         image = None if reuse_disk else self._bootable(spec.image)
 
         def work(_job: Job) -> Steps:
-            copy = machine.copies.get(spec.key)
-            if copy is not None and copy.kept:
-                machine.usable(spec.key)
-            if copy is None or copy.power is PowerState.NOSTATE:
+            copy = machine.finished(spec.key)
+            if copy is None:
                 self._alone(machine, spec.key)
                 copy = yield from self._make(machine, spec, image)
             if start and copy.power in (PowerState.SHUTDOWN, PowerState.CRASHED):
@@ -390,6 +392,12 @@ class SimulatedDriver:
                 host=machine.uuid,
                 there=others,
             )
+
+    def _there(self, machine: Machine, key: ServerKey) -> BackendFailed:
+        return BackendFailed(
+            f"host {machine.name} has server {key} already, and not from this move; raise the generation",
+            host=machine.uuid, server=key,
+        )  # fmt: skip
 
     def _bootable(self, image: ImageReference | None) -> ImageReference | None:
         if image is not None and image.disk_format not in self.capabilities.disk_formats:
@@ -430,10 +438,10 @@ class SimulatedDriver:
         image = self._bootable(spec.image)
 
         def work(_job: Job) -> Steps:
-            copy = machine.copies.get(spec.key)
-            if copy is None or copy.power is PowerState.NOSTATE:
+            copy = machine.finished(spec.key)
+            if copy is None:
                 older = [each for each in machine.others(spec.key) if each.generation < spec.generation]
-                if copy is None:
+                if spec.key not in machine.copies:
                     for each in older or [spec.key]:
                         machine.usable(each)
                 self._alone(machine, spec.key, but=older[0] if older else None)
@@ -587,9 +595,11 @@ class SimulatedDriver:
         _successor(server, spec.key)
 
         def work(_job: Job) -> Steps:
-            old, new = source.need(server), goal.copies.get(spec.key)
-            if old.kept and new is not None and new.power is not PowerState.NOSTATE:
-                return
+            old = source.need(server)
+            if goal.finished(spec.key) is not None:
+                if old.kept:
+                    return
+                raise self._there(goal, spec.key)
             self._alone(goal, spec.key, but=server if goal is source else None)
             self._linked(source, goal)
             if not old.kept:
@@ -681,9 +691,10 @@ class SimulatedDriver:
             raise BackendFailed(f"server {server} is on host {source.name} already; choose another", host=host)
 
         def work(job: Job) -> Steps:
-            arrived = goal.copies.get(key)
-            if arrived is not None and arrived.power is not PowerState.NOSTATE and server not in source.copies:
-                return
+            if goal.finished(key) is not None:
+                if server not in source.copies:
+                    return
+                raise self._there(goal, key)
             copy = source.usable(server)
             if copy.power not in LIVE:
                 raise self._cannot(source, copy, "be migrated live; a stopped server is moved by a resize")

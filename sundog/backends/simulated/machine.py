@@ -236,6 +236,11 @@ class Machine:
             )
         return copy
 
+    def finished(self, key: ServerKey) -> Copy | None:
+        """The copy ``key``; None if there is none, or an unfinished one. Raises: BackendFailed if it is kept."""
+        copy = self.copies.get(key)
+        return None if copy is None or copy.power is PowerState.NOSTATE else self.usable(key)
+
     def others(self, key: ServerKey) -> tuple[ServerKey, ...]:
         """Copies of the same server with other generations."""
         return tuple(each for each in self.copies if each.uuid == key.uuid and each != key)
