@@ -122,3 +122,33 @@ class StoreUnavailable(Unavailable):
     def __init__(self, message: str, *, committed: bool | None = False, **facts: Any) -> None:
         super().__init__(message, **facts)
         self.committed = committed
+
+
+# ---------------------------------------------------------------------------------------------- what a driver may raise
+
+
+class BackendFailed(SundogError):
+    """An operation on a host did not happen, or was undone: the host is as it was before. It may be asked again."""
+
+
+class HostDown(BackendFailed):
+    """The host is known to be down or out of reach, so that the operation was not even sent. ``host`` says which."""
+
+
+class NoSuchServer(BackendFailed):
+    """The host holds no copy of the server with the generation that was asked for. ``there`` are those it does hold."""
+
+
+class NotSupported(SundogError):
+    """The driver cannot do this, as its capability record says: to be answered to the user, not tried again."""
+
+
+class OutcomeUnknown(SundogError):
+    """The operation may or may not have happened, now or later: its reply was lost, or did not come in time.
+
+    Never to be asked again blindly. Reconciling decides: look at what the host holds, when it is no longer busy.
+    """
+
+
+class ContractBroken(SundogError):
+    """A driver does not do what the contract says. ``clause`` is the name of the clause; see ``check_driver``."""
