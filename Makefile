@@ -1,6 +1,6 @@
 # Two commands do everything: `make demo` runs the quickstart, `make test` passes every test.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow proofs lint types contracts coverage bench test-pythons clean
+.PHONY: help demo test test-fast test-slow proofs conformance lint types contracts coverage bench test-pythons clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -47,6 +47,9 @@ types: $(VENV)/.dev  ## Types: strict in core and runtime
 
 contracts: $(VENV)/.dev  ## Who may import whom
 	$(BIN)/lint-imports
+
+conformance: $(VENV)/.dev  ## OpenStack's own suite for one service: make conformance SERVICE=identity|placement
+	tools/conformance $(SERVICE)
 
 bench: $(VENV)/.dev  ## Measure again what the tables in README and benchmarks/ say
 	$(BIN)/python benchmarks/run.py

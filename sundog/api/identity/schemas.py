@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, StrictBool
 
 from sundog.api.kit.bodies import Body, Query
 
@@ -276,7 +276,7 @@ class NewUser(Open):
     name: Name
     domain_id: Identifier | None = None
     password: Password | None = Field(None, repr=False)
-    enabled: bool = True
+    enabled: StrictBool = True
     default_project_id: str | None = None
     description: str | None = None
     options: UserOptions | None = None
@@ -294,7 +294,7 @@ class ChangedUser(Open):
     name: Name = ""
     domain_id: Identifier | None = None
     password: Password | None = Field(None, repr=False)
-    enabled: bool = True
+    enabled: StrictBool = True
     default_project_id: str | None = None
     description: str | None = None
     options: UserOptions = UserOptions()
@@ -360,7 +360,7 @@ class NewProject(Open):
     domain_id: Identifier | None = None
     parent_id: Identifier | None = None
     is_domain: bool = False
-    enabled: bool = True
+    enabled: StrictBool = True
     description: str | None = None
     tags: list[Tag] = []
     options: ResourceOptions | None = None
@@ -379,7 +379,7 @@ class ChangedProject(Open):
     domain_id: str | None = None
     parent_id: str | None = None
     is_domain: bool = False
-    enabled: bool = True
+    enabled: StrictBool = True
     description: str | None = None
     tags: list[Tag] = []
     options: ResourceOptions = ResourceOptions()
@@ -401,7 +401,7 @@ class NewDomain(Open):
     """A new domain. An ``explicit_domain_id`` becomes its id."""
 
     name: ShortName
-    enabled: bool = True
+    enabled: StrictBool = True
     description: str | None = None
     explicit_domain_id: Annotated[str, Field(pattern=r"^[a-f0-9]{32}$")] | None = None
     tags: list[Tag] = []
@@ -418,7 +418,7 @@ class ChangedDomain(Open):
     """What changes of a domain."""
 
     name: ShortName = ""
-    enabled: bool = True
+    enabled: StrictBool = True
     description: str | None = None
     tags: list[Tag] = []
     options: ResourceOptions = ResourceOptions()
@@ -492,7 +492,7 @@ class NewService(Open):
     type: Annotated[str, Field(min_length=1, max_length=255)]
     name: Annotated[str, Field(max_length=255)] | None = None
     description: str | None = None
-    enabled: bool = True
+    enabled: StrictBool = True
 
 
 class CreateService(Body):
@@ -507,7 +507,7 @@ class ChangedService(Open):
     type: Annotated[str, Field(min_length=1, max_length=255)] = "?"
     name: Annotated[str, Field(max_length=255)] | None = None
     description: str | None = None
-    enabled: bool = True
+    enabled: StrictBool = True
 
 
 class UpdateService(Body):
@@ -528,7 +528,7 @@ class NewEndpoint(Open):
     url: Address
     region_id: str | None = None
     region: str | None = None
-    enabled: bool = True
+    enabled: StrictBool = True
 
 
 class CreateEndpoint(Body):
@@ -545,7 +545,7 @@ class ChangedEndpoint(Open):
     url: Address = "x:x"
     region_id: str | None = None
     region: str | None = None
-    enabled: bool = True
+    enabled: StrictBool = True
 
 
 class UpdateEndpoint(Body):

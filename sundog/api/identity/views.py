@@ -171,7 +171,8 @@ def credential(
         "project_id": credential.project_id,
         "user_id": credential.user_id,
         "unrestricted": credential.unrestricted,
-        "expires_at": time(credential.expires_at) if credential.expires_at else None,
+        # Keystone writes this one without a Z.
+        "expires_at": time(credential.expires_at).removesuffix("Z") if credential.expires_at else None,
         "roles": [{"id": each.id, "name": each.name, "domain_id": each.domain_id or None} for each in roles],
         "links": {"self": ctx.link(f"/v3/users/{credential.user_id}/application_credentials/{credential.id}")},
     }
