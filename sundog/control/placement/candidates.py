@@ -89,16 +89,17 @@ def summaries(books: Books, rows: Sequence[int], classes: Iterable[str] | None =
     """What is told of these providers, of all classes or of some. Read column by column, as there may be thousands."""
     pool, columns = books.pool, books.pool.classes
     pool.follow_classes()
+    places = np.asarray(rows, dtype=np.intp)  # an empty tuple would mean all rows
     resources: list[dict[str, tuple[int, int]]] = [{} for _ in rows]
     traits: list[list[str]] = [[] for _ in rows]
     for item in columns if classes is None else (columns[name] for name in classes if name in columns):
         column = columns.column(item.name)
-        here = np.flatnonzero(pool.total[column, rows]).tolist()
-        capacity, used = pool.capacity[column, rows].tolist(), pool.used[column, rows].tolist()
+        here = np.flatnonzero(pool.total[column, places]).tolist()
+        capacity, used = pool.capacity[column, places].tolist(), pool.used[column, places].tolist()
         for i in here:
             resources[i][item.name] = int(item.value(capacity[i])), int(item.value(used[i]))
     for name in trait_order(pool.traits.names):
-        for i in np.flatnonzero(pool.traits.having_all([name])[rows]).tolist():
+        for i in np.flatnonzero(pool.traits.having_all([name])[places]).tolist():
             traits[i].append(name)
     return [Summary(*each) for each in zip(rows, resources, traits, strict=True)]
 
