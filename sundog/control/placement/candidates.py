@@ -249,14 +249,16 @@ class _Search:
     def _from_several(self, asked: Asked) -> list[_Solution]:
         """Ways to serve a group from providers of one tree, and from those that share with it."""
         by_class = [self._rows_by_anchor(asked, name, amount) for name, amount in asked.resources.items()]
-        found: dict[tuple[int, tuple[int, ...]], _Solution] = {}
-        for anchor in sorted(set.intersection(*(set(each) for each in by_class)) if by_class else ()):
-            every = itertools.product(*(each[anchor] for each in by_class))
-            for rows in itertools.islice(every, MOST_COMBINATIONS):
-                if self._have_traits(rows, asked):
-                    amounts = tuple(zip(zip(rows, asked.resources, strict=True), asked.resources.values(), strict=True))
-                    found[anchor, rows] = _Solution(anchor, amounts, tuple(sorted(set(rows))))
-        return list(found.values())
+        anchors = sorted(set.intersection(*(set(each) for each in by_class))) if by_class else []
+        every = (
+            (anchor, rows) for anchor in anchors for rows in itertools.product(*(each[anchor] for each in by_class))
+        )
+        found = []
+        for anchor, rows in itertools.islice(every, MOST_COMBINATIONS):
+            if self._have_traits(rows, asked):
+                amounts = tuple(zip(zip(rows, asked.resources, strict=True), asked.resources.values(), strict=True))
+                found.append(_Solution(anchor, amounts, tuple(sorted(set(rows)))))
+        return found
 
     def _rows_by_anchor(self, asked: Asked, name: str, amount: int) -> dict[int, list[int]]:
         """Providers that could give an amount of a class, by the anchors they can be reached from."""
