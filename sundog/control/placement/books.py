@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+import numpy as np
 import os_resource_classes
 import os_traits
 
-from sundog.control.placement.records import Consumer, Held, Provider, Wanted
+from sundog.control.placement.records import Consumer, Held, NewProvider, Provider, Wanted
 from sundog.control.store import Reader, Row
 from sundog.control.store.tables import placement as tables
 from sundog.core.pool import Inventory, Pool
@@ -135,14 +136,47 @@ class Books:
 
     # ---------------------------------------------------------------- changing
 
-    def add_providers(self, rows: Iterable[tuple[Standing, str, int | None]]) -> None:
-        """Take providers in: (standing with any row, name, row of the parent)."""
-        for standing, name, parent in rows:
-            row = self.pool.add_provider(name, parent=parent)
-            self.providers[standing.uuid] = Standing(
-                standing.uuid, row, standing.generation, standing.created_at, standing.updated_at
+    def add_providers(self, made: Sequence[Provider], several: Sequence[NewProvider]) -> None:
+        """Take providers in that were made, with what they have. Those that are alike go into the pool together."""
+        waiting = list(made)
+        while waiting:
+            level = [each for each in waiting if each.parent_uuid is None] or [
+                each for each in waiting if each.parent_uuid in self.providers
+            ]
+            parents = [self.providers[each.parent_uuid].row for each in level if each.parent_uuid is not None]
+            self._place(
+                [(Standing(e.uuid, -1, e.generation, e.created_at, e.updated_at), e.name) for e in level], parents
             )
+            waiting = [each for each in waiting if each.uuid not in self.providers]
+        alike: dict[tuple[tuple[str, Inventory], ...], list[int]] = {}
+        for each, new in zip(made, several, strict=True):
+            row = self.providers[each.uuid].row
+            alike.setdefault(tuple(new.inventories.items()), []).append(row)
+            if new.traits:
+                self.pool.set_traits(row, new.traits)
+            if new.aggregates:
+                self.pool.set_aggregates(row, new.aggregates)
+        self._stock(alike)
+
+    def _stock(self, alike: Mapping[tuple[tuple[str, Inventory], ...], Sequence[int]]) -> None:
+        """Give inventories to the rows of providers that are alike."""
+        for inventories, rows in alike.items():
+            self._count(name for name, _ in inventories)
+            self.pool.set_inventory(np.asarray(rows, dtype=np.intp), dict(inventories))
+
+    def _place(self, level: Sequence[tuple[Standing, str]], parents: Sequence[int]) -> None:
+        """Add providers to the pool, all of them roots or each with a parent, and remember their rows."""
+        places = self.pool.add_providers([name for _, name in level], parent=parents or None)
+        for (standing, _), row in zip(level, places.tolist(), strict=True):
+            self.providers[standing.uuid] = replace(standing, row=row)
             self.uuids[row] = standing.uuid
+
+    def _count(self, classes: Iterable[str]) -> None:
+        """Let the pool count these classes."""
+        for name in classes:
+            if name not in self.pool.classes:
+                self.pool.classes.add(name)
+        self.pool.follow_classes()
 
     def remove_provider(self, uuid: str) -> None:
         """Forget a provider."""
@@ -158,9 +192,7 @@ class Books:
     def set_inventory(self, row: int, inventories: Mapping[str, Inventory]) -> None:
         """Give the provider exactly these inventories."""
         gone = {name: Inventory(0) for name in self.pool.inventory(row) if name not in inventories}
-        for name in inventories:
-            self.pool.classes.add(name) if name not in self.pool.classes else None
-        self.pool.follow_classes()
+        self._count(inventories)
         self.pool.set_inventory(row, gone | dict(inventories))
 
     def settle(self, wanted: Iterable[Wanted], now: datetime) -> None:
@@ -232,19 +264,18 @@ class Books:
         below = _grouped([row for row in rows if row["parent_uuid"] is not None], "parent_uuid")
         while level:
             parents = [self.providers[row["parent_uuid"]].row for row in level if row["parent_uuid"] is not None]
-            places = self.pool.add_providers([row["name"] for row in level], parent=parents or None)
-            for row, place in zip(level, places.tolist(), strict=True):
-                times = row["created_at"], row["updated_at"]
-                self.providers[row["uuid"]] = Standing(row["uuid"], place, row["generation"], *times)
-                self.uuids[place] = row["uuid"]
+            self._place([(_standing(row), row["name"]) for row in level], parents)
             level = [child for row in level for child in below.get(row["uuid"], ())]
             level.sort(key=lambda row: int(row["number"]))
         if len(self.providers) != len(rows):
             raise InvariantError("the store has providers that are above each other in a loop")
 
     def _load_facts(self, tx: Reader) -> None:
+        alike: dict[tuple[tuple[str, Inventory], ...], list[int]] = {}
         for uuid, rows in _grouped(tx.find(tables.inventories), "provider_uuid").items():
-            self.set_inventory(self.providers[uuid].row, {row["resource_class"]: inventory_of(row) for row in rows})
+            inventories = tuple((row["resource_class"], inventory_of(row)) for row in rows)
+            alike.setdefault(inventories, []).append(self.providers[uuid].row)
+        self._stock(alike)
         for uuid, rows in _grouped(tx.find(tables.provider_traits), "provider_uuid").items():
             self.pool.set_traits(self.providers[uuid].row, [row["trait"] for row in rows])
         for uuid, rows in _grouped(tx.find(tables.provider_aggregates), "provider_uuid").items():
@@ -258,8 +289,7 @@ class Books:
             resources: dict[str, dict[str, int]] = {}
             for row in rows:
                 resources.setdefault(row["provider_uuid"], {})[row["resource_class"]] = row["used"]
-            for name in {row["resource_class"]: None for row in rows}:
-                self.pool.classes.add(name) if name not in self.pool.classes else None
+            self._count(row["resource_class"] for row in rows)
             self.pool.hold(self._number(uuid), self.claims(resources))
 
 
@@ -309,6 +339,10 @@ def _whole(value: float) -> int:
     if value != int(value):
         raise InvariantError(f"Placement counts whole amounts, and {value} is none")
     return int(value)
+
+
+def _standing(row: Row) -> Standing:
+    return Standing(row["uuid"], -1, row["generation"], row["created_at"], row["updated_at"])
 
 
 def _grouped(rows: list[Row], key: str) -> dict[str, list[Row]]:

@@ -89,16 +89,17 @@ def summaries(books: Books, rows: Sequence[int], classes: Iterable[str] | None =
     """What is told of these providers, of all classes or of some. Read column by column, as there may be thousands."""
     pool, columns = books.pool, books.pool.classes
     pool.follow_classes()
+    places = np.asarray(rows, dtype=np.intp)  # an empty tuple would mean all rows
     resources: list[dict[str, tuple[int, int]]] = [{} for _ in rows]
     traits: list[list[str]] = [[] for _ in rows]
     for item in columns if classes is None else (columns[name] for name in classes if name in columns):
         column = columns.column(item.name)
-        here = np.flatnonzero(pool.total[column, rows]).tolist()
-        capacity, used = pool.capacity[column, rows].tolist(), pool.used[column, rows].tolist()
+        here = np.flatnonzero(pool.total[column, places]).tolist()
+        capacity, used = pool.capacity[column, places].tolist(), pool.used[column, places].tolist()
         for i in here:
             resources[i][item.name] = int(item.value(capacity[i])), int(item.value(used[i]))
     for name in trait_order(pool.traits.names):
-        for i in np.flatnonzero(pool.traits.having_all([name])[rows]).tolist():
+        for i in np.flatnonzero(pool.traits.having_all([name])[places]).tolist():
             traits[i].append(name)
     return [Summary(*each) for each in zip(rows, resources, traits, strict=True)]
 
@@ -248,14 +249,16 @@ class _Search:
     def _from_several(self, asked: Asked) -> list[_Solution]:
         """Ways to serve a group from providers of one tree, and from those that share with it."""
         by_class = [self._rows_by_anchor(asked, name, amount) for name, amount in asked.resources.items()]
-        found: dict[tuple[int, tuple[int, ...]], _Solution] = {}
-        for anchor in sorted(set.intersection(*(set(each) for each in by_class)) if by_class else ()):
-            every = itertools.product(*(each[anchor] for each in by_class))
-            for rows in itertools.islice(every, MOST_COMBINATIONS):
-                if self._have_traits(rows, asked):
-                    amounts = tuple(zip(zip(rows, asked.resources, strict=True), asked.resources.values(), strict=True))
-                    found[anchor, rows] = _Solution(anchor, amounts, tuple(sorted(set(rows))))
-        return list(found.values())
+        anchors = sorted(set.intersection(*(set(each) for each in by_class))) if by_class else []
+        every = (
+            (anchor, rows) for anchor in anchors for rows in itertools.product(*(each[anchor] for each in by_class))
+        )
+        found = []
+        for anchor, rows in itertools.islice(every, MOST_COMBINATIONS):
+            if self._have_traits(rows, asked):
+                amounts = tuple(zip(zip(rows, asked.resources, strict=True), asked.resources.values(), strict=True))
+                found.append(_Solution(anchor, amounts, tuple(sorted(set(rows)))))
+        return found
 
     def _rows_by_anchor(self, asked: Asked, name: str, amount: int) -> dict[int, list[int]]:
         """Providers that could give an amount of a class, by the anchors they can be reached from."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -15,11 +15,14 @@ MOST: Final = 2_147_483_647
 
 @dataclass(frozen=True, slots=True)
 class NewProvider:
-    """A provider to be made. ``uuid`` None: one is drawn."""
+    """A provider to be made, with what it has from the beginning. ``uuid`` None: one is drawn."""
 
     name: str
     uuid: str | None = None
     parent_uuid: str | None = None
+    inventories: Mapping[str, Inventory] = field(default_factory=dict)
+    traits: Sequence[str] = ()
+    aggregates: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ transaction holds one write of Placement's.
 from __future__ import annotations
 
 import uuid as uuids
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -20,7 +20,6 @@ from sundog.control.placement.books import (
     STANDARD_CLASSES,
     STANDARD_TRAITS,
     Books,
-    Standing,
     Times,
     changed_consumer,
     inventory_row,
@@ -98,32 +97,54 @@ class Placement:
         return candidates(self.books, request)
 
     def create_provider(self, new: NewProvider, *, tx: Tx | None = None) -> Provider:
-        """Make a provider without inventory. As a part of ``tx`` it has the row -1 until the commit.
+        """Make a provider. As a part of ``tx`` it has the row -1 until the commit.
 
-        Raises: Conflict for a name or UUID in use; Invalid for a parent that is not there.
+        Raises: as :meth:`create_providers`.
         """
-        uuid = new.uuid or str(self._new_uuid())
-        self._check_new(new, uuid)
-        now = self.now()
-        standing = Standing(uuid, -1, 0, now, now)
-        above = None if new.parent_uuid is None else self.books.providers[new.parent_uuid].row
-        with self._writing(tx) as tx:
-            tx.insert(
-                tables.providers,
-                uuid=uuid,
-                name=new.name,
-                parent_uuid=new.parent_uuid,
-                generation=0,
-                created_at=now,
-                updated_at=now,
-            )
-            tx.on_commit(lambda: self.books.add_providers([(standing, new.name, above)]))
-        root = self._root_uuid(new.parent_uuid) or uuid
-        return self.books.provider(uuid) or Provider(uuid, new.name, -1, 0, new.parent_uuid, root, now, now)
+        return self.create_providers([new], tx=tx)[0]
 
-    def _check_new(self, new: NewProvider, uuid: str) -> None:
-        twice = [f"uuid: {uuid}"] if uuid in self.books.providers else []
-        twice += [f"name: {new.name}"] if new.name in self.pool else []
+    def create_providers(self, several: Sequence[NewProvider], *, tx: Tx | None = None) -> list[Provider]:
+        """Make providers, all or none; a parent may be one that stands before its children.
+
+        Raises: Conflict for a name or UUID in use; Invalid for a parent, a class or a trait that is not there, or an
+        inventory that cannot be.
+        """
+        now = self.now()
+        roots: dict[str, str] = {}
+        names: set[str] = set()
+        made: list[Provider] = []
+        for new in several:
+            uuid = new.uuid or str(self._new_uuid())
+            self._check_new(new, uuid, roots, names)
+            above = new.parent_uuid
+            roots[uuid] = uuid if above is None else roots.get(above) or self.provider(above).root_uuid
+            names.add(new.name)
+            made.append(Provider(uuid, new.name, -1, 0, above, roots[uuid], now, now))
+        with self._writing(tx) as tx:
+            self._insert_providers(tx, made, several)
+            tx.on_commit(lambda: self.books.add_providers(made, several))
+        return [self.books.provider(each.uuid) or each for each in made]
+
+    @staticmethod
+    def _insert_providers(tx: Tx, made: Sequence[Provider], several: Sequence[NewProvider]) -> None:
+        fields = [column.name for column in tables.providers.columns if column.name != "number"]
+        tx.insert_many(tables.providers, [{name: getattr(each, name) for name in fields} for each in made])
+        both = list(zip(made, several, strict=True))
+        tx.insert_many(
+            tables.inventories, [inventory_row(p.uuid, *item) for p, new in both for item in new.inventories.items()]
+        )
+        tx.insert_many(
+            tables.provider_traits,
+            [{"provider_uuid": p.uuid, "trait": name} for p, new in both for name in dict.fromkeys(new.traits)],
+        )
+        tx.insert_many(
+            tables.provider_aggregates,
+            [{"provider_uuid": p.uuid, "aggregate_uuid": a} for p, new in both for a in dict.fromkeys(new.aggregates)],
+        )
+
+    def _check_new(self, new: NewProvider, uuid: str, others: Mapping[str, str], names: Container[str]) -> None:
+        twice = [f"uuid: {uuid}"] if uuid in self.books.providers or uuid in others else []
+        twice += [f"name: {new.name}"] if new.name in self.pool or new.name in names else []
         if twice:
             raise Conflict(
                 f"Conflicting resource provider {', '.join(twice)} already exists.", code=refusals.DUPLICATE_NAME
@@ -136,12 +157,19 @@ class Placement:
                 "parent provider UUID cannot be same as UUID. "
                 "Please set parent provider UUID to None if there is no parent."
             )
-        elif new.parent_uuid is not None and new.parent_uuid not in self.books.providers:
+        elif new.parent_uuid is not None and not (new.parent_uuid in self.books.providers or new.parent_uuid in others):
             wrong = "parent provider UUID does not exist."
         if wrong:
             raise Invalid(
                 f'Unable to create resource provider "{new.name}", {uuid}: Object action create failed because: {wrong}'
             )
+        self._check_inventories(uuid, new.inventories, True, "create")
+        self._check_traits(new.traits)
+
+    def _check_traits(self, traits: Iterable[str]) -> None:
+        missing = [name for name in dict.fromkeys(traits) if not self.books.has_trait(name)]
+        if missing:
+            raise Invalid(f"No such trait {', '.join(missing)}")
 
     def _root_uuid(self, uuid: str | None) -> str | None:
         return None if uuid is None else self.provider(uuid).root_uuid
@@ -386,9 +414,7 @@ class Placement:
             raise refusals.stale_provider(
                 "Resource provider's generation already changed. Please update the generation and try again.", uuid
             )
-        missing = [name for name in dict.fromkeys(traits) if not self.books.has_trait(name)]
-        if missing:
-            raise Invalid(f"No such trait {', '.join(missing)}")
+        self._check_traits(traits)
         wanted = sorted(dict.fromkeys(traits))
         if wanted == sorted(self.pool.traits.of(provider.row)):
             return provider

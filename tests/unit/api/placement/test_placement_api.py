@@ -12,7 +12,8 @@ from sundog.api.kit.noauth import noauth2
 from sundog.api.kit.policy import Policy
 from sundog.api.kit.service import Desk
 from sundog.api.placement import SERVICE
-from sundog.control.placement import Placement
+from sundog.control.placement import NewProvider, Placement
+from sundog.core.pool import Inventory
 from sundog.errors import Unauthorized
 from tests.unit.api.client import Client
 from tests.unit.control.placement.books_of import host, make_placement
@@ -304,6 +305,17 @@ def test_lists_of_allocations_are_understood_from_old_clients() -> None:
     assert old["allocation_requests"] == [
         {"allocations": [{"resource_provider": {"uuid": uuid}, "resources": {"VCPU": 1}}]}
     ]
+
+
+def test_where_nothing_fits_there_are_no_candidates_and_nothing_is_told() -> None:
+    placement = make_placement()
+    placement.create_providers(
+        [NewProvider("h1", inventories={"VCPU": Inventory(4)}, traits=["HW_CPU_X86_AVX"], aggregates=[AGGREGATE])]
+    )
+    client = make_client(placement, openstack_api_version="placement 1.39")
+    nothing: dict[str, Any] = {"allocation_requests": [], "provider_summaries": {}}
+    for query in ("resources=VCPU:5", "resources=DISK_GB:1", f"resources=VCPU:1&in_tree={UUID}"):
+        assert client.get(f"/placement/allocation_candidates?{query}").json() == nothing
 
 
 def test_providers_are_found_by_what_they_have() -> None:

@@ -332,3 +332,44 @@ def test_a_limit_is_the_first_so_many() -> None:
     found = placement.candidates(Request({"": Asked({"VCPU": 1})}, limit=2))
     assert [placement.pool.name(row) for each in found.candidates for row, _ in each.amounts] == ["h0", "h1"]
     assert [placement.pool.name(row) for row in found.rows] == ["h0", "h1"]
+
+
+# ---------------------------------------------------------------- many at once
+
+
+def test_a_fleet_is_made_in_one_go_with_what_its_hosts_have() -> None:
+    placement = make_placement()
+    small = {"VCPU": Inventory(8, 0, 4.0), "MEMORY_MB": Inventory(1024, 64)}
+    fleet = [
+        NewProvider(f"h{i}", uuid=f"u{i}", inventories=small, traits=["HW_CPU_X86_AVX"], aggregates=[AGGREGATE])
+        for i in range(50)
+    ]
+    nested = [NewProvider(f"gpu{i}", parent_uuid=f"u{i}", inventories={"VGPU": Inventory(4)}) for i in range(50)]
+    made = placement.create_providers([*fleet, *nested])
+    assert [each.name for each in made][49:51] == ["h49", "gpu0"]
+    assert made[50].root_uuid == "u0"
+    assert placement.inventories("u7") == {
+        "VCPU": Inventory(8, 0, 4.0, 1, None, 1),
+        "MEMORY_MB": Inventory(1024, 64, 1.0, 1, None, 1),
+    }
+    assert found_by_names(placement, resources={"VCPU": 1, "VGPU": 1})[:2] == ["gpu0+h0", "gpu1+h1"]
+    assert photograph(reopened(placement)) == photograph(placement)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        NewProvider("h1"),
+        NewProvider("h2", uuid="u1"),
+        NewProvider("h2", parent_uuid="nowhere"),
+        NewProvider("h2", traits=["CUSTOM_NO"]),
+        NewProvider("h2", inventories={"CUSTOM_NO": Inventory(1)}),
+        NewProvider("h2", inventories={"VCPU": Inventory(1, 2)}),
+    ],
+)
+def test_of_several_providers_with_one_that_cannot_be_none_is_made(second: NewProvider) -> None:
+    placement = make_placement()
+    before = photograph(placement)
+    with pytest.raises((Conflict, Invalid)):
+        placement.create_providers([NewProvider("h1", uuid="u1"), second])
+    assert photograph(placement) == photograph(reopened(placement)) == before
