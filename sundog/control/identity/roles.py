@@ -84,11 +84,12 @@ class Roles:
     def imply(self, prior_id: str, implied_id: str) -> tuple[Role, Role]:
         """Whoever has the first role has the second too.
 
-        Raises: NotFound; Forbidden if the second is admin, or belongs to a domain; Invalid for a role of itself.
+        Raises: NotFound; Forbidden if the second is admin, or belongs to a domain and the first does not; Invalid for a
+        role of itself.
         """
         with self._books.writing() as tx:
             prior, implied = role_of(tx, prior_id), role_of(tx, implied_id)
-            if implied.name == "admin" or implied.domain_id != ROOT:
+            if implied.name == "admin" or (implied.domain_id != ROOT and prior.domain_id == ROOT):
                 raise Forbidden(f"{implied_id} cannot be an implied roles.", id=implied_id)
             if prior_id == implied_id:
                 raise Invalid("a role cannot imply itself", id=prior_id)

@@ -124,7 +124,10 @@ async def update_endpoint(ctx: Context, endpoint_id: str, body: UpdateEndpoint) 
     """Change an endpoint."""
     told.check_same(body.endpoint, "endpoint", id=endpoint_id)
     changes = _in_region(told.given(body.endpoint))
-    endpoint = ctx.cloud.identity.catalogue.update_endpoint(endpoint_id, changes, extra=told.rest(body.endpoint))
+    new_region = changes.pop("new_region", False)
+    endpoint = ctx.cloud.identity.catalogue.update_endpoint(
+        endpoint_id, changes, new_region=new_region, extra=told.rest(body.endpoint)
+    )
     return {"endpoint": views.endpoint(ctx, endpoint)}
 
 
@@ -143,6 +146,8 @@ def _created(ctx: Context, body: CreateRegion, region_id: str | None) -> dict[st
 
 
 def _in_region(values: dict[str, Any]) -> dict[str, Any]:
-    """With the newer word for the region of an endpoint."""
+    """With the newer word for the region of an endpoint. One told by the older word is made where it is missing."""
     region = values.pop("region", None)
-    return values if region is None else {"region_id": region, **values}
+    if region is None or "region_id" in values:
+        return values
+    return {**values, "region_id": region, "new_region": True}

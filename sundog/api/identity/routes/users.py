@@ -36,8 +36,7 @@ async def create_user(ctx: Context, body: CreateUser) -> dict[str, Any]:
     domain_id = told.domain_of(ctx, part.domain_id)
     ctx.require(policy.CREATE_USER, {"target.user.domain_id": domain_id})
     values = told.given(part) | {"domain_id": domain_id}
-    with told.bad_if_missing():
-        user = ctx.cloud.identity.users.create(**told.lean(values), extra=told.rest(part))
+    user = ctx.cloud.identity.users.create(**told.lean(values), extra=told.rest(part))
     return {"user": views.user(ctx, user)}
 
 

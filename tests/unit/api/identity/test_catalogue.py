@@ -44,6 +44,10 @@ def test_services_and_endpoints_are_created_shown_changed_and_deleted(cloud):
     assert (endpoint["region"], endpoint["region_id"]) == ("RegionOne", "RegionOne")
     where = f"{V3}/endpoints/{endpoint['id']}"
     assert admin.get(where).json() == {"endpoint": endpoint}
+    older = {"endpoint": {"service_id": service["id"], "interface": "admin", "url": "http://dns", "region": "new"}}
+    assert admin.post(f"{V3}/endpoints", json=older).status_code == 201
+    assert admin.get(f"{V3}/regions/new").status_code == 200
+    assert admin.patch(where, json={"endpoint": {"region": "newer"}}).json()["endpoint"]["region_id"] == "newer"
     listed = admin.get(f"{V3}/endpoints?service_id={service['id']}&interface=public").json()["endpoints"]
     assert [each["id"] for each in listed] == [endpoint["id"]]
     changed = admin.patch(where, json={"endpoint": {"url": "http://elsewhere", "enabled": False}})
