@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, StrictBool
 
 from sundog.api.kit.bodies import Body, Query
 
@@ -492,7 +492,7 @@ class NewService(Open):
     type: Annotated[str, Field(min_length=1, max_length=255)]
     name: Annotated[str, Field(max_length=255)] | None = None
     description: str | None = None
-    enabled: bool = True
+    enabled: StrictBool = True
 
 
 class CreateService(Body):
@@ -507,7 +507,7 @@ class ChangedService(Open):
     type: Annotated[str, Field(min_length=1, max_length=255)] = "?"
     name: Annotated[str, Field(max_length=255)] | None = None
     description: str | None = None
-    enabled: bool = True
+    enabled: StrictBool = True
 
 
 class UpdateService(Body):
@@ -528,7 +528,7 @@ class NewEndpoint(Open):
     url: Address
     region_id: str | None = None
     region: str | None = None
-    enabled: bool = True
+    enabled: StrictBool = True
 
 
 class CreateEndpoint(Body):
@@ -545,7 +545,7 @@ class ChangedEndpoint(Open):
     url: Address = "x:x"
     region_id: str | None = None
     region: str | None = None
-    enabled: bool = True
+    enabled: StrictBool = True
 
 
 class UpdateEndpoint(Body):

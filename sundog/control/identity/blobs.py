@@ -66,16 +66,15 @@ class Credentials:
     def update(
         self, credential_id: str, changes: Mapping[str, Any], *, extra: Mapping[str, Any] | None = None
     ) -> Credential:
-        """Change type or blob. Whose it is and for which project never changes.
+        """Change the blob; what it is, whose it is and for which project never changes.
 
-        Raises: NotFound; Invalid for one for EC2 whose access key would change.
+        Raises: NotFound; Invalid for one for EC2 that would have no access key.
         """
         with self._books.writing() as tx:
             credential = _credential(tx, credential_id)
-            values = {key: value for key, value in changes.items() if key in ("type", "blob")}
-            kind, blob = values.get("type", credential.type), values.get("blob", credential.blob)
-            if kind.lower() == "ec2" and _ec2_id(blob) != credential_id:
-                raise Invalid("the access key of a credential for EC2 cannot change; make another credential")
+            values: dict[str, Any] = {"blob": changes["blob"]} if "blob" in changes else {}
+            if credential.type.lower() == "ec2" and values:
+                _ec2_id(values["blob"])
             if extra:
                 values["extra"] = {**credential.extra, **extra}
             if values:

@@ -57,7 +57,14 @@ async def show_credential(ctx: Context, credential_id: str) -> dict[str, Any]:
 async def update_credential(ctx: Context, credential_id: str, body: UpdateBlob) -> dict[str, Any]:
     """Change a credential, but not whose it is."""
     current, part = _shown(ctx, policy.UPDATE_CREDENTIAL, credential_id), body.credential
-    told.check_same(part, "credential", id=current.id, user_id=current.user_id, project_id=current.project_id)
+    told.check_same(
+        part,
+        "credential",
+        id=current.id,
+        type=current.type,
+        user_id=current.user_id,
+        project_id=current.project_id,
+    )
     changes = told.given(part)
     if "blob" in changes:
         changes["blob"] = _text(changes["blob"])

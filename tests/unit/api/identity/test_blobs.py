@@ -44,7 +44,8 @@ def test_a_credential_is_created_shown_changed_and_deleted_by_its_user(cloud, pr
     blob = {"access": "AKEY", "secret": "another"}
     assert '"another"' in eve.patch(path, json={"credential": {"blob": blob}}).json()["credential"]["blob"]
     for wrong in (
-        {"blob": '{"access": "OTHER"}'},
+        {"blob": '{"secret": "x"}'},
+        {"type": "totp"},
         {"user_id": cloud.ids.user_id},
         {"project_id": cloud.ids.project_id},
         {"id": "0" * 32},

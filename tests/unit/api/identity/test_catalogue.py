@@ -78,6 +78,7 @@ def test_what_is_disabled_is_not_in_a_catalogue(cloud):
         {},
         {"interface": "secret", "url": "http://x"},
         {"interface": "public", "url": "no address"},
+        {"interface": "public", "url": "http://x", "enabled": "True"},
         {"interface": "public", "url": "http://x", "region_id": "nowhere"},
         {"interface": "public", "url": "http://x/%(password)s"},
         {"interface": "public", "url": "http://x", "service_id": "0" * 32},
