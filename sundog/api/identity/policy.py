@@ -231,6 +231,19 @@ DELETE_APPLICATION_CREDENTIAL = Rule(
     "identity:delete_application_credential", _or(ADMIN, _OWNER), "Delete an application credential"
 )
 
+# ---- what is kept for others
+_OWN_CREDENTIAL: Final = "user_id:%(target.credential.user_id)s"
+GET_CREDENTIAL = Rule("identity:get_credential", _or(ADMIN, _SYSTEM_READER, _OWN_CREDENTIAL), "Show a credential")
+LIST_CREDENTIALS = Rule("identity:list_credentials", _or(ADMIN, _SYSTEM_READER, _OWN_CREDENTIAL), "List credentials")
+CREATE_CREDENTIAL = Rule("identity:create_credential", _or(ADMIN, _OWN_CREDENTIAL), "Create a credential")
+UPDATE_CREDENTIAL = Rule("identity:update_credential", _or(ADMIN, _OWN_CREDENTIAL), "Change a credential")
+DELETE_CREDENTIAL = Rule("identity:delete_credential", _or(ADMIN, _OWN_CREDENTIAL), "Delete a credential")
+GET_POLICY = Rule("identity:get_policy", _ADMIN_OR_SYSTEM_READER, "Show a policy")
+LIST_POLICIES = Rule("identity:list_policies", _ADMIN_OR_SYSTEM_READER, "List policies")
+CREATE_POLICY = Rule("identity:create_policy", ADMIN, "Create a policy")
+UPDATE_POLICY = Rule("identity:update_policy", ADMIN, "Change a policy")
+DELETE_POLICY = Rule("identity:delete_policy", ADMIN, "Delete a policy")
+
 MORE: Final = (
     GET_DOMAIN_ROLE,
     LIST_DOMAIN_ROLES,

@@ -580,3 +580,77 @@ class CreateCredential(Body):
     """The body of POST /users/{id}/application_credentials."""
 
     application_credential: NewCredential
+
+
+# ---- what is kept for others
+
+Blob = str | dict[str, Any]
+
+
+class NewBlob(Open):
+    """A new credential. Its ``user_id`` is the caller's unless told otherwise."""
+
+    type: Name
+    blob: Blob = Field(repr=False)
+    user_id: str | None = None
+    project_id: str | None = None
+
+
+class CreateBlob(Body):
+    """The body of POST /credentials."""
+
+    credential: NewBlob
+
+
+class ChangedBlob(Open):
+    """What changes of a credential."""
+
+    type: Name = "?"
+    blob: Blob = Field("", repr=False)
+    user_id: str | None = None
+    project_id: str | None = None
+
+
+class UpdateBlob(Body):
+    """The body of PATCH /credentials/{id}."""
+
+    credential: ChangedBlob
+
+
+class BlobListing(Listing):
+    """Which credentials."""
+
+    user_id: str | None = None
+    type: str | None = None
+
+
+class NewPolicy(Open):
+    """A new policy."""
+
+    type: Name
+    blob: Blob
+
+
+class CreatePolicy(Body):
+    """The body of POST /policies."""
+
+    policy: NewPolicy
+
+
+class ChangedPolicy(Open):
+    """What changes of a policy."""
+
+    type: Name = "?"
+    blob: Blob = ""
+
+
+class UpdatePolicy(Body):
+    """The body of PATCH /policies/{id}."""
+
+    policy: ChangedPolicy
+
+
+class PolicyListing(Listing):
+    """Which policies."""
+
+    type: str | None = None

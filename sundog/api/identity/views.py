@@ -13,8 +13,10 @@ from sundog.control.identity.records import (
     ROOT,
     ApplicationCredential,
     CatalogueService,
+    Credential,
     Endpoint,
     Group,
+    PolicyBlob,
     Project,
     Region,
     Role,
@@ -171,12 +173,36 @@ def credential(
         "project_id": credential.project_id,
         "user_id": credential.user_id,
         "unrestricted": credential.unrestricted,
-        # Keystone writes this one without a Z.
+        # Without a Z, unlike all other times: so does Keystone.
         "expires_at": time(credential.expires_at).removesuffix("Z") if credential.expires_at else None,
         "roles": [{"id": each.id, "name": each.name, "domain_id": each.domain_id or None} for each in roles],
         "links": {"self": ctx.link(f"/v3/users/{credential.user_id}/application_credentials/{credential.id}")},
     }
     return told if secret is None else {**told, "secret": secret}
+
+
+def kept(ctx: Context, credential: Credential) -> dict[str, Any]:
+    """A credential that is kept for a user."""
+    return {
+        **credential.extra,
+        "id": credential.id,
+        "user_id": credential.user_id,
+        "project_id": credential.project_id,
+        "type": credential.type,
+        "blob": credential.blob,
+        "links": _self(ctx, "credentials", credential.id),
+    }
+
+
+def policy(ctx: Context, policy: PolicyBlob) -> dict[str, Any]:
+    """A policy that is kept for a service."""
+    return {
+        **policy.extra,
+        "id": policy.id,
+        "type": policy.type,
+        "blob": policy.blob,
+        "links": _self(ctx, "policies", policy.id),
+    }
 
 
 def token(session: Session, *, catalogue: bool = True) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sundog.control.identity.books import Books, found_as, missing, taken
 from sundog.control.identity.records import CatalogueService, Endpoint, Region, record
-from sundog.control.store import Reader
+from sundog.control.store import Reader, Tx
 from sundog.control.store.tables import identity as tables
 from sundog.errors import Forbidden, Invalid
 
@@ -167,11 +167,16 @@ class Catalogue:
         url: str,
         *,
         region_id: str | None = None,
+        new_region: bool = False,
         enabled: bool = True,
         extra: Mapping[str, Any] | None = None,
     ) -> Endpoint:
-        """Raises: Invalid for no such service or region, or an address with an unknown part."""
+        """A new endpoint; with ``new_region`` its region is made where it is missing.
+
+        Raises: Invalid for no such service or region, or an address with an unknown part.
+        """
         with self._books.writing() as tx:
+            _make_region(tx, region_id if new_region else None)
             _check_endpoint(tx, {"service_id": service_id, "region_id": region_id, "url": url})
             endpoint_id = self._books.new_id()
             tx.insert(
@@ -187,13 +192,19 @@ class Catalogue:
             return endpoint_of(tx, endpoint_id)
 
     def update_endpoint(
-        self, endpoint_id: str, changes: Mapping[str, Any], *, extra: Mapping[str, Any] | None = None
+        self,
+        endpoint_id: str,
+        changes: Mapping[str, Any],
+        *,
+        new_region: bool = False,
+        extra: Mapping[str, Any] | None = None,
     ) -> Endpoint:
         """Raises: NotFound, Invalid."""
         with self._books.writing() as tx:
             endpoint = endpoint_of(tx, endpoint_id)
             known = ("service_id", "region_id", "interface", "url", "enabled")
             values = {key: value for key, value in changes.items() if key in known}
+            _make_region(tx, values.get("region_id") if new_region else None)
             _check_endpoint(tx, values)
             if extra:
                 values["extra"] = {**endpoint.extra, **extra}
@@ -240,6 +251,11 @@ def service_of(reader: Reader, service_id: str) -> CatalogueService:
 def endpoint_of(reader: Reader, endpoint_id: str) -> Endpoint:
     """Raises: NotFound."""
     return found_as(reader, Endpoint, tables.endpoints, "endpoint", endpoint_id)
+
+
+def _make_region(tx: Tx, region_id: str | None) -> None:
+    if region_id is not None and tx.get(tables.regions, id=region_id) is None:
+        tx.insert(tables.regions, id=region_id, parent_region_id=None, description="", extra={})
 
 
 def _check_endpoint(reader: Reader, values: Mapping[str, Any]) -> None:

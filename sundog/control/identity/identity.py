@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from sundog.control.identity.application_credentials import ApplicationCredentials
 from sundog.control.identity.assignments import Assignments
+from sundog.control.identity.blobs import Credentials, Policies
 from sundog.control.identity.books import Books
 from sundog.control.identity.catalogue import Catalogue
-from sundog.control.identity.credentials import ApplicationCredentials
 from sundog.control.identity.keys import Keys
 from sundog.control.identity.passwords import Passwords
 from sundog.control.identity.projects import Projects
@@ -34,7 +35,9 @@ class Identity:
         self.roles = Roles(self.books)
         self.assignments = Assignments(self.books)
         self.catalogue = Catalogue(self.books)
-        self.credentials = ApplicationCredentials(self.books, passwords)
+        self.application_credentials = ApplicationCredentials(self.books, passwords)
+        self.credentials = Credentials(self.books)
+        self.policies = Policies(self.books)
         self.keys = Keys(self.books, self.settings.kept_keys)
         self.tokens = Tokens(self.books, passwords, self.settings)
 

@@ -1,9 +1,9 @@
-"""What is in the books, as values. None of them holds a secret, nor what one is compared with."""
+"""What is in the books, as values. None of them shows a secret, nor holds what one is compared with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -112,6 +112,28 @@ class ApplicationCredential:
     role_ids: tuple[str, ...]
     unrestricted: bool
     expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A secret that is kept for a user, such as the key to an EC2 API."""
+
+    id: str
+    user_id: str
+    project_id: str | None
+    type: str
+    blob: str = field(repr=False)
+    extra: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyBlob:
+    """A text that is kept for a service. It says nothing to Sundog."""
+
+    id: str
+    type: str
+    blob: str
+    extra: Mapping[str, Any]
 
 
 T = TypeVar("T")

@@ -84,8 +84,8 @@ class Roles:
     def imply(self, prior_id: str, implied_id: str) -> tuple[Role, Role]:
         """Whoever has the first role has the second too.
 
-        Raises: NotFound; Forbidden if the second is admin, or belongs to a domain and the first does not; Invalid for
-        a role of itself.
+        Raises: NotFound; Forbidden if the second is admin, or belongs to a domain and the first does not; Invalid for a
+        role of itself.
         """
         with self._books.writing() as tx:
             prior, implied = role_of(tx, prior_id), role_of(tx, implied_id)

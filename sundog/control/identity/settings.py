@@ -13,6 +13,7 @@ class Settings:
 
     The costs are argon2id's, by default those that OWASP's password storage cheat sheet asks for: about 20 ms, during
     which the process does nothing else. ``kept_keys`` counts all token keys: the staged one, the primary, old ones.
+    What ``remembered_tokens`` tokens mean is kept in memory, at some 3 kB each.
     """
 
     token_life: Seconds = 3600.0
@@ -20,4 +21,5 @@ class Settings:
     argon2_passes: int = 2
     argon2_lanes: int = 1
     kept_keys: int = 3
+    remembered_tokens: int = 10_000
     default_domain_id: str = "default"

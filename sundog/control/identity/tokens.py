@@ -35,7 +35,6 @@ from sundog.runtime import clock
 _LONGEST: Final = 2048
 """No token of ours has so many characters; what has is not looked at."""
 
-_REMEMBERED: Final = 10_000
 _SKEW: Final = 60
 
 
@@ -106,7 +105,7 @@ class Tokens:
 
     def __init__(self, books: Books, passwords: Passwords, settings: Settings) -> None:
         self._books, self._passwords = books, passwords
-        self._life = timedelta(seconds=settings.token_life)
+        self._life, self._most = timedelta(seconds=settings.token_life), settings.remembered_tokens
         self._version = -1
         self._seal: MultiFernet | None = None
         self._known: dict[bytes, Session] = {}
@@ -244,7 +243,7 @@ class Tokens:
             self._version = version
 
     def _remember(self, token: str, session: Session) -> None:
-        if len(self._known) >= _REMEMBERED:
+        if len(self._known) >= self._most:
             self._known.clear()
         self._known[_key(token)] = session
 

@@ -1,8 +1,9 @@
 """The operations, a module for each kind of thing."""
 
 from sundog.api.identity.routes import (
+    application_credentials,
+    blobs,
     catalogue,
-    credentials,
     discovery,
     domains,
     grants,
@@ -14,8 +15,9 @@ from sundog.api.identity.routes import (
 )
 
 __all__ = [
+    "application_credentials",
+    "blobs",
     "catalogue",
-    "credentials",
     "discovery",
     "domains",
     "grants",

@@ -108,7 +108,7 @@ async def list_endpoints(ctx: Context, query: EndpointListing) -> dict[str, Any]
 @SERVICE.operation("POST", "/v3/endpoints", policy.CREATE_ENDPOINT, status=201)
 async def create_endpoint(ctx: Context, body: CreateEndpoint) -> dict[str, Any]:
     """Create an endpoint."""
-    values = _in_region(ctx, told.lean(told.given(body.endpoint)))
+    values = _in_region(told.lean(told.given(body.endpoint)))
     endpoint = ctx.cloud.identity.catalogue.create_endpoint(**values, extra=told.rest(body.endpoint))
     return {"endpoint": views.endpoint(ctx, endpoint)}
 
@@ -123,8 +123,11 @@ async def show_endpoint(ctx: Context, endpoint_id: str) -> dict[str, Any]:
 async def update_endpoint(ctx: Context, endpoint_id: str, body: UpdateEndpoint) -> dict[str, Any]:
     """Change an endpoint."""
     told.check_same(body.endpoint, "endpoint", id=endpoint_id)
-    changes = _in_region(ctx, told.given(body.endpoint))
-    endpoint = ctx.cloud.identity.catalogue.update_endpoint(endpoint_id, changes, extra=told.rest(body.endpoint))
+    changes = _in_region(told.given(body.endpoint))
+    new_region = changes.pop("new_region", False)
+    endpoint = ctx.cloud.identity.catalogue.update_endpoint(
+        endpoint_id, changes, new_region=new_region, extra=told.rest(body.endpoint)
+    )
     return {"endpoint": views.endpoint(ctx, endpoint)}
 
 
@@ -142,12 +145,9 @@ def _created(ctx: Context, body: CreateRegion, region_id: str | None) -> dict[st
     return {"region": views.region(ctx, region)}
 
 
-def _in_region(ctx: Context, values: dict[str, Any]) -> dict[str, Any]:
-    """With the newer word for the region of an endpoint. One told by the older word is made if there is none."""
+def _in_region(values: dict[str, Any]) -> dict[str, Any]:
+    """With the newer word for the region of an endpoint. One told by the older word is made where it is missing."""
     region = values.pop("region", None)
-    if region is None:
+    if region is None or "region_id" in values:
         return values
-    catalogue = ctx.cloud.identity.catalogue
-    if region not in {each.id for each in catalogue.regions()}:
-        catalogue.create_region(region)
-    return {"region_id": region, **values}
+    return {**values, "region_id": region, "new_region": True}

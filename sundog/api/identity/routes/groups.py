@@ -26,8 +26,7 @@ async def create_group(ctx: Context, body: CreateGroup) -> dict[str, Any]:
     """Create a group."""
     values = told.given(body.group) | {"domain_id": told.domain_of(ctx, body.group.domain_id)}
     ctx.require(policy.CREATE_GROUP, {"target.group.domain_id": values["domain_id"]})
-    with told.bad_if_missing():
-        group = ctx.cloud.identity.groups.create(**told.lean(values), extra=told.rest(body.group))
+    group = ctx.cloud.identity.groups.create(**told.lean(values), extra=told.rest(body.group))
     return {"group": views.group(ctx, group)}
 
 

@@ -111,6 +111,26 @@ application_credentials = Table(
     UniqueConstraint("user_id", "name"),
 )
 
+credentials = Table(
+    "identity_credentials",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("user_id", Id, ForeignKey("identity_users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("project_id", Id),
+    Column("type", Text, nullable=False),
+    Column("blob", Text, nullable=False),
+    Column("extra", Json, nullable=False),
+)
+
+policies = Table(
+    "identity_policies",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("blob", Text, nullable=False),
+    Column("extra", Json, nullable=False),
+)
+
 regions = Table(
     "identity_regions",
     metadata,

@@ -44,6 +44,10 @@ def test_services_and_endpoints_are_created_shown_changed_and_deleted(cloud):
     assert (endpoint["region"], endpoint["region_id"]) == ("RegionOne", "RegionOne")
     where = f"{V3}/endpoints/{endpoint['id']}"
     assert admin.get(where).json() == {"endpoint": endpoint}
+    older = {"endpoint": {"service_id": service["id"], "interface": "admin", "url": "http://dns", "region": "new"}}
+    assert admin.post(f"{V3}/endpoints", json=older).status_code == 201
+    assert admin.get(f"{V3}/regions/new").status_code == 200
+    assert admin.patch(where, json={"endpoint": {"region": "newer"}}).json()["endpoint"]["region_id"] == "newer"
     listed = admin.get(f"{V3}/endpoints?service_id={service['id']}&interface=public").json()["endpoints"]
     assert [each["id"] for each in listed] == [endpoint["id"]]
     changed = admin.patch(where, json={"endpoint": {"url": "http://elsewhere", "enabled": False}})
@@ -74,6 +78,7 @@ def test_what_is_disabled_is_not_in_a_catalogue(cloud):
         {},
         {"interface": "secret", "url": "http://x"},
         {"interface": "public", "url": "no address"},
+        {"interface": "public", "url": "http://x", "enabled": "True"},
         {"interface": "public", "url": "http://x", "region_id": "nowhere"},
         {"interface": "public", "url": "http://x/%(password)s"},
         {"interface": "public", "url": "http://x", "service_id": "0" * 32},

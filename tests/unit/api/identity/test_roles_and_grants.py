@@ -33,6 +33,9 @@ def test_a_role_of_a_domain_is_listed_with_it_and_given_inside_of_it_alone(cloud
     outside = f"{V3}/projects/{cloud.ids.project_id}/users/{user}/roles/{role}"
     assert cloud.admin.put(outside).status_code == 403
     assert cloud.admin.put(f"{V3}/projects/{inside}/users/{user}/roles/{role}").status_code == 204
+    other = cloud.make("roles", "role", name="other", domain_id=domain)["id"]
+    assert cloud.admin.put(f"{V3}/roles/{role}/implies/{other}").status_code == 201
+    assert cloud.admin.put(f"{V3}/roles/{cloud.role_id('member')}/implies/{role}").status_code == 403
     # By itself it gives nothing; it stands for the roles that it implies.
     assert cloud.login("eve", "p", project={"id": inside}).status_code == 401
     implies = f"{V3}/roles/{role}/implies/{cloud.role_id('reader')}"

@@ -46,6 +46,7 @@ def test_a_user_is_created_shown_changed_and_deleted(cloud):
         {"name": 7},
         {"name": "x", "enabled": "perhaps"},
         {"name": "x", "enabled": None},
+        {"name": "x", "domain_id": "no such domain"},
         {"name": "x", "options": {"unknown": True}},
         {"name": "x", "password": 7},
         {"name": "x", "description": 7},
@@ -55,9 +56,11 @@ def test_a_user_that_makes_no_sense_is_400(cloud, user):
     assert cloud.admin.post(f"{V3}/users", json={"user": user}).status_code == 400
 
 
-def test_a_user_of_a_domain_that_is_not_there_is_404(cloud):
-    user = {"name": "x", "domain_id": "0" * 32}
-    assert cloud.admin.post(f"{V3}/users", json={"user": user}).status_code == 404
+def test_a_domain_that_is_not_there_has_no_users(cloud):
+    for kind in ("user", "group"):
+        answer = cloud.admin.post(f"{V3}/{kind}s", json={kind: {"name": "x", "domain_id": "0" * 32}})
+        assert answer.status_code == 404
+        assert answer.json()["error"]["message"] == f"Could not find domain: {'0' * 32}."
 
 
 def test_a_name_is_taken_once_in_a_domain(cloud):

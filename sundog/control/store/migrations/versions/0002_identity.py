@@ -12,6 +12,14 @@ down_revision = "0001"
 def upgrade() -> None:
     """Make the tables of identity."""
     op.create_table(
+        "identity_policies",
+        sa.Column("id", tables.Id(), nullable=False),
+        sa.Column("type", tables.Text(), nullable=False),
+        sa.Column("blob", tables.Text(), nullable=False),
+        sa.Column("extra", tables.Json(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_identity_policies")),
+    )
+    op.create_table(
         "identity_projects",
         sa.Column("id", tables.Id(), nullable=False),
         sa.Column("domain_id", tables.Id(), nullable=False),
@@ -209,6 +217,20 @@ def upgrade() -> None:
         ["project_id"],
         unique=False,
     )
+    op.create_table(
+        "identity_credentials",
+        sa.Column("id", tables.Id(), nullable=False),
+        sa.Column("user_id", tables.Id(), nullable=False),
+        sa.Column("project_id", tables.Id(), nullable=True),
+        sa.Column("type", tables.Text(), nullable=False),
+        sa.Column("blob", tables.Text(), nullable=False),
+        sa.Column("extra", tables.Json(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["identity_users.id"], name=op.f("fk_identity_credentials_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_identity_credentials")),
+    )
+    op.create_index(op.f("ix_identity_credentials_user_id"), "identity_credentials", ["user_id"], unique=False)
     op.create_table(
         "identity_memberships",
         sa.Column("user_id", tables.Id(), nullable=False),

@@ -23,7 +23,7 @@ _ONE = _ALL + "/{credential_id}"
 async def list_application_credentials(ctx: Context, user_id: str, query: CredentialListing) -> dict[str, Any]:
     """List a user's application credentials."""
     ctx.require(policy.LIST_APPLICATION_CREDENTIALS, {"user_id": user_id})
-    credentials = ctx.cloud.identity.credentials
+    credentials = ctx.cloud.identity.application_credentials
     items = [views.credential(ctx, each, credentials.roles_of(each)) for each in credentials.list_of(user_id)]
     return collection(ctx, "application_credentials", items, query, ("name",))
 
@@ -33,7 +33,7 @@ async def create_application_credential(ctx: Context, user_id: str, body: Create
     """Create an application credential for the project of the caller's token."""
     ctx.require(policy.CREATE_APPLICATION_CREDENTIAL, {"user_id": user_id})
     _check_not_delegated(ctx)
-    part, credentials = body.application_credential, ctx.cloud.identity.credentials
+    part, credentials = body.application_credential, ctx.cloud.identity.application_credentials
     if ctx.who.project_id is None or part.project_id not in (None, ctx.who.project_id):
         raise Invalid("An application credential is made with a token for its project", key="project_id")
     with told.bad_if_missing():
@@ -55,7 +55,7 @@ async def create_application_credential(ctx: Context, user_id: str, body: Create
 async def show_application_credential(ctx: Context, user_id: str, credential_id: str) -> dict[str, Any]:
     """Show an application credential."""
     credential = _shown(ctx, policy.GET_APPLICATION_CREDENTIAL, user_id, credential_id)
-    roles = ctx.cloud.identity.credentials.roles_of(credential)
+    roles = ctx.cloud.identity.application_credentials.roles_of(credential)
     return {"application_credential": views.credential(ctx, credential, roles)}
 
 
@@ -64,7 +64,7 @@ async def delete_application_credential(ctx: Context, user_id: str, credential_i
     """Delete an application credential."""
     _shown(ctx, policy.DELETE_APPLICATION_CREDENTIAL, user_id, credential_id)
     _check_not_delegated(ctx)
-    ctx.cloud.identity.credentials.delete(credential_id)
+    ctx.cloud.identity.application_credentials.delete(credential_id)
 
 
 def _shown(ctx: Context, rule: Rule, user_id: str, credential_id: str) -> ApplicationCredential:
@@ -72,7 +72,7 @@ def _shown(ctx: Context, rule: Rule, user_id: str, credential_id: str) -> Applic
 
     Raises: Forbidden, NotFound.
     """
-    credential: ApplicationCredential | None = seen(ctx.cloud.identity.credentials.show, credential_id)
+    credential: ApplicationCredential | None = seen(ctx.cloud.identity.application_credentials.show, credential_id)
     ctx.require(rule, {"user_id": credential.user_id if credential is not None else user_id})
     if credential is None or credential.user_id != user_id:
         raise NotFound(f"Could not find Application Credential: {credential_id}.", id=credential_id)
