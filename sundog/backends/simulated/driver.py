@@ -36,6 +36,7 @@ from sundog.backends.contract import (
 from sundog.backends.events import EventPublisher, EventQueue
 from sundog.backends.simulated.console import console_text, empty_qcow2
 from sundog.backends.simulated.faults import FaultKind, Faults, Verdict
+from sundog.backends.simulated.ledger import Ledger
 from sundog.backends.simulated.machine import LIVE, POWER_CUT, Call, Copy, HostSpec, Job, Machine, Steps, first_error
 from sundog.backends.simulated.timings import Timings, load_timings
 from sundog.errors import BackendFailed, HostDown, InputError, NotSupported, OutcomeUnknown, SundogError
@@ -64,7 +65,8 @@ class DriverStatistics:
 class SimulatedDriver:
     """Drives ``hosts`` of ``world``: a ``ComputeDriver``.
 
-    ``faults`` is where trouble is ordered. ``shared_disks`` says whether hosts see each other's disks.
+    ``faults`` is where trouble is ordered. ``shared_disks`` says whether hosts see each other's disks. With a
+    ``ledger`` hosts begin with what it says that they hold, and every change is written there.
     Raises: InputError if two hosts have one name or uuid.
     """
 
@@ -75,7 +77,9 @@ class SimulatedDriver:
         *,
         timings: Timings | None = None,
         shared_disks: bool = False,
+        ledger: Ledger | None = None,
     ) -> None:
+        self._ledger = ledger
         self.world: Final = world
         self.timings: Final = timings or load_timings()
         fetch, store = self.timings.boot.fetch_mib_s, self.timings.store_mib_s
@@ -127,10 +131,19 @@ class SimulatedDriver:
             self._enter(spec).tell(EventKind.HOST_UP)
 
     def _enter(self, spec: HostSpec) -> Machine:
-        machine = Machine(self.world, spec, self.timings, self._downloads, self._network, self._events.publish)
+        machine = Machine(
+            self.world, spec, self.timings, self._downloads, self._network, self._events.publish, self._keep
+        )
+        if self._ledger is not None:
+            machine.restore(self._ledger.load(spec.uuid))
         self._machines[spec.uuid] = machine
         self._numbers[machine] = len(self._numbers)
         return machine
+
+    def _keep(self, *places: tuple[Machine, str]) -> None:
+        """Write down what hosts hold of servers now."""
+        if self._ledger is not None:
+            self._ledger.save([machine.holding(server) for machine, server in dict.fromkeys(places)])
 
     def crash(self, host: str, server: ServerKey) -> None:
         """Let the guest of a running copy crash, now. Raises: BackendFailed if there is no such host or copy."""
@@ -254,13 +267,15 @@ class SimulatedDriver:
                     )  # fmt: skip
                 value = yield from work(job)
         except (simpy.Interrupt, SundogError) as error:
-            if isinstance(error, simpy.Interrupt) and error.cause == POWER_CUT:
-                call.lost = True
-                return
-            value = first_error(error)
+            call.lost = isinstance(error, simpy.Interrupt) and error.cause == POWER_CUT
+            value = None if call.lost else first_error(error)
         finally:
             for place, _ in job.places:
                 place.leave(job)
+        if turn:  # not in ``finally``: what the end of the process breaks off is not written
+            self._keep(*((place, key.uuid) for place, key in job.places))
+        if call.lost:
+            return
         if verdict.kind is FaultKind.LOSE:
             value = OutcomeUnknown(
                 f"the reply of host {machine.name} to {job.operation} was lost, so that it may or may not have "
