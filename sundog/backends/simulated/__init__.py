@@ -1,7 +1,8 @@
 """The driver over the physical world of ``sundog.sim``: operations take time, and go wrong when they are told to.
 
-``driver.py`` is the contract, ``machine.py`` one host and what is on it, ``timings.py`` how long things take,
-``faults.py`` what can be ordered to go wrong, ``ledger.py`` what outlives the process, ``console.py`` what guests say.
+``driver.py`` is the contract, ``exchange.py`` how requests and replies travel, ``machine.py`` one host and what is on
+it, ``timings.py`` how long things take, ``faults.py`` what can be ordered to go wrong, ``ledger.py`` what outlives the
+process, ``console.py`` what guests say.
 """
 
 from sundog.backends.simulated.driver import SimulatedDriver

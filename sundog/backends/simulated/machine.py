@@ -146,13 +146,14 @@ POWER_CUT = "power cut"
 
 
 class Machine:
-    """A host. ``publish`` is told what happens on it, as far as it can be heard.
+    """A host, the ``number``-th of its driver. ``publish`` is told what happens on it, as far as it can be heard.
 
     ``keep`` is told of (this host, server) where what it holds has changed other than by an operation.
     """
 
     def __init__(
         self,
+        number: int,
         world: World,
         spec: HostSpec,
         timings: Timings,
@@ -161,6 +162,7 @@ class Machine:
         publish: Callable[[LifecycleEvent], None],
         keep: Callable[..., None],
     ) -> None:
+        self.number = number
         self._keep = keep
         self.world, self.spec, self.timings = world, spec, timings
         self.uuid, self.name = spec.uuid, spec.name
