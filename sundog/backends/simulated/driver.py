@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import simpy
 
 from sundog.backends.contract import (
     Capabilities,
+    ComputeDriver,
     ConsoleAddress,
     Diagnostics,
     EventKind,
@@ -667,7 +668,8 @@ class SimulatedDriver:
             disk = self._disk_mib(copy.spec)
             yield self._wait(machine.seconds("define") + disk / self.timings.disk_mib_s)
             yield from self._uploads.transfer(disk)
-            return copy.spec.root_gib * _GIB
+            image = copy.spec.image.size_bytes if copy.spec.image is not None else 0
+            return copy.spec.root_gib * _GIB or -(-image // _MIB) * _MIB  # no root size: that of the image
 
         size: int = await self._on("snapshot", host, server, deadline, act)
         data = empty_qcow2(size)
@@ -759,3 +761,9 @@ class SimulatedDriver:
 def _successor(old: ServerKey, new: ServerKey) -> None:
     if new.uuid != old.uuid or new.generation <= old.generation:
         raise BackendFailed(f"{new} cannot follow {old}: it must be the same server with a higher generation")
+
+
+if TYPE_CHECKING:
+
+    def _keeps_the_contract(driver: SimulatedDriver) -> ComputeDriver:
+        return driver
