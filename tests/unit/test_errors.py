@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from sundog.errors import InputError, InvariantError, OutputError, PolicyError, PoolError, SundogError
+from sundog.errors import (
+    BackendFailed,
+    ContractBroken,
+    HostDown,
+    InputError,
+    InvariantError,
+    NoSuchServer,
+    NotSupported,
+    OutcomeUnknown,
+    OutputError,
+    PolicyError,
+    PoolError,
+    SundogError,
+)
 
 
 def test_facts_of_an_error_are_attributes() -> None:
@@ -39,3 +52,8 @@ def test_every_family_has_its_exit_code_and_one_root() -> None:
     families = (SundogError, PoolError, InputError, PolicyError, OutputError, InvariantError)
     assert [each.exit_code for each in families] == [1, 1, 2, 3, 4, 70]
     assert all(issubclass(each, SundogError) for each in families)
+
+
+def test_what_certainly_did_not_happen_is_one_family_and_what_nobody_knows_is_not_of_it() -> None:
+    assert all(issubclass(each, BackendFailed) for each in (HostDown, NoSuchServer))
+    assert not any(issubclass(each, BackendFailed) for each in (OutcomeUnknown, NotSupported, ContractBroken))

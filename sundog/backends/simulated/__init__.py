@@ -1,19 +1,23 @@
 """The driver over the physical world of ``sundog.sim``: operations take time, and go wrong when they are told to.
 
-``driver.py`` is the contract, ``machine.py`` one host and what is on it, ``timings.py`` how long things take,
-``faults.py`` what can be ordered to go wrong, ``console.py`` what a guest says.
+``driver.py`` is the contract, ``exchange.py`` how requests and replies travel, ``machine.py`` one host and what is on
+it, ``timings.py`` how long things take, ``faults.py`` what can be ordered to go wrong, ``ledger.py`` what outlives the
+process, ``console.py`` what guests say.
 """
 
 from sundog.backends.simulated.driver import SimulatedDriver
 from sundog.backends.simulated.faults import FaultKind, Faults, HostFault, OperationFault, OrderedTrouble, Scope
+from sundog.backends.simulated.ledger import FileLedger, Ledger
 from sundog.backends.simulated.machine import HostSpec, hosts_of_fleet
 from sundog.backends.simulated.timings import Timings, load_timings
 
 __all__ = [
     "FaultKind",
     "Faults",
+    "FileLedger",
     "HostFault",
     "HostSpec",
+    "Ledger",
     "OperationFault",
     "OrderedTrouble",
     "Scope",

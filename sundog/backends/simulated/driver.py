@@ -1,22 +1,16 @@
-"""``ComputeDriver`` on simulated hosts: each operation is a process of the world, and its caller waits for a reply.
-
-An operation is sent to its host, waits there for its turn, happens, and replies. Each of those may go wrong: by an
-order (``faults``), because the host dies or is cut off, because the deadline passes. What is under way on a host that
-merely cannot be heard goes on there, as it does in reality.
-"""
+"""``ComputeDriver`` on simulated hosts: what each operation does there, and how long it takes."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import simpy
 
 from sundog.backends.contract import (
     Capabilities,
+    ComputeDriver,
     ConsoleAddress,
     Diagnostics,
     EventKind,
@@ -35,12 +29,14 @@ from sundog.backends.contract import (
 )
 from sundog.backends.events import EventPublisher, EventQueue
 from sundog.backends.simulated.console import console_text, empty_qcow2
+from sundog.backends.simulated.exchange import Exchange, check_deadline
 from sundog.backends.simulated.faults import FaultKind, Faults, Verdict
-from sundog.backends.simulated.machine import LIVE, POWER_CUT, Call, Copy, HostSpec, Job, Machine, Steps, first_error
+from sundog.backends.simulated.ledger import Ledger
+from sundog.backends.simulated.machine import LIVE, Call, Copy, HostSpec, Job, Machine, Steps
 from sundog.backends.simulated.timings import Timings, load_timings
-from sundog.errors import BackendFailed, HostDown, InputError, NotSupported, OutcomeUnknown, SundogError
+from sundog.errors import BackendFailed, HostDown, InputError, NotSupported, OutcomeUnknown
 from sundog.runtime import aio, clock
-from sundog.runtime.warp import World, of
+from sundog.runtime.warp import World
 from sundog.sim.network import Flow, HostNetwork, SharedLink
 from sundog.units import MiB, Seconds
 
@@ -64,7 +60,8 @@ class DriverStatistics:
 class SimulatedDriver:
     """Drives ``hosts`` of ``world``: a ``ComputeDriver``.
 
-    ``faults`` is where trouble is ordered. ``shared_disks`` says whether hosts see each other's disks.
+    ``faults`` is where trouble is ordered. ``shared_disks`` says whether hosts see each other's disks. With a
+    ``ledger`` hosts begin with what it says that they hold, and every change is written there.
     Raises: InputError if two hosts have one name or uuid.
     """
 
@@ -75,7 +72,9 @@ class SimulatedDriver:
         *,
         timings: Timings | None = None,
         shared_disks: bool = False,
+        ledger: Ledger | None = None,
     ) -> None:
+        self._ledger = ledger
         self.world: Final = world
         self.timings: Final = timings or load_timings()
         fetch, store = self.timings.boot.fetch_mib_s, self.timings.store_mib_s
@@ -84,10 +83,10 @@ class SimulatedDriver:
         self._network = HostNetwork(world, self.timings.migration)
         self._events = EventPublisher()
         self._machines: dict[str, Machine] = {}
-        self._numbers: dict[Machine, int] = {}
         self._names: dict[str, None] = {}
         self._moving: dict[tuple[Machine, ServerKey], tuple[Job, Flow]] = {}
         self.faults: Final = Faults(self._machines.values, world.streams.child("faults-on-order"))
+        self._exchange = Exchange(world, self.faults, self._keep)
         self._capabilities = Capabilities(
             name="simulated",
             disk_formats=("qcow2", "raw"),
@@ -127,10 +126,25 @@ class SimulatedDriver:
             self._enter(spec).tell(EventKind.HOST_UP)
 
     def _enter(self, spec: HostSpec) -> Machine:
-        machine = Machine(self.world, spec, self.timings, self._downloads, self._network, self._events.publish)
+        machine = Machine(
+            len(self._machines),
+            self.world,
+            spec,
+            self.timings,
+            self._downloads,
+            self._network,
+            self._events.publish,
+            self._keep,
+        )
+        if self._ledger is not None:
+            machine.restore(self._ledger.load(spec.uuid))
         self._machines[spec.uuid] = machine
-        self._numbers[machine] = len(self._numbers)
         return machine
+
+    def _keep(self, *places: tuple[Machine, str]) -> None:
+        """Write down what hosts hold of servers now."""
+        if self._ledger is not None:
+            self._ledger.save([machine.holding(server) for machine, server in dict.fromkeys(places)])
 
     def crash(self, host: str, server: ServerKey) -> None:
         """Let the guest of a running copy crash, now. Raises: BackendFailed if there is no such host or copy."""
@@ -166,126 +180,6 @@ class SimulatedDriver:
             raise HostDown(f"host {machine.name} is {machine.state}; it must come back first", host=host)
         return machine
 
-    async def _ask(
-        self,
-        operation: str,
-        machine: Machine,
-        deadline: Seconds,
-        work: Callable[[Job], Steps],
-        *places: tuple[Machine, ServerKey],
-        turn: bool = True,
-        breaks: bool = False,
-    ) -> Any:
-        """Let ``work`` happen on ``machine`` and return its value. ``places`` are the copies that it is about.
-
-        With ``turn`` it waits until nothing else happens to those servers there; with ``breaks`` it first breaks off
-        what does happen to those copies.
-        """
-        _finite(deadline)
-        verdict = self.faults.verdict(operation, machine)
-        call = Call(operation, self.world.event())
-        if not machine.answers:
-            call.lost = True
-        elif verdict.kind is not FaultKind.HANG:
-            job = call.job = Job(operation, places)
-            for place, _ in places:
-                place.jobs[job] = None
-            steps = self._perform(machine, call, job, work, verdict, turn=turn, breaks=breaks)
-            job.process = self.world.process(steps)
-        return await self._outcome(machine, call, deadline, machine.calls)
-
-    async def _outcome(self, machine: Machine, call: Call, deadline: Seconds, calls: dict[Call, None]) -> Any:
-        """Wait for the reply, but no longer than the deadline."""
-        calls[call] = None
-        timer = self.world.at(self.world.now + deadline)
-        timer.callbacks.append(lambda _event: self._late(machine, call, deadline))
-        try:
-            return await of(call.reply)
-        finally:
-            self.world.cancel(timer)
-            del calls[call]
-
-    def _late(self, machine: Machine, call: Call, deadline: Seconds) -> None:
-        """The deadline has passed. What has not begun is withdrawn; what has begun goes on, and nobody knows."""
-        where = f"{call.operation} on host {machine.name}"
-        if call.job is not None and not call.job.begun:
-            error = BackendFailed(
-                f"{where} waited {deadline:g} s for its turn and was withdrawn; something else is under way there",
-                host=machine.uuid, operation=call.operation,
-            )  # fmt: skip
-            call.settle(error)
-            call.job.stop(error)
-            return
-        call.settle(
-            OutcomeUnknown(
-                f"{where} did not reply within {deadline:g} s, so that it may or may not have happened; reconcile",
-                host=machine.uuid,
-                operation=call.operation,
-            )
-        )
-
-    def _perform(
-        self,
-        machine: Machine,
-        call: Call,
-        job: Job,
-        work: Callable[[Job], Steps],
-        verdict: Verdict,
-        *,
-        turn: bool,
-        breaks: bool,
-    ) -> Steps:
-        """One operation, as it happens. Whatever it ends with becomes the reply, if that can still be heard."""
-        value: Any
-        try:
-            if breaks and verdict.kind is not FaultKind.FAIL:
-                self._break_off(job)
-            with ExitStack() as held:
-                if turn:
-                    for place, uuid in self._turns(job):
-                        yield held.enter_context(place.turn(uuid).request())
-                job.begun = True
-                if verdict.delay:
-                    yield self.world.at(self.world.now + verdict.delay)
-                if verdict.kind is FaultKind.FAIL:
-                    raise BackendFailed(
-                        f"{job.operation} on host {machine.name} failed, as was ordered",
-                        host=machine.uuid, operation=job.operation,
-                    )  # fmt: skip
-                value = yield from work(job)
-        except (simpy.Interrupt, SundogError) as error:
-            if isinstance(error, simpy.Interrupt) and error.cause == POWER_CUT:
-                call.lost = True
-                return
-            value = first_error(error)
-        finally:
-            for place, _ in job.places:
-                place.leave(job)
-        if verdict.kind is FaultKind.LOSE:
-            value = OutcomeUnknown(
-                f"the reply of host {machine.name} to {job.operation} was lost, so that it may or may not have "
-                "happened; reconcile",
-                host=machine.uuid,
-                operation=job.operation,
-            )
-        machine.reply(call, value)
-
-    def _turns(self, job: Job) -> Sequence[tuple[Machine, str]]:
-        """What a job must hold, each once and always in the same order: two jobs never wait for each other."""
-        wanted = dict.fromkeys((place, key.uuid) for place, key in job.places)
-        return sorted(wanted, key=lambda each: (self._numbers[each[0]], each[1]))
-
-    def _break_off(self, job: Job) -> None:
-        for place, key in job.places:
-            for other in place.jobs_on(key):
-                if other is not job and other.operation != job.operation:
-                    other.stop(
-                        BackendFailed(
-                            f"{other.operation} of server {key} on host {place.name} was broken off by {job.operation}",
-                            host=place.uuid, server=key,
-                        )
-                    )  # fmt: skip
-
     def _wait(self, seconds: Seconds) -> simpy.Event:
         return self.world.at(self.world.now + seconds)
 
@@ -310,7 +204,7 @@ class SimulatedDriver:
         def work(_job: Job) -> Steps:
             return (yield from act(machine, machine.usable(server)))
 
-        return await self._ask(operation, machine, deadline, work, (machine, server), turn=turn)
+        return await self._exchange.ask(operation, machine, deadline, work, (machine, server), turn=turn)
 
     # ------------------------------------------------------------------------------------------------ the contract
 
@@ -327,7 +221,7 @@ class SimulatedDriver:
 
     async def hosts(self, *, deadline: Seconds) -> Sequence[HostRecord]:
         """Every host in service, in the order in which they came."""
-        _finite(deadline)
+        check_deadline(deadline)
         return tuple(machine.record() for machine in self._machines.values())
 
     async def list_servers(self, host: str, *, deadline: Seconds) -> Sequence[ServerCopy]:
@@ -338,18 +232,18 @@ class SimulatedDriver:
             yield self._wait(machine.seconds("query"))
             return machine.listing()
 
-        listing: Sequence[ServerCopy] = await self._ask("list_servers", machine, deadline, work, turn=False)
+        listing: Sequence[ServerCopy] = await self._exchange.ask("list_servers", machine, deadline, work, turn=False)
         return listing
 
     async def fence(self, host: str, *, deadline: Seconds) -> None:
         """Switch the host off from outside."""
-        _finite(deadline)
+        check_deadline(deadline)
         machine = self._machine(host)
         verdict = self.faults.verdict("fence", machine)
         call = Call("fence", self.world.event())
         if verdict.kind is not FaultKind.HANG:
             self.world.process(self._fences(machine, call, verdict))
-        await self._outcome(machine, call, deadline, {})  # not among the host's calls: those die with it
+        await self._exchange.outcome(machine, call, deadline, {})  # not among the host's calls: those die with it
 
     def _fences(self, machine: Machine, call: Call, verdict: Verdict) -> Steps:
         yield self._wait(verdict.delay + machine.seconds("fence"))
@@ -381,7 +275,7 @@ class SimulatedDriver:
                 yield self._wait(machine.seconds("start"))
                 machine.start(copy)
 
-        await self._ask("spawn", machine, deadline, work, (machine, spec.key))
+        await self._exchange.ask("spawn", machine, deadline, work, (machine, spec.key))
 
     def _alone(self, machine: Machine, key: ServerKey, *, but: ServerKey | None = None) -> None:
         others = tuple(each for each in machine.others(key) if each != but)
@@ -430,7 +324,7 @@ class SimulatedDriver:
                 yield self._wait(machine.seconds("destroy"))
                 machine.remove(server)
 
-        await self._ask("destroy", machine, deadline, work, (machine, server), breaks=True)
+        await self._exchange.ask("destroy", machine, deadline, work, (machine, server), breaks=True)
 
     async def rebuild(self, host: str, spec: ServerSpec, *, deadline: Seconds, start: bool = True) -> None:
         """Replace the older copy. It runs on until the image is there."""
@@ -457,7 +351,7 @@ class SimulatedDriver:
                 yield self._wait(machine.seconds("start"))
                 machine.start(copy)
 
-        await self._ask("rebuild", machine, deadline, work, (machine, spec.key))
+        await self._exchange.ask("rebuild", machine, deadline, work, (machine, spec.key))
 
     # -- power
 
@@ -615,7 +509,7 @@ class SimulatedDriver:
                         source.start(old)
                 raise
 
-        await self._ask("resize_begin", source, deadline, work, (source, server), (goal, spec.key))
+        await self._exchange.ask("resize_begin", source, deadline, work, (source, server), (goal, spec.key))
 
     def _resizes(self, source: Machine, goal: Machine, old: Copy, spec: ServerSpec) -> Steps:
         if old.power is not PowerState.SHUTDOWN:
@@ -662,7 +556,7 @@ class SimulatedDriver:
             yield self._wait(machine.seconds("destroy"))
             machine.remove(server)
 
-        await self._ask("resize_confirm", machine, deadline, work, (machine, server))
+        await self._exchange.ask("resize_confirm", machine, deadline, work, (machine, server))
 
     async def resize_revert(self, host: str, server: ServerKey, *, deadline: Seconds, start: bool = True) -> None:
         """Make the kept copy an ordinary one again."""
@@ -678,7 +572,7 @@ class SimulatedDriver:
                 yield self._wait(machine.seconds("start"))
                 machine.start(copy)
 
-        await self._ask("resize_revert", machine, deadline, work, (machine, server))
+        await self._exchange.ask("resize_revert", machine, deadline, work, (machine, server))
 
     async def live_migrate(
         self, host: str, server: ServerKey, target: str, *, generation: int, deadline: Seconds
@@ -702,7 +596,7 @@ class SimulatedDriver:
             self._linked(source, goal)
             yield from self._migrates(job, source, goal, copy, key)
 
-        await self._ask("live_migrate", source, deadline, work, (source, server), (goal, key))
+        await self._exchange.ask("live_migrate", source, deadline, work, (source, server), (goal, key))
 
     def _migrates(self, job: Job, source: Machine, goal: Machine, copy: Copy, key: ServerKey) -> Steps:
         spec = replace(copy.spec, generation=key.generation)
@@ -743,7 +637,7 @@ class SimulatedDriver:
             sizes = (round(mib * _MIB) for mib in (flow.total, flow.sent, flow.remaining))
             return MigrationProgress(self.world.now - flow.begun, *sizes)
 
-        progress: MigrationProgress | None = await self._ask(
+        progress: MigrationProgress | None = await self._exchange.ask(
             "live_migration_progress", machine, deadline, work, turn=False
         )
         return progress
@@ -762,7 +656,7 @@ class SimulatedDriver:
             job, _ = self._moving[machine, server]
             job.stop(BackendFailed(f"the live migration of server {server} was aborted", host=host, server=server))
 
-        await self._ask("live_migration_abort", machine, deadline, work, turn=False)
+        await self._exchange.ask("live_migration_abort", machine, deadline, work, turn=False)
 
     # -- disks and images
 
@@ -774,7 +668,8 @@ class SimulatedDriver:
             disk = self._disk_mib(copy.spec)
             yield self._wait(machine.seconds("define") + disk / self.timings.disk_mib_s)
             yield from self._uploads.transfer(disk)
-            return copy.spec.root_gib * _GIB
+            image = copy.spec.image.size_bytes if copy.spec.image is not None else 0
+            return copy.spec.root_gib * _GIB or -(-image // _MIB) * _MIB  # no root size: that of the image
 
         size: int = await self._on("snapshot", host, server, deadline, act)
         data = empty_qcow2(size)
@@ -863,11 +758,12 @@ class SimulatedDriver:
         await self._on("set_password", host, server, deadline, act)
 
 
-def _finite(deadline: Seconds) -> None:
-    if not 0.0 <= deadline < math.inf:
-        raise ValueError(f"a deadline of {deadline!r} makes no sense; give a number of seconds from 0 up")
-
-
 def _successor(old: ServerKey, new: ServerKey) -> None:
     if new.uuid != old.uuid or new.generation <= old.generation:
         raise BackendFailed(f"{new} cannot follow {old}: it must be the same server with a higher generation")
+
+
+if TYPE_CHECKING:
+
+    def _keeps_the_contract(driver: SimulatedDriver) -> ComputeDriver:
+        return driver

@@ -28,6 +28,7 @@ from sundog.backends.contract import (
     ServerKey,
     ServerSpec,
 )
+from sundog.backends.simulated.ledger import CopyRecord, Holding
 from sundog.backends.simulated.timings import Step, Timings
 from sundog.core.pool import Inventory
 from sundog.errors import BackendFailed, NoSuchServer, OutcomeUnknown, SundogError
@@ -145,17 +146,24 @@ POWER_CUT = "power cut"
 
 
 class Machine:
-    """A host. ``publish`` is told what happens on it, as far as it can be heard."""
+    """A host, the ``number``-th of its driver. ``publish`` is told what happens on it, as far as it can be heard.
+
+    ``keep`` is told of (this host, server) where what it holds has changed other than by an operation.
+    """
 
     def __init__(
         self,
+        number: int,
         world: World,
         spec: HostSpec,
         timings: Timings,
         store: SharedLink,
         network: HostNetwork,
         publish: Callable[[LifecycleEvent], None],
+        keep: Callable[..., None],
     ) -> None:
+        self.number = number
+        self._keep = keep
         self.world, self.spec, self.timings = world, spec, timings
         self.uuid, self.name = spec.uuid, spec.name
         self.store, self.network = store, network
@@ -278,6 +286,28 @@ class Machine:
             if turn is not None and not turn.count and not turn.queue:
                 del self._turns[key.uuid]
 
+    # -- the ledger
+
+    def holding(self, server: str) -> Holding:
+        """What it holds of a server, to be kept."""
+        copies = (copy for key, copy in self.copies.items() if key.uuid == server)
+        return Holding(
+            self.uuid,
+            server,
+            tuple(
+                CopyRecord(copy.spec, copy.power, copy.kept, copy.ran, copy.rescue, tuple(copy.ports.values()))
+                for copy in copies
+            ),
+        )
+
+    def restore(self, holdings: Iterable[Holding]) -> None:
+        """Hold what was kept. What ran runs, and boots now as far as its console is concerned."""
+        for record in (copy for holding in holdings for copy in holding.copies):
+            copy = Copy(record.spec, record.power, record.kept, record.ran, record.rescue, since=self.world.now)
+            copy.ports = {port.id: port for port in record.ports}
+            copy.starts = [self.world.now] if record.power in LIVE else []
+            self.copies[copy.key] = copy
+
     # -- its images
 
     def fetch(self, image: str, mib: MiB) -> Steps:
@@ -332,6 +362,8 @@ class Machine:
             for copy in self.copies.values():
                 if copy.power in LIVE or copy.power is PowerState.CRASHED:
                     copy.power, copy.since = PowerState.SHUTDOWN, self.world.now
+            if self.copies:
+                self._keep(*((self, key.uuid) for key in self.copies))
         if fenced:
             self._notice(HostState.FENCED)
 
@@ -368,6 +400,7 @@ class Machine:
         copy = self.need(key)
         if copy.power is PowerState.RUNNING:
             self.set_power(copy, PowerState.CRASHED, EventKind.CRASHED)
+            self._keep((self, key.uuid))
 
     # -- what of that the driver notices
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sundog.backends.contract import HostState, PowerState
 from sundog.backends.simulated import SimulatedDriver
+from sundog.backends.simulated.console import empty_qcow2
 from sundog.errors import BackendFailed, InputError, NoSuchServer, NotSupported
 from sundog.runtime import clock, warp
 from tests.drivers import GIB, Recorder, copies, key, make_driver, make_hosts, make_image, make_port, make_spec, play
@@ -285,6 +288,26 @@ def test_a_snapshot_is_a_qcow2_of_the_disks_size_and_takes_the_time_of_its_conte
     assert (int.from_bytes(data[4:8], "big"), int.from_bytes(data[24:32], "big")) == (3, GIB)
     assert seconds == pytest.approx(1 + 1 + 2.56)
     assert left == ["s1/1 running"]
+
+
+@pytest.mark.parametrize("gib", [1, 20, 4096, 4097, 100_000])
+def test_a_snapshot_passes_the_inspection_of_images(gib: int) -> None:
+    format_inspector = pytest.importorskip("oslo_utils.imageutils.format_inspector")
+    inspector = format_inspector.InspectWrapper(io.BytesIO(empty_qcow2(gib * GIB)))
+    while inspector.read(65536):
+        pass
+    inspector.close()
+    assert (str(inspector.format), inspector.format.virtual_size) == ("qcow2", gib * GIB)
+    inspector.format.safety_check()
+
+
+def test_a_snapshot_of_a_flavor_without_a_root_size_has_that_of_the_image() -> None:
+    async def main(driver: SimulatedDriver) -> int:
+        spec = replace(make_spec(image=make_image(mib=10.5)), root_gib=0)
+        await driver.spawn("h0", spec, deadline=60)
+        return (await driver.snapshot("h0", key(), Sink(), deadline=60)).virtual_size_bytes
+
+    assert play(main) == 11 * 2**20
 
 
 def test_a_snapshot_whose_sink_is_full_fails() -> None:
