@@ -127,36 +127,53 @@ def provider_allocations(ctx: Context, every: Iterable[Held], record: Provider) 
 def candidates(ctx: Context, request: Request, found: Found) -> dict[str, Any]:
     """Allocation candidates, and what is to be known of the providers that they are from."""
     books = ctx.cloud.placement.books
-    every = [_candidate(ctx, books, each) for each in found.candidates]
-    asked = {name for group in request.groups.values() for name in group.resources}
-    told = summaries(books, found.rows, None if ctx.at_least("1.27") else sorted(asked))
-    return {
-        "allocation_requests": every,
-        "provider_summaries": {books.uuids[each.row]: _summary(ctx, books, each) for each in told},
-    }
+    asked = sorted({name for group in request.groups.values() for name in group.resources})
+    told = summaries(books, found.rows, None if ctx.at_least("1.27") else asked)
+    if ctx.at_least("1.12"):
+        every = _candidates(books.uuids, found.candidates, ctx.at_least("1.34"))
+    else:
+        every = [_listed(books.uuids, each) for each in found.candidates]
+    return {"allocation_requests": every, "provider_summaries": _summaries(ctx, books, told)}
 
 
-def _candidate(ctx: Context, books: Books, candidate: Candidate) -> dict[str, Any]:
+def _candidates(uuids: Mapping[int, str], every: Iterable[Candidate], mapped: bool) -> list[dict[str, Any]]:
+    """What can be sent back as it is to be allocated, with the providers of each group if ``mapped``."""
+    result = []
+    for candidate in every:
+        allocations = _by_provider(uuids, candidate)
+        told: dict[str, Any] = {"allocations": {uuid: {"resources": mine} for uuid, mine in allocations.items()}}
+        if mapped:
+            told["mappings"] = {suffix: [uuids[row] for row in rows] for suffix, rows in candidate.mappings.items()}
+        result.append(told)
+    return result
+
+
+def _listed(uuids: Mapping[int, str], candidate: Candidate) -> dict[str, Any]:
+    """A candidate as it was told before 1.12."""
+    every = _by_provider(uuids, candidate)
+    return {"allocations": [{"resource_provider": {"uuid": uuid}, "resources": mine} for uuid, mine in every.items()]}
+
+
+def _by_provider(uuids: Mapping[int, str], candidate: Candidate) -> dict[str, dict[str, int]]:
     resources: dict[str, dict[str, int]] = {}
     for (row, name), amount in candidate.amounts.items():
-        resources.setdefault(books.uuids[row], {})[name] = amount
-    if not ctx.at_least("1.12"):
-        listed = [{"resource_provider": {"uuid": uuid}, "resources": mine} for uuid, mine in resources.items()]
-        return {"allocations": listed}
-    told: dict[str, Any] = {"allocations": {uuid: {"resources": mine} for uuid, mine in resources.items()}}
-    if ctx.at_least("1.34"):
-        told["mappings"] = {suffix: [books.uuids[row] for row in rows] for suffix, rows in candidate.mappings.items()}
-    return told
+        resources.setdefault(uuids[row], {})[name] = amount
+    return resources
 
 
-def _summary(ctx: Context, books: Books, summary: Summary) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "resources": {name: {"capacity": cap, "used": used} for name, (cap, used) in summary.resources.items()}
-    }
-    if ctx.at_least("1.17"):
-        told["traits"] = list(summary.traits)
-    if ctx.at_least("1.29"):
-        above = int(books.pool.parent[summary.row])
-        told["parent_provider_uuid"] = None if above < 0 else books.uuids[above]
-        told["root_provider_uuid"] = books.uuids[int(books.pool.root[summary.row])]
-    return told
+def _summaries(ctx: Context, books: Books, every: Iterable[Summary]) -> dict[str, Any]:
+    uuids, parents, roots = books.uuids, books.pool.parent.tolist(), books.pool.root.tolist()
+    has_traits, has_trees = ctx.at_least("1.17"), ctx.at_least("1.29")
+    result = {}
+    for each in every:
+        told: dict[str, Any] = {
+            "resources": {name: {"capacity": cap, "used": used} for name, (cap, used) in each.resources.items()}
+        }
+        if has_traits:
+            told["traits"] = each.traits
+        if has_trees:
+            above = parents[each.row]
+            told["parent_provider_uuid"] = None if above < 0 else uuids[above]
+            told["root_provider_uuid"] = uuids[roots[each.row]]
+        result[uuids[each.row]] = told
+    return result

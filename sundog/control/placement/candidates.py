@@ -138,6 +138,9 @@ def candidates(books: Books, request: Request) -> Found:
     """
     check_names(books, request.groups.values(), request.root_required | request.root_forbidden)
     search = _Search(books, request)
+    if search.is_plain:
+        found = search.plain()
+        return Found(found, search.summarised(found))
     solutions = {}
     for suffix, group in request.groups.items():
         solutions[suffix] = search.solutions(suffix, group)
@@ -222,6 +225,18 @@ class _Search:
         self._anchors: dict[int, list[int]] = {}
         self._traits: dict[int, frozenset[str]] = {}
         self._anchor_mask = self._allowed_anchors()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is one group, and each candidate is one host: no trees, nothing shared."""
+        return len(self._request.groups) == 1 and not (self._has_trees or self._sharing)
+
+    def plain(self) -> list[Candidate]:
+        """The candidates of a plain search, of which there may be one for each host of a large fleet."""
+        ((suffix, asked),) = self._request.groups.items()
+        wanted = tuple(asked.resources.items())
+        rows = np.flatnonzero(fitting(self._books, asked) & self._anchor_mask)[: self._request.limit].tolist()
+        return [Candidate({(row, name): amount for name, amount in wanted}, {suffix: (row,)}) for row in rows]
 
     def _allowed_anchors(self) -> Mask:
         traits, request = self._pool.traits, self._request
@@ -353,6 +368,8 @@ class _Search:
         """The rows that are told about beside the candidates."""
         taken = dict.fromkeys(row for candidate in found for row, _ in candidate.amounts)
         if not self._request.nested and self._has_trees:
+            return list(taken)
+        if not self._has_trees:
             return list(taken)
         roots = dict.fromkeys(int(self._pool.root[row]) for row in taken)
         return [row for root in roots for row in self._pool.tree(root)]
