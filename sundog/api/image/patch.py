@@ -23,6 +23,9 @@ MEDIA_TYPES: Final = (
     "application/openstack-images-v2.1-json-patch",
 )
 
+ECHOED: Final = "stores"
+"""What openstacksdk sends back as it was shown. Glance takes it and shows its own all the same."""
+
 _OPERATIONS: Final = ("add", "remove", "replace")
 _ATTRIBUTES: Final = tuple(name for name in Fields.model_fields if name in {each.name for each in fields(Image)})
 
@@ -51,7 +54,8 @@ def parsed(data: bytes, content_type: str) -> list[Change]:
         raise Invalid("Malformed request body: it is not JSON") from None
     if not isinstance(told, list):
         raise Invalid("Request body must be a JSON array of operation objects.")
-    return [_change(each, strict=kind == MEDIA_TYPES[0]) for each in told]
+    changes = [_change(each, strict=kind == MEDIA_TYPES[0]) for each in told]
+    return [change for change in changes if change.name != ECHOED]
 
 
 def applied(image: Image, changes: Sequence[Change], *, is_admin: bool, allow: Callable[[str, Any], None]) -> Image:
@@ -103,6 +107,8 @@ def _change(told: Any, *, strict: bool) -> Change:
         raise Invalid(f'Operation "{op}" requires a member named "value".')
     if name == "id":
         raise Forbidden("Attribute 'id' is read-only.", attribute="id")
+    if name == ECHOED:
+        return Change(op, name)
     check_writable(name)
     if op == "remove":
         return Change(op, name, strict=strict)

@@ -41,6 +41,9 @@ MODIFY_MEMBER: Final = Rule(
 )
 DISCOVER: Final = Rule("image:discover", ANYBODY, "Show schemas, stores and ways of import; Glance asks nothing here")
 
+NONE: Final = ""
+"""No project. For oslo.policy, None would be the project of every token without one."""
+
 MORE: Final = (PUBLICIZE, COMMUNITIZE)
 """Rules that belong to no operation."""
 
@@ -53,9 +56,9 @@ def target(image: Image) -> dict[str, Any]:
         **image.properties,
         "id": image.id,
         "image_id": image.id,
-        "owner": image.owner,
-        "project_id": image.owner,
-        "member_id": image.member_id,
+        "owner": image.owner or NONE,
+        "project_id": image.owner or NONE,
+        "member_id": image.member_id or NONE,
         "visibility": image.visibility,
         "status": image.status,
         "protected": image.protected,
@@ -79,9 +82,14 @@ def check_visibility(ctx: Context, visibility: Any, about: Mapping[str, Any]) ->
         ctx.require(rule, about)
 
 
+def check_list(ctx: Context) -> None:
+    """Raises: Forbidden if the caller may list no images."""
+    ctx.require(LIST, {"project_id": ctx.who.project_id or NONE})
+
+
 def check_create(ctx: Context, owner: str | None, visibility: str) -> None:
     """Raises: Forbidden if the caller may not make an image of this owner with this visibility."""
-    about = {"project_id": owner, "owner": owner, "visibility": visibility}
+    about = {"project_id": owner or NONE, "owner": owner or NONE, "visibility": visibility}
     if not ctx.may(ADD, about) and owner != ctx.who.project_id:
         raise Forbidden(f"You are not permitted to create images owned by '{owner}'", owner=owner)
     ctx.require(ADD, about)

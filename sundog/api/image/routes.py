@@ -65,9 +65,10 @@ async def show_stores_info(ctx: Context) -> dict[str, Any]:
 # ---------------------------------------------------------------- images
 
 
-@SERVICE.operation("GET", "/v2/images", policy.LIST)
+@SERVICE.operation("GET", "/v2/images", policy.LIST, own=False)
 async def list_images(ctx: Context, query: ListImages) -> dict[str, Any]:
     """List images."""
+    policy.check_list(ctx)
     _check_named(ctx)
     wanted = queries.wanted(query)
     found = ctx.cloud.image.list(ctx.who, wanted)

@@ -24,6 +24,7 @@ BEARERS = {
     "reader": Principal("u2", project_id="a", roles=("reader",)),
     "bob": Principal("u3", project_id="b", roles=("member", "reader")),
     "carol": Principal("u4", project_id="c", roles=("member", "reader")),
+    "domain": Principal("u6", domain_id="default", roles=("member", "reader")),
     "admin": Principal("u5", project_id="x", roles=("admin", "manager", "member", "reader")),
 }
 DATA = {"content-type": "application/octet-stream"}
@@ -53,7 +54,7 @@ class Cloud:
         )
         self.app = application([SERVICE], desk)
         self.anybody = Client(self.app)
-        self.alice, self.reader, self.bob, self.carol, self.admin = (
+        self.alice, self.reader, self.bob, self.carol, self.domain, self.admin = (
             Client(self.app, x_auth_token=name) for name in BEARERS
         )
 

@@ -229,6 +229,12 @@ def test_a_change_that_cannot_be_made_takes_the_others_back(cloud: Cloud, change
     assert cloud.show(image_id) == before
 
 
+def test_what_openstacksdk_sends_back_changes_nothing(cloud: Cloud) -> None:
+    image_id = cloud.make(data=b"x")
+    changes = [{"op": "add", "path": "/stores", "value": "tape"}, {"op": "remove", "path": "/stores"}]
+    assert cloud.alice.patch(f"{IMAGES}/{image_id}", json=changes, headers=PATCH).json()["stores"] == "file"
+
+
 def test_the_older_form_adds_only_what_is_not_there(cloud: Cloud) -> None:
     image_id = cloud.make(color="red")
     for change, status in [

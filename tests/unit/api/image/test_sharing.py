@@ -145,3 +145,16 @@ def test_only_administrators_publicize_and_members_communitize(cloud: Cloud) -> 
     ]:  # fmt: skip
         change = [{"op": "replace", "path": "/visibility", "value": visibility}]
         assert client.patch(f"{IMAGES}/{image_id}", json=change, headers=PATCH).status_code == status
+
+
+def test_a_token_without_project_has_no_images_of_its_own(cloud: Cloud) -> None:
+    orphan = cloud.make(cloud.admin, owner=None, visibility="public", data=b"x")
+    shared = cloud.make()
+    assert cloud.domain.get(IMAGES).status_code == 403
+    assert cloud.domain.post(IMAGES, json={}).status_code == 403
+    assert cloud.domain.get(f"{IMAGES}/{shared}").status_code == 404
+    assert cloud.show(orphan, cloud.domain)["owner"] is None
+    change = [{"op": "replace", "path": "/name", "value": "mine"}]
+    assert cloud.domain.patch(f"{IMAGES}/{orphan}", json=change, headers=PATCH).status_code == 403
+    assert cloud.domain.delete(f"{IMAGES}/{orphan}").status_code == 403
+    assert cloud.domain.get(f"{IMAGES}/{orphan}/members").status_code == 403
