@@ -22,16 +22,21 @@ from ruamel.yaml import YAML, YAMLError
 
 import sundog
 from sundog.api.identity import SERVICE as IDENTITY
+from sundog.api.image import SERVICE as IMAGE
 from sundog.api.kit.application import application
 from sundog.api.kit.policy import Policy
 from sundog.api.kit.server import Listen, serve
 from sundog.api.kit.service import Desk, Service
+from sundog.api.network import SERVICE as NETWORK
 from sundog.api.placement import SERVICE as PLACEMENT
 from sundog.api.sundog import SERVICE as SUNDOG
 from sundog.control.clock import Clock
 from sundog.control.cloud import Cloud
 from sundog.control.identity import CatalogueItem, Identity, bootstrap
 from sundog.control.identity import Settings as IdentitySettings
+from sundog.control.image import ImageFiles, Images
+from sundog.control.network import Network
+from sundog.control.network import bootstrap as bootstrap_network
 from sundog.control.placement import Placement
 from sundog.control.store import Store, open_store
 from sundog.control.store.tables.meta import meta
@@ -42,10 +47,12 @@ from sundog.runtime.ids import Ids, random_secret, random_seed
 from sundog.runtime.seeds import Streams
 from sundog.units import Seconds
 
-SERVICES: Final[tuple[Service, ...]] = (IDENTITY, PLACEMENT, SUNDOG)
+SERVICES: Final[tuple[Service, ...]] = (IDENTITY, IMAGE, NETWORK, PLACEMENT, SUNDOG)
 
 CATALOGUE: Final = (
     CatalogueItem("identity", "keystone", "/identity"),
+    CatalogueItem("image", "glance", "/image"),
+    CatalogueItem("network", "neutron", "/network"),
     CatalogueItem("placement", "placement", "/placement"),
     CatalogueItem("sundog", "sundog", "/sundog/v1"),
 )
@@ -74,12 +81,21 @@ class Settings:
     identity: IdentitySettings = field(default_factory=IdentitySettings)
 
 
-def make_cloud(store: Store, seed: int, identity: IdentitySettings | None = None) -> Cloud:
-    """The control plane over a store, whose tables are brought up to date; ids are drawn from ``seed``."""
+def make_cloud(store: Store, folder: Path, seed: int, identity: IdentitySettings | None = None) -> Cloud:
+    """The control plane over a store, whose tables are brought up to date, and a folder for the data of images.
+
+    Ids are drawn from ``seed``. Raises: OutputError if the folder cannot be used.
+    """
     store.migrate()
     ids = Ids(Streams(seed).stream("ids"))
-    pool = Pool(ResourceClasses())
-    return Cloud(store, Clock(), Identity(store, ids, identity), Placement(store, pool, new_uuid=ids.uuid))
+    return Cloud(
+        store=store,
+        clock=Clock(),
+        identity=Identity(store, ids, identity),
+        placement=Placement(store, Pool(ResourceClasses()), new_uuid=ids.uuid),
+        image=Images(store, ids, ImageFiles(folder / "images")),
+        network=Network(store, ids),
+    )
 
 
 def make_app(cloud: Cloud, seed: int, overrides: Mapping[str, str] | None = None) -> FastAPI:
@@ -104,7 +120,7 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
         try:
             # A token should last as long for those who wait in real time, however fast the cloud's time goes.
             life = settings.identity.token_life * max(1.0, settings.speed)
-            cloud = make_cloud(store, seed, replace(settings.identity, token_life=life))
+            cloud = make_cloud(store, folder, seed, replace(settings.identity, token_life=life))
             app = make_app(cloud, seed, settings.policy)
 
             async def main(_world: warp.World) -> None:
@@ -156,6 +172,8 @@ def _prepare(cloud: Cloud, folder: Path, settings: Settings) -> Path:
     path = folder / "clouds.yaml"
     password = settings.admin_password or random_secret()
     made = bootstrap(cloud.identity, password, address=settings.listen.url, catalogue=CATALOGUE)
+    cloud.image.recover()
+    bootstrap_network(cloud.network, made.project_id)
     if settings.admin_password is not None and not made.admin_is_new:
         cloud.identity.users.update(made.user_id, {}, password=password)
     if settings.admin_password is not None or made.admin_is_new:

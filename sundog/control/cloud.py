@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from sundog.control.clock import Clock
 from sundog.control.identity import Identity
+from sundog.control.image import Images
+from sundog.control.network import Network
 from sundog.control.placement import Placement
 from sundog.control.store import Store
 
@@ -18,3 +20,5 @@ class Cloud:
     clock: Clock
     identity: Identity
     placement: Placement
+    image: Images
+    network: Network

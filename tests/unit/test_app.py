@@ -27,7 +27,7 @@ SETTINGS = app.Settings(admin_password="canary-password", identity=CHEAP, seed=1
 def prepared(folder, settings=SETTINGS):
     """A cloud over a store in ``folder``, and the path of its clouds.yaml."""
     store = open_store(folder)
-    cloud = app.make_cloud(store, 1, settings.identity)
+    cloud = app.make_cloud(store, folder, 1, settings.identity)
 
     async def main(_world):
         return app._prepare(cloud, folder, settings)
@@ -150,6 +150,6 @@ def test_every_operation_of_every_service_has_a_rule_of_its_own_name():
 def test_openapi_covers_all_services(tmp_path):
     cloud, _ = prepared(tmp_path)
     told = Client(app.make_app(cloud, 1)).get("/openapi.json").json()
-    assert {path.split("/")[1] for path in told["paths"]} == {"identity", "placement", "sundog"}
+    assert {path.split("/")[1] for path in told["paths"]} == {"identity", "image", "network", "placement", "sundog"}
     assert json.dumps(told)
     assert os.environ.get("SUNDOG_ADMIN_PASSWORD") is None

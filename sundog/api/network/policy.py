@@ -142,6 +142,11 @@ _CHECKS: Final = {
 _TAGGED: Final = ("network", "subnet", "port", "security_group", "router", "floatingip", "subnetpool")
 
 
+def _in_words(name: str) -> str:
+    """``"create_port:fixed_ips"`` is ``"Create port, fixed ips"``: Neutron's names say all that there is to say."""
+    return name.replace("_", " ").replace(":", ", ").capitalize()
+
+
 def _rules() -> dict[str, Rule]:
     checks = dict(_CHECKS)
     for kind in _TAGGED:
@@ -149,7 +154,7 @@ def _rules() -> dict[str, Rule]:
         checks[f"get_{kind}:tags"] = checks[f"get_{kind}"]
         for action in ("create", "update", "delete"):
             checks[f"{action}_{kind}:tags"] = checks[f"update_{kind}"]
-    return {name: Rule(name, check) for name, check in checks.items()}
+    return {name: Rule(name, check, _in_words(name)) for name, check in checks.items()}
 
 
 RULES: Final = _rules()

@@ -36,9 +36,9 @@ def path_of(service: Service, operation: Operation) -> str:
 
 
 @pytest.fixture(scope="module")
-def cloud():
+def cloud(tmp_path_factory):
     cheap = IdentitySettings(argon2_memory_kib=8, argon2_passes=1)
-    made = app.make_cloud(open_store(app.MEMORY), 1, cheap)
+    made = app.make_cloud(open_store(app.MEMORY), tmp_path_factory.mktemp("state"), 1, cheap)
 
     async def main(_world):
         item = CatalogueItem("identity", "keystone", "/identity")
