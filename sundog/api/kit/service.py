@@ -10,7 +10,6 @@ for an empty one, or a :class:`Reply` where the status or headers depend on the 
 from __future__ import annotations
 
 import copy
-import json
 import logging
 import typing
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter
 from pydantic import BaseModel
+from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -310,5 +310,5 @@ def _response(result: Any, status: int) -> Response:
         return response
     if isinstance(reply.body, bytes):
         return Response(reply.body, status, headers=dict(reply.headers))
-    content = json.dumps(reply.body, ensure_ascii=False, separators=(",", ":")).encode()
+    content = to_json(reply.body)
     return Response(content, status, headers=dict(reply.headers), media_type="application/json")

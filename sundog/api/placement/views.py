@@ -10,7 +10,7 @@ from typing import Any, Final
 from sundog.api.kit.context import Context
 from sundog.api.kit.service import Reply
 from sundog.control.placement.books import Books
-from sundog.control.placement.candidates import Candidate, Found, Request, Summary, summaries
+from sundog.control.placement.candidates import Candidate, Found, Plain, Request, Summary, summaries
 from sundog.control.placement.records import MOST, Consumer, Held, Provider, TypeUsage
 from sundog.core.pool import Inventory
 
@@ -129,11 +129,20 @@ def candidates(ctx: Context, request: Request, found: Found) -> dict[str, Any]:
     books = ctx.cloud.placement.books
     asked = sorted({name for group in request.groups.values() for name in group.resources})
     told = summaries(books, found.rows, None if ctx.at_least("1.27") else asked)
-    if ctx.at_least("1.12"):
+    if isinstance(found.candidates, Plain) and ctx.at_least("1.34"):
+        every = _plain(books.uuids, found.candidates)
+    elif ctx.at_least("1.12"):
         every = _candidates(books.uuids, found.candidates, ctx.at_least("1.34"))
     else:
         every = [_listed(books.uuids, each) for each in found.candidates]
     return {"allocation_requests": every, "provider_summaries": _summaries(ctx, books, told)}
+
+
+def _plain(uuids: Mapping[int, str], plain: Plain) -> list[dict[str, Any]]:
+    """As :func:`_candidates`, of those that are alike: one object says for all of them how much is taken."""
+    same = {"resources": dict(plain.resources)}
+    told = [uuids[row] for row in plain.rows]
+    return [{"allocations": {uuid: same}, "mappings": {plain.suffix: [uuid]}} for uuid in told]
 
 
 def _candidates(uuids: Mapping[int, str], every: Iterable[Candidate], mapped: bool) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,26 @@ class Candidate:
     mappings: Mapping[str, tuple[int, ...]]
 
 
+class Plain(Sequence[Candidate]):
+    """Candidates that are all alike but for the one provider that each is from; a large fleet has many of these."""
+
+    def __init__(self, suffix: str, resources: Mapping[str, int], rows: Sequence[int]) -> None:
+        self.suffix, self.resources, self.rows = suffix, resources, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Candidate: ...
+    @overload
+    def __getitem__(self, index: slice) -> Plain: ...
+    def __getitem__(self, index: int | slice) -> Candidate | Plain:
+        if isinstance(index, slice):
+            return Plain(self.suffix, self.resources, self.rows[index])
+        row = self.rows[index]
+        return Candidate({(row, name): amount for name, amount in self.resources.items()}, {self.suffix: (row,)})
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """Candidates, by anchor, and the rows of all providers of the trees that they are from."""
@@ -96,8 +116,10 @@ def summaries(books: Books, rows: Sequence[int], classes: Iterable[str] | None =
         column = columns.column(item.name)
         here = np.flatnonzero(pool.total[column, places]).tolist()
         capacity, used = pool.capacity[column, places].tolist(), pool.used[column, places].tolist()
+        if item.scale != 1:
+            capacity, used = ([int(item.value(units)) for units in column] for column in (capacity, used))
         for i in here:
-            resources[i][item.name] = int(item.value(capacity[i])), int(item.value(used[i]))
+            resources[i][item.name] = capacity[i], used[i]
     for name in trait_order(pool.traits.names):
         for i in np.flatnonzero(pool.traits.having_all([name])[places]).tolist():
             traits[i].append(name)
@@ -139,8 +161,8 @@ def candidates(books: Books, request: Request) -> Found:
     check_names(books, request.groups.values(), request.root_required | request.root_forbidden)
     search = _Search(books, request)
     if search.is_plain:
-        found = search.plain()
-        return Found(found, search.summarised(found))
+        plain = search.plain()
+        return Found(plain, plain.rows)
     solutions = {}
     for suffix, group in request.groups.items():
         solutions[suffix] = search.solutions(suffix, group)
@@ -231,12 +253,11 @@ class _Search:
         """Whether there is one group, and each candidate is one host: no trees, nothing shared."""
         return len(self._request.groups) == 1 and not (self._has_trees or self._sharing)
 
-    def plain(self) -> list[Candidate]:
-        """The candidates of a plain search, of which there may be one for each host of a large fleet."""
+    def plain(self) -> Plain:
+        """The candidates of a plain search."""
         ((suffix, asked),) = self._request.groups.items()
-        wanted = tuple(asked.resources.items())
         rows = np.flatnonzero(fitting(self._books, asked) & self._anchor_mask)[: self._request.limit].tolist()
-        return [Candidate({(row, name): amount for name, amount in wanted}, {suffix: (row,)}) for row in rows]
+        return Plain(suffix, asked.resources, rows)
 
     def _allowed_anchors(self) -> Mask:
         traits, request = self._pool.traits, self._request

@@ -325,6 +325,17 @@ def test_isolated_groups_come_from_different_providers_of_one_tree() -> None:
     assert len(together) == 2, "three and three do not fit in four, so both on one is no candidate"
 
 
+def test_candidates_that_are_alike_are_told_as_any_others() -> None:
+    placement, first, second = make_cloud()
+    request = Request({"_A": Asked({"VCPU": 1, "MEMORY_MB": 8})})
+    plain = placement.candidates(request)
+    host(placement, "child", parent=first)  # a tree anywhere makes the search a general one
+    general = placement.candidates(request)
+    assert list(plain.candidates) == list(general.candidates)
+    assert list(plain.candidates[1:]) == list(plain.candidates)[1:]
+    assert {placement.books.uuids[row] for row in plain.rows} == {first, second}
+
+
 def test_a_limit_is_the_first_so_many() -> None:
     placement = make_placement()
     for number in range(5):
