@@ -565,7 +565,10 @@ class NamedRole(Loose):
 
 
 class NewCredential(Body):
-    """A new application credential. ``project_id`` may be said, and must be that of the token."""
+    """A new application credential. ``project_id`` may be said, and must be that of the token.
+
+    Clients say that there are no access rules; that there are some is refused, as nothing would keep to them.
+    """
 
     name: Name
     description: str | None = None
@@ -574,6 +577,7 @@ class NewCredential(Body):
     roles: list[NamedRole] | None = None
     unrestricted: bool | None = None
     expires_at: str | None = None
+    access_rules: Annotated[list[dict[str, Any]], Field(max_length=0)] | None = None
 
 
 class CreateCredential(Body):
