@@ -21,6 +21,7 @@ from sundog.runtime.seeds import Streams
 
 LIFE = 1000.0
 KEPT = 3
+MOST = 10  # tokens, each of which is looked at after every step
 CHEAP = Settings(token_life=LIFE, argon2_memory_kib=8, argon2_passes=1, kept_keys=KEPT)
 SYSTEM = Scope("system")
 
@@ -267,8 +268,9 @@ class IdentityMachine(RuleBasedStateMachine):
             return
         (self.given.add if gives else self.given.remove)(assignment)
 
-    @rule(user=users, enabled=st.booleans())
-    def enable_domain_of(self, user, enabled):
+    @rule(index=tokens, enabled=st.booleans())
+    def enable_domain_of_the_user_of(self, index, enabled):
+        user = self.kept[index].user
         if user in self.people:
             self.enable_scope(Scope("domain", self.people[user].domain), enabled)
 
@@ -311,11 +313,18 @@ class IdentityMachine(RuleBasedStateMachine):
         return self.issued(login, user, scope, self.loop.hand + LIFE, right and self.may(user, scope))
 
     @rule(target=tokens, user=users, scope=scopes, role=roles)
+    def give_and_log_in(self, user, scope, role):
+        return self.grant_and_log_in(user, scope, role)
+
     def grant_and_log_in(self, user, scope, role):
         assignment = Assignment(Actor("user", user), scope, role)
         if not isinstance(self.does(self.identity.assignments.grant, assignment), NotFound):
             self.given.add(assignment)
         return self.log_in(user, scope, right=True)
+
+    @rule(target=tokens, role=roles)
+    def outsider_logs_in(self, role):
+        return self.grant_and_log_in(self.new_user(self.domain().id), SYSTEM, role)
 
     @rule(target=tokens, scope=st.sampled_from([SYSTEM, Scope("domain", "default")]))
     def log_in_as_administrator(self, scope):
@@ -333,6 +342,8 @@ class IdentityMachine(RuleBasedStateMachine):
         done = self.does(self.identity.tokens.issue, login)
         assert isinstance(done, Unauthorized) is not may
         if not may:
+            return multiple()
+        if len(self.kept) == MOST:
             return multiple()
         generation = self.people[user].generation
         self.kept.append(Kept(done.token, user, generation, scope, expires, self.rotation))
@@ -418,4 +429,4 @@ class IdentityMachine(RuleBasedStateMachine):
 
 
 TestIdentity = IdentityMachine.TestCase
-TestIdentity.settings = settings(max_examples=40, stateful_step_count=40)
+TestIdentity.settings = settings(max_examples=60, stateful_step_count=40)

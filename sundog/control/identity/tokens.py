@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -100,6 +100,16 @@ class Issued:
     session: Session
 
 
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """Whose login it is, and the token, the application credential or the password's hash that says so."""
+
+    user_id: str
+    parent: Claims | None = None
+    credential: ApplicationCredential | None = None
+    password_hash: str | None = field(default=None, repr=False)
+
+
 class Tokens:
     """Tokens of one deployment."""
 
@@ -118,20 +128,22 @@ class Tokens:
         if not login.methods or not set(login.methods) <= set(METHODS):
             raise Unauthorized("Attempted to authenticate with an unsupported method.")
         proven = [self._proven(method, login) for method in dict.fromkeys(login.methods)]
-        user_id, parent, credential = _agreed(proven)
+        proof = _agreed(proven)
+        parent, credential = proof.parent, proof.credential
         now = clock.utcnow()
         expires_at = parent.expires_at if parent else now + self._life
         with self._books.reading() as reader:
             self._refresh(reader)
-            user = reader.get(tables.users, id=user_id)
-            if user is None:
+            user = reader.get(tables.users, id=proof.user_id)
+            # Another process may have changed the password since it was compared, which takes long.
+            if user is None or (proof.password_hash and user["password_hash"] != proof.password_hash):
                 raise _refused()
             if credential is not None and credential.expires_at is not None:
                 expires_at = min(expires_at, credential.expires_at)
             methods = set(login.methods) | (set(parent.methods) if parent else set())
             claims = Claims(
-                user_id=user_id,
-                generation=user["generation"],
+                user_id=proof.user_id,
+                generation=parent.generation if parent else user["generation"],
                 scope=_scope(reader, login.scope, record(User, user), credential),
                 methods=tuple(method for method in METHODS if method in methods),
                 audit_ids=(self._new_audit_id(), *(parent.audit_ids[-1:] if parent else ())),
@@ -184,22 +196,22 @@ class Tokens:
             if tx.get(table, audit_id=claims.audit_ids[0]) is None:
                 tx.insert(table, audit_id=claims.audit_ids[0], expires_at=claims.expires_at)
 
-    def _proven(self, method: str, login: Login) -> tuple[str, Claims | None, ApplicationCredential | None]:
-        """The id of the user that one method proves, the token that it came from, the credential it came from."""
+    def _proven(self, method: str, login: Login) -> _Proof:
+        """What one method proves."""
         if method == "password":
-            return self._by_password(login), None, None
+            return self._by_password(login)
         if method == "application_credential":
             credential = self._by_credential(login)
-            return credential.user_id, None, credential
+            return _Proof(credential.user_id, credential=credential)
         session = self.session(login.token)
-        return session.claims.user_id, session.claims, session.credential
+        return _Proof(session.claims.user_id, session.claims, session.credential)
 
-    def _by_password(self, login: Login) -> str:
+    def _by_password(self, login: Login) -> _Proof:
         with self._books.reading() as reader:
             row = _user_named(reader, login.user)
         if not self._passwords.matches(login.password, row["password_hash"] if row else None) or row is None:
             raise _refused()
-        return str(row["id"])
+        return _Proof(row["id"], password_hash=row["password_hash"])
 
     def _by_credential(self, login: Login) -> ApplicationCredential:
         with self._books.reading() as reader:
@@ -253,15 +265,19 @@ def credential_record(row: Mapping[Any, Any]) -> ApplicationCredential:
     return record(ApplicationCredential, {**row, "role_ids": tuple(row["role_ids"])})
 
 
-def _agreed(
-    proven: list[tuple[str, Claims | None, ApplicationCredential | None]],
-) -> tuple[str, Claims | None, ApplicationCredential | None]:
-    """All methods must have proven the same user."""
-    if len({user_id for user_id, _, _ in proven}) != 1:
+def _agreed(proven: Sequence[_Proof]) -> _Proof:
+    """All that was proven. It must be about the same user.
+
+    Raises: Unauthorized.
+    """
+    if len({each.user_id for each in proven}) != 1:
         raise _refused()
-    claims = next((claims for _, claims, _ in proven if claims), None)
-    credential = next((credential for _, _, credential in proven if credential), None)
-    return proven[0][0], claims, credential
+    return _Proof(
+        proven[0].user_id,
+        next((each.parent for each in proven if each.parent), None),
+        next((each.credential for each in proven if each.credential), None),
+        next((each.password_hash for each in proven if each.password_hash), None),
+    )
 
 
 def _session(reader: Reader, claims: Claims, now: datetime) -> Session:

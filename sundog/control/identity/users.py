@@ -117,8 +117,9 @@ class Users:
             raise Unauthorized("The request you have made requires authentication.")
         new_hash = self._passwords.hashed(new)
         with self._books.writing() as tx:
-            user = user_of(tx, user_id)
-            if not user.enabled:
+            user, now = user_of(tx, user_id), tx.get(tables.users, id=user_id)
+            # Another process may have changed it since it was compared.
+            if not user.enabled or row is None or now is None or now["password_hash"] != row["password_hash"]:
                 raise Unauthorized("The request you have made requires authentication.")
             tx.update(
                 tables.users, tables.users.c.id == user_id, password_hash=new_hash, generation=user.generation + 1

@@ -103,6 +103,17 @@ def test_a_role_that_is_taken_from_a_group_is_taken_from_its_members(bearer):
     assert not bearer.good()
 
 
+def test_a_token_ends_with_the_domain_of_its_user_wherever_it_is_for(cloud):
+    domain = cloud.make("domains", "domain", name="d")["id"]
+    client = cloud.persona("guest", "reader", f"projects/{cloud.ids.project_id}", domain)
+    assert client.get(MINE).status_code == 200
+    path = f"/identity/v3/domains/{domain}"
+    assert cloud.admin.patch(path, json={"domain": {"enabled": False}}).status_code == 200
+    assert client.get(MINE).status_code == 401
+    assert cloud.admin.patch(path, json={"domain": {"enabled": True}}).status_code == 200
+    assert client.get(MINE).status_code == 200
+
+
 def test_deleting_a_role_takes_it_from_everybody(bearer):
     cloud = bearer.cloud
     role = cloud.make("roles", "role", name="helper")["id"]

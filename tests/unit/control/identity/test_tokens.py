@@ -16,6 +16,7 @@ from sundog.control.identity.keys import Keys
 from sundog.control.identity.passwords import Passwords
 from sundog.control.identity.payload import METHODS, Claims, Scope, packed, unpacked
 from sundog.control.identity.tokens import Login, Named, Tokens, Wanted
+from sundog.control.identity.users import Users
 from sundog.control.store.tables import identity as tables
 from sundog.errors import InvariantError, Unauthorized
 from sundog.runtime import aio, clock, warp
@@ -180,6 +181,38 @@ def test_a_wrong_password_a_user_without_one_and_no_user_at_all_cost_the_same_co
     assert compared[1:] == [None, None]
     # What is compared with in place of nothing costs what a real one does.
     assert passwords._nobodys.split("$")[:4] == passwords.hashed("x").split("$")[:4]
+
+
+class Slow(Passwords):
+    """While it compares, somebody else changes what is compared."""
+
+    def __init__(self, meanwhile):
+        super().__init__(CHEAP)
+        self.meanwhile = meanwhile
+
+    def matches(self, secret, stored):
+        matched = super().matches(secret, stored)
+        self.meanwhile()
+        return matched
+
+
+def test_a_password_that_is_changed_while_it_is_compared_gives_no_token():
+    async def main(_world):
+        identity = new_identity()
+        user = identity.users.create("eve", "default", password="old")
+        slow = Slow(lambda: identity.users.update(user.id, {}, password="new"))
+        with pytest.raises(Unauthorized):
+            token_for_by(Tokens(identity.books, slow, CHEAP), user.id, "old")
+        slow = Slow(lambda: identity.users.update(user.id, {}, password="newer"))
+        with pytest.raises(Unauthorized):
+            Users(identity.books, slow).change_password(user.id, "new", "mine")
+        assert token_for(identity, user.id, "newer")
+
+    warp.run(main)
+
+
+def token_for_by(tokens, user_id, password):
+    return tokens.issue(Login(("password",), user=Named(id=user_id), password=password)).token
 
 
 def test_a_secret_is_in_no_repr():
