@@ -310,5 +310,6 @@ def _response(result: Any, status: int) -> Response:
         return response
     if isinstance(reply.body, bytes):
         return Response(reply.body, status, headers=dict(reply.headers))
-    content = json.dumps(reply.body, ensure_ascii=False, separators=(",", ":")).encode()
+    # Half a surrogate pair, which JSON can say and UTF-8 cannot, goes back as it came: escaped.
+    content = json.dumps(reply.body, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
     return Response(content, status, headers=dict(reply.headers), media_type="application/json")
