@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
-from sundog.api.image.schemas import LONGEST_NAME, Fields, check_writable
+from sundog.api.image.schemas import Fields, check_length, check_writable
 from sundog.api.kit.bodies import parse_body
 from sundog.control.image.records import Image
 from sundog.control.image.states import QUEUED
@@ -112,8 +112,7 @@ def _change(told: Any, *, strict: bool) -> Change:
     check_writable(name)
     if op == "remove":
         return Change(op, name, strict=strict)
-    if not name or len(name) > LONGEST_NAME:
-        raise Invalid("Custom property should not be greater than 255 characters.")
+    check_length(name)
     # One attribute is checked as in an image to be made.
     parse_body(Fields, json.dumps({name: told["value"]}).encode())
     return Change(op, name, told["value"], strict)

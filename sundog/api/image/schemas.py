@@ -31,6 +31,14 @@ def check_writable(name: str) -> None:
         raise Forbidden(f"Attribute '{name}' is reserved.", attribute=name)
 
 
+def check_length(name: str) -> None:
+    """Raises: Invalid for a property without name, or with one that is too long."""
+    if not name:
+        raise Invalid("Custom property should have a name.")
+    if len(name) > LONGEST_NAME:
+        raise Invalid("Custom property should not be greater than 255 characters.")
+
+
 class Fields(Body):
     """What a client may say of an image. Any other key is a property, whose value is a text."""
 
@@ -53,8 +61,7 @@ class Fields(Body):
     def _check_names(cls, told: Any) -> Any:
         for name in told if isinstance(told, dict) else ():
             check_writable(name)
-            if len(name) > LONGEST_NAME:
-                raise Invalid("Custom property should not be greater than 255 characters.")
+            check_length(name)
         return told
 
 

@@ -10,6 +10,7 @@ for an empty one, or a :class:`Reply` where the status or headers depend on the 
 from __future__ import annotations
 
 import copy
+import json
 import logging
 import typing
 from collections.abc import Awaitable, Callable, Mapping
@@ -310,5 +311,12 @@ def _response(result: Any, status: int) -> Response:
         return response
     if isinstance(reply.body, bytes):
         return Response(reply.body, status, headers=dict(reply.headers))
-    content = to_json(reply.body)
-    return Response(content, status, headers=dict(reply.headers), media_type="application/json")
+    return Response(_json(reply.body), status, headers=dict(reply.headers), media_type="application/json")
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return to_json(value)
+    except ValueError:
+        # Half a surrogate pair, which JSON can say and UTF-8 cannot, goes back as it came: escaped.
+        return json.dumps(value, separators=(",", ":")).encode()

@@ -117,7 +117,7 @@ class ImageFiles:
         """Remove what is neither the data of an image nor staged, as after a crash; what that was. For a start."""
         known = {self._images / each for each in kept} | {self._staged / each for each in staged}
         folders = (self._incoming, self._staged, self._images)
-        stray = sorted(path for folder in folders for path in folder.iterdir() if path not in known)
+        stray = sorted(path for folder in folders for path in folder.iterdir() if path.is_file() and path not in known)
         for path in stray:
             path.unlink()
         return stray

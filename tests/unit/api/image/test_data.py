@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
-from sundog.api.image.streams import ThenResponse
+from sundog.api.image.streams import FileResponse, ThenResponse
 from sundog.control.image import Settings
 from sundog.control.image.data import Order
 from sundog.control.image.files import BLOCK
 from sundog.control.store.tables.image import images
+from sundog.runtime import clock, warp
 from tests.disks import small_disk
 from tests.unit.api.image.cloud import BEARERS, DATA, PATCH, Cloud, message
 from tests.unit.api.image.upload import Upload
@@ -409,3 +411,29 @@ def test_a_qcow2_is_downloaded_byte_by_byte_as_it_was(cloud: Cloud) -> None:
     change = [{"op": "replace", "path": "/visibility", "value": "community"}]
     assert cloud.alice.patch(f"{IMAGES}/{image_id}", json=change, headers=PATCH).status_code == 200
     assert cloud.bob.get(f"{IMAGES}/{image_id}/file").content == data
+
+
+def test_data_come_and_go_in_virtual_time(cloud: Cloud) -> None:
+    image_id = cloud.make()
+    data = bytes(3 * BLOCK + 1)
+    sent: list[Any] = []
+
+    async def never() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def main(_world: warp.World) -> None:
+        upload = Upload(cloud, f"{IMAGES}/{image_id}/file")
+        await upload.put(data, more=False)
+        await upload.task
+        assert upload.status == 204
+        image, file = cloud.images.data.open(ALICE, image_id)
+        assert file is not None
+        assert image.updated_at == clock.EPOCH
+        request = Request({"type": "http", "headers": []}, never)
+        await FileResponse(file, 0, len(data), request, status=200, headers={})(request.scope, never, send)
+
+    warp.run(main)
+    assert b"".join(each.get("body", b"") for each in sent) == data

@@ -58,6 +58,7 @@ def test_properties_are_told_among_the_attributes(cloud: Cloud) -> None:
         ({"k" * 256: "v"}, 400),
         ({"tags": ["t" * 256]}, 400),
         ({"nul": "\0"}, 400),
+        ({"": "no name"}, 400),
         ({"status": "active"}, 403),
         ({"size": 5}, 403),
         ({"checksum": "0" * 32}, 403),
@@ -298,3 +299,27 @@ def test_schemas_and_stores_are_told(cloud: Cloud) -> None:
     assert cloud.reader.get("/image/v2/info/import").json()["import-methods"]["value"] == ["glance-direct"]
     assert cloud.reader.get("/image/v2/info/stores").json()["stores"] == [{"id": "file", "default": "true"}]
     assert cloud.anybody.get("/image/v2/schemas/image").status_code == 401
+
+
+@pytest.mark.parametrize("part", ["%00", "%ff", "%ed%a0%80", "x" * 5000])
+def test_odd_ids_are_those_of_nothing(cloud: Cloud, part: str) -> None:
+    image_id = cloud.make()
+    for method in ("GET", "PATCH", "DELETE"):
+        options = {"json": [], "headers": PATCH} if method == "PATCH" else {}
+        for path in (part, f"{image_id}/members/{part}", f"{part}/file", f"{part}/tasks"):
+            assert cloud.alice(method, f"{IMAGES}/{path}", **options).status_code in (400, 403, 404, 405)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"name":"\\ud800"}', b'{"p":"\\ud800"}', b'{"\\ud800":"p"}', b'{"tags":["\\ud800"]}', b'{"\\u0000":"x"}',
+        b'{"min_disk":1e400}', b'{"min_disk":NaN}', b'{"min_disk":' + b"9" * 5000 + b"}", b'{"tags":"abc"}',
+    ],
+)  # fmt: skip
+def test_odd_values_are_refused_in_a_new_image_and_in_a_change(cloud: Cloud, body: bytes) -> None:
+    headers = {"content-type": "application/json"}
+    assert cloud.alice.post(IMAGES, content=body, headers=headers).status_code == 400
+    name, _, value = body[1:-1].partition(b":")
+    change = b'[{"op":"add","path":"/' + name[1:] + b',"value":' + value + b"}]"
+    assert cloud.alice.patch(f"{IMAGES}/{cloud.make()}", content=change, headers=PATCH).status_code == 400

@@ -177,6 +177,13 @@ def test_lists_come_in_pages_whose_links_lead_through_all_of_them():
     assert len(send.get("/zoo/v2.1/animals?limit=1000000000&unknown=1").json()["animals"]) == 5
 
 
+def test_half_a_surrogate_pair_goes_back_as_it_came():
+    cloud = Cloud()
+    cloud.take_in("a", "\ud83d")
+    listed = client(cloud=cloud).get("/zoo/v2.1/animals")
+    assert (listed.status_code, listed.json()["animals"][0]["name"]) == (200, "\ud83d")
+
+
 def test_a_policy_file_changes_who_may(tmp_path):
     path = tmp_path / "policy.yaml"
     path.write_text('"zoo:animals:create": "role:reader"\n')
