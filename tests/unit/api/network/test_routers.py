@@ -199,6 +199,17 @@ def test_an_address_that_a_floating_ip_leads_to_stays_on_its_port(cloud, wired):
     refused(cloud.alice.put(f"{PORTS}/{port['id']}", json=body), 400, "BadRequest")
 
 
+def test_an_external_network_goes_with_its_idle_floating_ips_and_not_with_others(cloud, wired):
+    idle = cloud.make(cloud.bob, "floatingips", floating_network_id=cloud.public.id)
+    path = f"/network/v2.0/networks/{cloud.public.id}"
+    refused(cloud.admin.delete(path), 409, "NetworkInUse")
+    assert cloud.bob.get(f"{FLOATING}/{idle['id']}").status_code == 200
+    gateway = {"router": {"external_gateway_info": None}}
+    assert cloud.alice.put(f"{ROUTERS}/{wired[0]['id']}", json=gateway).status_code == 200
+    assert cloud.admin.delete(path).status_code == 204
+    refused(cloud.bob.get(f"{FLOATING}/{idle['id']}"), 404)
+
+
 def test_an_external_network_with_gateways_stays_external(cloud, wired):
     body = {"network": {"router:external": False}}
     refused(cloud.admin.put(f"/network/v2.0/networks/{cloud.public.id}", json=body), 409, "ExternalNetworkInUse")
