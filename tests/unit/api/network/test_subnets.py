@@ -45,6 +45,13 @@ def test_a_subnet_without_gateway_gives_out_all(cloud, network):
         ({"cidr": "10.0.0.0/24", "dns_nameservers": ["fd00::1"]}, "InvalidInput", "dns_nameserver"),
         ({"cidr": "10.0.0.0/24", "dns_nameservers": ["1.1.1.1"] * 6}, "DNSNameServersExhausted", "exceeds"),
         ({"cidr": "10.0.0.0/24", "dns_nameservers": ["a\nb"]}, None, "not a valid IP"),
+        ({"cidr": "fd00::/64", "dns_nameservers": ["fe80::1%a\nb"]}, None, "not a valid IP"),
+        ({"cidr": "fd00::/64", "gateway_ip": "fd00::1%a"}, None, "not a valid IP"),
+        (
+            {"cidr": "fd00::/64", "host_routes": [{"destination": "fe80::%a\nb/64", "nexthop": "fd00::9"}]},
+            "InvalidInput",
+            "Error parsing destination",
+        ),
         ({"cidr": "10.0.0.0/24", "prefixlen": 24}, "BadRequest", "must not be supplied together"),
         ({"cidr": "fd00::/64", "ipv6_ra_mode": "slaac", "enable_dhcp": False}, "InvalidInput", "enable_dhcp"),
         (
