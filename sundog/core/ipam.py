@@ -123,7 +123,7 @@ def parse_cidr(text: str) -> IPNetwork:
     Raises: Invalid for anything else, bits beyond the prefix included.
     """
     try:
-        loose = ipaddress.ip_network(text, strict=False)
+        loose = ipaddress.ip_network(_unscoped(text), strict=False)
     except ValueError:
         raise Invalid(f"'{text}' is not a valid IP subnet", cidr=text) from None
     if "/" not in text or ipaddress.ip_address(text.partition("/")[0]) != loose.network_address:
@@ -137,7 +137,7 @@ def parse_address(text: str) -> int:
     Raises: Invalid for what is no address.
     """
     try:
-        return int(ipaddress.ip_address(text))
+        return int(ipaddress.ip_address(_unscoped(text)))
     except ValueError:
         raise Invalid(f"'{text}' is not a valid IP address", address=text) from None
 
@@ -148,9 +148,19 @@ def version_of(text: str) -> int:
     Raises: Invalid for what is neither.
     """
     try:
-        return ipaddress.ip_interface(text).version
+        return ipaddress.ip_interface(_unscoped(text)).version
     except ValueError:
         raise Invalid(f"'{text}' is not a valid IP address", address=text) from None
+
+
+def _unscoped(text: str) -> str:
+    """The text, which has no zone: Python takes anything at all after the % of an IPv6 address.
+
+    Raises: ValueError.
+    """
+    if "%" in text:
+        raise ValueError("an address of a zone")
+    return text
 
 
 def address_text(number: int, version: int) -> str:

@@ -43,14 +43,15 @@ def _mac(value: str) -> str:
 
 def _address(value: str) -> str:
     try:
-        return str(ipaddress.ip_address(value))
+        # Python takes anything at all as the zone of an IPv6 address, the end of a line too.
+        return str(ipaddress.ip_address(value.replace("%", "/")))
     except ValueError:
         raise ValueError(f"'{value[:64]}' is not a valid IP address") from None
 
 
 def _network(value: str) -> str:
     try:
-        ipaddress.ip_interface(value)
+        ipaddress.ip_interface(value.replace("%", " "))
     except ValueError:
         raise ValueError(f"'{value[:64]}' is neither an IP address nor an IP subnet") from None
     return value

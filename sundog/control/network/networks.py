@@ -71,12 +71,13 @@ class Networks:
             return get_network(tx, EVERYTHING, network_id)
 
     def delete(self, viewer: Viewer, network_id: str) -> None:
-        """Delete a network and its subnets.
+        """Delete a network, its subnets, and floating IPs of it that lead nowhere.
 
-        Raises: NotFound; Conflict while it has ports.
+        Raises: NotFound; Conflict while it has other ports.
         """
         with self._books.writing() as tx:
             get_network(tx, viewer, network_id)
+            _drop_idle_floating_ips(tx, network_id)
             ports = tx.find(tables.ports, tables.ports.c.network_id == network_id, limit=5)
             if ports:
                 named = ", ".join(row["id"] for row in ports)
@@ -228,6 +229,14 @@ def _subnet_ids(reader: Reader, network_ids: list[str]) -> list[Row]:
 
 def _network(row: Row, subnets: Sequence[Row]) -> NetworkRecord:
     return record(NetworkRecord, row, subnets=tuple(each["id"] for each in subnets))
+
+
+def _drop_idle_floating_ips(tx: Tx, network_id: str) -> None:
+    c = tables.floating_ips.c
+    for row in tx.find(tables.floating_ips, c.floating_network_id == network_id, c.port_id.is_(None)):
+        tx.delete(tables.floating_ips, c.id == row["id"])
+        # The addresses go with their port and need not be given back: the network's subnets are about to go too.
+        tx.delete(tables.ports, tables.ports.c.id == row["floating_port_id"])
 
 
 def _check_unshared(tx: Tx, network: NetworkRecord) -> None:

@@ -166,7 +166,7 @@ def create_port(
         device_owner=device_owner,
         port_security_enabled=security,
         allowed_address_pairs=pairs,
-        extra_dhcp_opts=list(extra_dhcp_opts),
+        extra_dhcp_opts=merged_options([], extra_dhcp_opts),
         host_id=host_id,
         vnic_type=vnic_type,
         profile=dict(profile or {}),
@@ -206,6 +206,8 @@ def update_port(tx: Tx, books: Books, viewer: Viewer, port_id: str, changes: Map
     pairs = checked_pairs(values.get("allowed_address_pairs", port.allowed_address_pairs), security, mac)
     if "allowed_address_pairs" in values:
         values["allowed_address_pairs"] = pairs
+    if "extra_dhcp_opts" in values:
+        values["extra_dhcp_opts"] = merged_options(port.extra_dhcp_opts, values["extra_dhcp_opts"])
     owner = values.get("device_owner", port.device_owner)
     if owner != port.device_owner or values.get("device_id", port.device_id) != port.device_id:
         if port.device_owner in OURS:
@@ -265,6 +267,18 @@ def checked_pairs(pairs: Sequence[Mapping[str, str]], security: bool, mac: str) 
                 kind="DuplicateAddressPairInRequest",
             )
     return told
+
+
+def merged_options(known: Sequence[Mapping[str, Any]], told: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """DHCP options with what is told of them: one of the same name and IP version is replaced, or goes for no value."""
+    options = {(each["opt_name"], each["ip_version"]): dict(each) for each in known}
+    for each in told:
+        key = (each["opt_name"], each.get("ip_version", 4))
+        if each.get("opt_value") is None:
+            options.pop(key, None)
+        else:
+            options[key] = {"opt_name": key[0], "opt_value": each["opt_value"], "ip_version": key[1]}
+    return list(options.values())
 
 
 def _groups(

@@ -126,7 +126,7 @@ def _prefix(told: str | None, ethertype: str) -> str | None:
     if told is None or told == "":
         return None
     try:
-        network = ipaddress.ip_network(told, strict=False)
+        network = ipaddress.ip_network(told.replace("%", " "), strict=False)
     except ValueError:
         raise Invalid(f"Invalid CIDR {told} given as IP prefix.", type="InvalidCIDR") from None
     if ethertype != f"IPv{network.version}":

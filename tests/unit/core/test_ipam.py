@@ -156,7 +156,7 @@ def test_a_hole_in_a_pool_is_filled_first_and_ipv6_stays_ipv6():
     assert next_subnet([pool], [], 16) is None
 
 
-@pytest.mark.parametrize("text", ["", "10.0.0.0", "10.0.0.1/24", "10.0.0.0/33", "x/8", "fd00::1/64"])
+@pytest.mark.parametrize("text", ["", "10.0.0.0", "10.0.0.1/24", "10.0.0.0/33", "x/8", "fd00::1/64", "fe80::%a/64"])
 def test_what_is_no_network_is_said_to_be_none(text):
     with pytest.raises(Invalid, match="subnet"):
         parse_cidr(text)
@@ -166,5 +166,7 @@ def test_what_is_no_address_is_said_to_be_none():
     for parse in (parse_address, version_of):
         with pytest.raises(Invalid, match="not a valid IP address"):
             parse("10.0.0.256")
+        with pytest.raises(Invalid, match="not a valid IP address"):
+            parse("fe80::1%eth0\nanother line")
     assert version_of("fd00::/64") == 6
     assert version_of("10.0.0.1") == 4

@@ -170,7 +170,7 @@ def test_lists_are_filtered_sorted_and_told_page_by_page(cloud):
     refused(cloud.alice.get(f"{NETWORKS}?limit=-1"), 400)
     refused(cloud.alice.get(f"{NETWORKS}?sort_key=bogus"), 400)
     refused(cloud.alice.get(f"{NETWORKS}?admin_state_up=maybe"), 400)
-    refused(cloud.alice.get(f"{NETWORKS}?bogus=1"), 400)
+    assert len(names("bogus=1")) == 5
 
 
 def test_tags_are_put_on_found_by_and_taken_off(cloud):
