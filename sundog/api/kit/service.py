@@ -279,7 +279,8 @@ async def _served(context: Context, operation: Operation, service: Service) -> R
     """Policy, query and body, then the handler."""
     request, who = context.request, context.principal
     if who is not None and operation.own:
-        own = {"project_id": who.project_id, "user_id": who.user_id, "domain_id": who.domain_id}
+        # Two that are missing would be equal to a rule: who has no project would own what belongs to none.
+        own = {"project_id": who.project_id or "", "user_id": who.user_id, "domain_id": who.domain_id or ""}
         context.require(operation.rule, own)
     if service.admit is not None:
         service.admit(context, operation)

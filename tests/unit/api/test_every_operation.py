@@ -88,7 +88,7 @@ def test_somebody_without_a_role_gets_nothing_but_what_everybody_may(client, uns
     assert "canary" not in answer.text
     if operation.own and answer.status_code != 403:
         nobody = Principal("somebody")
-        assert Policy(service.rules).allows(operation.rule, nobody, {"user_id": "somebody", "project_id": None})
+        assert Policy(service.rules).allows(operation.rule, nobody, {"user_id": "somebody", "project_id": ""})
 
 
 @pytest.mark.parametrize("case", EVERY, ids=named)

@@ -137,6 +137,7 @@ BEARERS = {
     "member-a": Principal("u1", project_id="a", roles=("member", "reader")),
     "reader-a": Principal("u2", project_id="a", roles=("reader",)),
     "member-b": Principal("u3", project_id="b", roles=("member", "reader")),
+    "domain-member": Principal("u5", domain_id="d", roles=("member", "reader")),
     "admin": Principal("u4", project_id="x", roles=("admin", "manager", "member", "reader")),
 }
 

@@ -43,6 +43,12 @@ def test_identity_headers_of_a_client_mean_nothing():
     assert client("reader-a").post("/zoo/v2.1/close", headers=closing).status_code == 403
 
 
+def test_a_token_without_a_project_owns_nothing():
+    cloud = Cloud()
+    cloud.take_in(None, "nobody's")
+    assert client("domain-member", cloud).get("/zoo/v2.1/animals").status_code == 403
+
+
 def test_policy_comes_before_the_body_is_looked_at():
     answer = client("reader-a").post("/zoo/v2.1/animals", content=b"not json")
     assert answer.status_code == 403
