@@ -44,6 +44,19 @@ class Projects(RuleBasedStateMachine):
         self.public = bootstrap(self.network, "admin", ipv4="198.51.100.0/28")
         for project in PROJECTS:
             self.network.quotas.update(project, LIMITS)
+            self.wire(project)
+
+    def wire(self, project: str) -> None:
+        """A port behind a router that a floating IP leads to, which chance alone would seldom make."""
+        viewer, own = Viewer(project), {"project_id": project}
+        network_id = self.network.networks.create([own])[0].id
+        told = {**own, "network_id": network_id}
+        subnet = self.network.subnets.create(viewer, [{**told, "cidr": "10.0.0.0/29"}])[0]
+        router = self.network.routers.create(viewer, [{**own, "gateway": GatewaySpec(self.public.id)}])[0]
+        self.network.routers.add_interface(viewer, router.id, subnet_id=subnet.id)
+        port = self.network.ports.create(viewer, [told])[0]
+        floating = {**own, "floating_network_id": self.public.id, "port_id": port.id}
+        self.network.floating_ips.create(viewer, [floating])
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
