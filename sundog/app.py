@@ -24,6 +24,7 @@ import sundog
 from sundog.api.identity import SERVICE as IDENTITY
 from sundog.api.image import SERVICE as IMAGE
 from sundog.api.kit.application import application
+from sundog.api.kit.links import is_loopback
 from sundog.api.kit.policy import Policy
 from sundog.api.kit.server import Listen, serve
 from sundog.api.kit.service import Desk, Service
@@ -249,19 +250,10 @@ def check(settings: Settings, *, insecure: bool) -> None:
     listen = settings.listen
     if (listen.certificate is None) != (listen.key is None):
         raise InputError("TLS needs both a certificate and a key")
-    if listen.certificate is None and not insecure and not _is_loopback(listen.host):
+    if listen.certificate is None and not insecure and not (listen.host == "localhost" or is_loopback(listen.host)):
         raise InputError(
             f"listening on {listen.host} without TLS would send passwords in the clear; give --certificate and --key, "
             "or --insecure if something in front sees to that", host=listen.host,
         )  # fmt: skip
     if not 0.0 < settings.speed <= 10_000.0 or math.isnan(settings.speed):
         raise InputError(f"a speed of {settings.speed:g} makes no sense; use 1 to 10000 simulated seconds a real one")
-
-
-def _is_loopback(host: str) -> bool:
-    import ipaddress
-
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

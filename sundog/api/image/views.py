@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from sundog.api.kit.context import Context
+from sundog.api.kit.paging import query_without
 from sundog.control.image.data import STORE
 from sundog.control.image.records import Image, Member, Task
 from sundog.control.image.states import WITH_DATA
@@ -57,7 +58,7 @@ def image(image: Image) -> dict[str, Any]:
 
 def images(ctx: Context, images: Sequence[Image], limit: int) -> dict[str, Any]:
     """A page of a list, with where the next one is if this one is full."""
-    query = [(k, v) for k, v in parse_qsl(ctx.request.url.query, keep_blank_values=True) if k != "marker"]
+    query = query_without(ctx, "marker")
     told: dict[str, Any] = {
         "images": [image(each) for each in images],
         "first": _address("/v2/images", query),

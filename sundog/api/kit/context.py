@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 
 from sundog.api.kit.policy import Policy, Rule
-from sundog.api.kit.versions import Version
+from sundog.api.kit.versions import Version, parse_version
 from sundog.control.principal import Principal
 from sundog.errors import Unauthorized
 
@@ -55,8 +55,7 @@ class Context:
 
     def at_least(self, version: str) -> bool:
         """Whether the request is served by this microversion or a later one."""
-        major, _, minor = version.partition(".")
-        return self.version is not None and self.version >= Version(int(major), int(minor))
+        return self.version is not None and self.version >= parse_version(version)
 
     def link(self, path: str) -> str:
         """The absolute address of a path of the service."""

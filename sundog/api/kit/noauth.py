@@ -6,9 +6,9 @@ loopback interface only, and nothing turns it on by default.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Mapping
 
+from sundog.api.kit.links import is_loopback
 from sundog.control.principal import Principal
 from sundog.errors import InputError
 
@@ -21,19 +21,12 @@ def noauth2(listen_host: str) -> Callable[[str, Mapping[str, str]], Principal]:
 
     Raises: InputError if ``listen_host`` is not an address of the loopback interface.
     """
-    if not _is_loopback(listen_host):
+    if not is_loopback(listen_host):
         raise InputError(
             f"the test-only mode noauth2 lets anybody be anyone, so it needs a loopback address, not {listen_host!r}; "
             "listen on 127.0.0.1"
         )
     return _believed
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False  # a name: what it means may change
 
 
 def _believed(token: str, headers: Mapping[str, str]) -> Principal:

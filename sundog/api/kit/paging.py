@@ -60,8 +60,17 @@ def _comparable(value: Any) -> tuple[bool, Any]:
     return (False, 0) if value is None else (True, value)
 
 
+def query_without(context: Context, *keys: str) -> list[tuple[str, str]]:
+    """The pairs of the request's query string whose keys are none of these, in their order."""
+    pairs = parse_qsl(context.request.url.query, keep_blank_values=True)
+    return [(key, value) for key, value in pairs if key not in keys]
+
+
+def page_link(context: Context, query: Sequence[tuple[str, str]]) -> str:
+    """The address of this request with another query string."""
+    return f"{context.root}{context.request.url.path}?{urlencode(query)}"
+
+
 def next_link(context: Context, marker: str) -> str:
     """The address of this request with another marker."""
-    url = context.request.url
-    query = [(k, v) for k, v in parse_qsl(url.query, keep_blank_values=True) if k != "marker"]
-    return f"{context.root}{url.path}?{urlencode([*query, ('marker', marker)])}"
+    return page_link(context, [*query_without(context, "marker"), ("marker", marker)])

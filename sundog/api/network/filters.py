@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
 
 from sundog.api.kit.context import Context
-from sundog.api.kit.paging import page_of, sorted_by
+from sundog.api.kit.paging import page_link, page_of, query_without, sorted_by
 from sundog.api.network.schemas import Listing
 from sundog.errors import Invalid
 
@@ -78,10 +77,9 @@ def _links(ctx: Context, rows: Sequence[dict[str, Any]], query: Listing, more: b
 
 
 def _address(ctx: Context, marker: str, *, reverse: bool) -> str:
-    url = ctx.request.url
-    kept = [pair for pair in parse_qsl(url.query, keep_blank_values=True) if pair[0] not in ("marker", "page_reverse")]
+    kept = query_without(ctx, "marker", "page_reverse")
     more = [("marker", marker), *([("page_reverse", "True")] if reverse else [])]
-    return f"{ctx.root}{url.path}?{urlencode([*kept, *more])}"
+    return page_link(ctx, [*kept, *more])
 
 
 def _fits(item: Mapping[str, Any], name: str, values: Sequence[str]) -> bool:
