@@ -14,7 +14,7 @@ from sundog.api.network import filters, views
 from sundog.api.network.policy import RULES
 from sundog.api.network.schemas import Listing
 from sundog.control.network.refusals import missing
-from sundog.control.network.viewer import Viewer
+from sundog.control.viewer import Viewer
 from sundog.errors import Invalid
 
 

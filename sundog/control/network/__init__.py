@@ -7,6 +7,6 @@ other services do together with their own writes is a function that takes a tran
 
 from sundog.control.network.bootstrap import bootstrap
 from sundog.control.network.network import Network
-from sundog.control.network.viewer import Viewer
+from sundog.control.viewer import Viewer
 
 __all__ = ["Network", "Viewer", "bootstrap"]

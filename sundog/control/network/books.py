@@ -10,9 +10,9 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import ColumnElement, Table
 
 from sundog.control.network.refusals import missing
-from sundog.control.network.viewer import Viewer
 from sundog.control.store import Reader, Row, Store, Tx
 from sundog.control.store.tables import network as tables
+from sundog.control.viewer import Viewer
 from sundog.errors import Unavailable
 from sundog.runtime.clock import utcnow
 from sundog.runtime.ids import Ids

@@ -6,7 +6,7 @@ from typing import Final
 
 from sundog.control.network.network import Network
 from sundog.control.network.records import NetworkRecord
-from sundog.control.network.viewer import EVERYTHING
+from sundog.control.viewer import EVERYTHING
 from sundog.core.ipam import address_text, parse_cidr, span_of
 
 PUBLIC: Final = "public"

@@ -14,9 +14,9 @@ from sundog.control.network.records import FixedIp, FloatingIp, Port, record
 from sundog.control.network.refusals import bad_request, conflict, invalid
 from sundog.control.network.routers import interfaces
 from sundog.control.network.subnets import get_subnet
-from sundog.control.network.viewer import EVERYTHING, Viewer
 from sundog.control.store import Reader, Tx
 from sundog.control.store.tables import network as tables
+from sundog.control.viewer import EVERYTHING, Viewer
 from sundog.core.ipam import version_of
 from sundog.errors import Conflict, NotFound
 

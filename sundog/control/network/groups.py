@@ -10,9 +10,9 @@ from sundog.control.network.quotas import check_quota
 from sundog.control.network.records import SecurityGroup, SecurityGroupRule, record
 from sundog.control.network.refusals import conflict, missing
 from sundog.control.network.rules import RuleSpec, checked_rule
-from sundog.control.network.viewer import EVERYTHING, Viewer
 from sundog.control.store import Reader, Row, Tx
 from sundog.control.store.tables import network as tables
+from sundog.control.viewer import EVERYTHING, Viewer
 
 DEFAULT: Final = "default"
 _ETHERTYPES: Final = ("IPv4", "IPv6")

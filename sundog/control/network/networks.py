@@ -12,9 +12,9 @@ from sundog.control.network.groups import ensure_default_group
 from sundog.control.network.quotas import check_quota
 from sundog.control.network.records import NetworkRecord, record
 from sundog.control.network.refusals import conflict, invalid_input
-from sundog.control.network.viewer import EVERYTHING, Viewer
 from sundog.control.store import Reader, Row, Tx
 from sundog.control.store.tables import network as tables
+from sundog.control.viewer import EVERYTHING, Viewer
 
 TYPES: Final = ("flat", "vlan", "vxlan", "geneve", "gre", "local")
 MTU: Final = {"flat": 1500, "vlan": 1500, "local": 1500, "vxlan": 1450, "geneve": 1442, "gre": 1458}

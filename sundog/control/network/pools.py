@@ -11,9 +11,9 @@ from sundog.control.network.books import Books, Only, chosen, found
 from sundog.control.network.quotas import check_quota
 from sundog.control.network.records import SubnetPool, record
 from sundog.control.network.refusals import bad_request, conflict, invalid, invalid_input, over_quota
-from sundog.control.network.viewer import EVERYTHING, Viewer
 from sundog.control.store import Reader, Tx
 from sundog.control.store.tables import network as tables
+from sundog.control.viewer import EVERYTHING, Viewer
 from sundog.core.ipam import Intervals, IPNetwork, next_subnet, overlapping, parse_cidr, span_of
 from sundog.errors import SundogError
 

@@ -15,9 +15,9 @@ from sundog.control.network.networks import get_network
 from sundog.control.network.quotas import check_quota
 from sundog.control.network.records import FixedIp, Port, record
 from sundog.control.network.refusals import bad_request, conflict, invalid, invalid_input, missing
-from sundog.control.network.viewer import EVERYTHING, Viewer
 from sundog.control.store import Reader, Tx
 from sundog.control.store.tables import network as tables
+from sundog.control.viewer import EVERYTHING, Viewer
 from sundog.core.ipam import address_text, parse_address, version_of
 
 ROUTERS: Final = (ROUTER_INTERFACE, ROUTER_GATEWAY)

@@ -14,9 +14,9 @@ from sundog.control.network.quotas import check_quota
 from sundog.control.network.records import Gateway, Port, Router, Subnet, record
 from sundog.control.network.refusals import bad_request, conflict, invalid, invalid_input, missing
 from sundog.control.network.subnets import get_subnet
-from sundog.control.network.viewer import EVERYTHING, Viewer
 from sundog.control.store import Reader, Tx
 from sundog.control.store.tables import network as tables
+from sundog.control.viewer import EVERYTHING, Viewer
 from sundog.core.ipam import overlapping, parse_address, parse_cidr, span_of, version_of
 from sundog.errors import NotFound
 

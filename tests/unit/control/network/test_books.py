@@ -15,9 +15,9 @@ from sundog.control.network import Network, Viewer, bootstrap
 from sundog.control.network.addresses import pool_spans, read_pool
 from sundog.control.network.quotas import DEFAULTS, TABLES
 from sundog.control.network.routers import GatewaySpec
-from sundog.control.network.viewer import EVERYTHING
 from sundog.control.store import open_store
 from sundog.control.store.tables import network as tables
+from sundog.control.viewer import EVERYTHING
 from sundog.core.ipam import AddressPool, is_host, parse_address, parse_cidr
 from sundog.errors import InvariantError, SundogError
 from sundog.runtime.ids import Ids

@@ -1,0 +1,1 @@
+"""What may happen to a server, as tables; nothing here acts."""
