@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from sundog.control.principal import Principal
+from sundog.control.store import Row
 from sundog.control.viewer import Viewer
 
 _T = TypeVar("_T")
 
 
-def record(kind: type[_T], row: Mapping[str, Any], **more: Any) -> _T:
+def record(kind: type[_T], row: Row | Mapping[str, Any], **more: Any) -> _T:
     """A record out of a row of its table, where the names are the same; ``more`` has what the row has not."""
     names = (each.name for each in fields(kind))  # type: ignore[arg-type]
     return kind(**{name: row[name] for name in names if name not in more and name in row}, **more)
@@ -37,6 +38,13 @@ class Caller:
     def of(principal: Principal, request_id: str) -> Caller:
         """The bearer of a token."""
         return Caller(principal.user_id, principal.project_id or "", request_id, principal.is_admin)
+
+    @property
+    def principal(self) -> Principal:
+        """The caller as other services see them."""
+        return Principal(
+            self.user_id, project_id=self.project_id, roles=("admin", "member") if self.is_admin else ("member",)
+        )
 
     @property
     def viewer(self) -> Viewer:

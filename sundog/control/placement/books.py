@@ -118,6 +118,10 @@ class Books:
             raise InvariantError(f"the pool has allocations of consumer {number}, which Placement does not know")
         return uuid
 
+    def unused_number(self) -> int:
+        """A number from which on the pool knows no consumer, for claims that are only tried."""
+        return len(self._by_number)
+
     def held(self, uuid: str) -> Held | None:
         """What a consumer holds; None for one that holds nothing."""
         consumer = self.consumers.get(uuid)

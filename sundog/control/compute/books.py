@@ -1,0 +1,150 @@
+"""The store as compute uses it: ids, stamps, and servers as they may be seen and changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement
+
+from sundog.control.compute.records import (
+    Action,
+    Fault,
+    Migration,
+    Server,
+    ServerFlavor,
+    ServerImage,
+    as_json,
+    record,
+)
+from sundog.control.store import Reader, Row, Store, Tx
+from sundog.control.store.tables import compute as tables
+from sundog.control.viewer import Viewer
+from sundog.errors import NotFound
+from sundog.runtime.clock import utcnow
+from sundog.runtime.ids import Ids
+
+Moved = Callable[[str, str | None, str | None], None]
+"""``(server group, old host, new host)``: a member of a group came, left or went elsewhere."""
+
+
+class Books:
+    """Transactions on the tables of compute. ``ids`` gives new things their ids, ``now`` their times.
+
+    ``moved`` is told when a member of a server group changes its host, after the commit.
+    """
+
+    def __init__(self, store: Store, ids: Ids, now: Callable[[], datetime] = utcnow) -> None:
+        self._store = store
+        self.ids = ids
+        self.now = now
+        self.moved: Moved = lambda group_id, old, new: None
+
+    def reading(self) -> AbstractContextManager[Reader]:
+        """One snapshot."""
+        return self._store.read()
+
+    def writing(self) -> AbstractContextManager[Tx]:
+        """One transaction."""
+        return self._store.begin()
+
+    def new_uuid(self) -> str:
+        """An id as Nova makes them: with hyphens."""
+        return str(self.ids.uuid())
+
+    def change(self, tx: Tx, server: Server, **values: Any) -> None:
+        """Set columns of a server. One whose tags, metadata or the like are records is given them as records."""
+        values = {name: _stored(value) for name, value in values.items()}
+        tx.update(tables.servers, tables.servers.c.id == server.id, updated_at=self.now(), **values)
+        if server.group_id is not None and ("host" in values or values.get("deleted_at") is not None):
+            new = None if values.get("deleted_at") is not None else values.get("host", server.host)
+            group, old = server.group_id, server.host
+            if old != new:
+                tx.on_commit(lambda: self.moved(group, old, new))
+
+
+def _stored(value: Any) -> Any:
+    return as_json(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+def servers_of(reader: Reader, rows: Sequence[Row]) -> list[Server]:
+    """Rows as servers, with their tags."""
+    c = tables.server_tags.c
+    ids = [row["id"] for row in rows]
+    # For more than these many, reading all is as fast as naming each.
+    where = [] if len(ids) > 500 else [c.server_id.in_(ids)]
+    tags: dict[str, list[str]] = {}
+    if ids:
+        for row in reader.find(tables.server_tags, *where):
+            tags.setdefault(row["server_id"], []).append(row["tag"])
+    return [_server(row, tuple(tags.get(row["id"], ()))) for row in rows]
+
+
+def _server(row: Row, tags: tuple[str, ...]) -> Server:
+    values = {name: row[name] for name in _PLAIN}
+    return Server(
+        **values,
+        fault=None if row["fault"] is None else Fault(**row["fault"]),
+        flavor=ServerFlavor(**row["flavor"]),
+        image=ServerImage(**row["image"]) if row["image"] else None,
+        kept=row["kept"] or {},
+        tags=tags,
+    )
+
+
+_PLAIN = tuple(
+    each.name for each in fields(Server) if each.name not in ("fault", "flavor", "image", "kept", "tags")
+)  # fmt: skip
+
+
+def find_servers(reader: Reader, *where: ColumnElement[bool]) -> list[Server]:
+    """The servers that meet ``where``, in the order in which they were made."""
+    return servers_of(reader, reader.find(tables.servers, *where))
+
+
+def get_server(reader: Reader, viewer: Viewer, server_id: str, *, deleted: bool = False) -> Server:
+    """A server; with ``deleted`` also one that is deleted.
+
+    Raises: NotFound for one that is not there, or another project's.
+    """
+    row = reader.get(tables.servers, id=server_id)
+    hidden = row is None or not (viewer.sees_all or row["project_id"] == viewer.project_id)
+    if row is None or hidden or (row["deleted_at"] is not None and not deleted):
+        raise no_server(server_id)
+    return servers_of(reader, [row])[0]
+
+
+def no_server(server_id: str) -> NotFound:
+    """There is no such server, or nobody may know."""
+    return NotFound(f"Instance {server_id} could not be found.", server=server_id)
+
+
+def action_of(row: Row) -> Action:
+    """A row as an action."""
+    return record(Action, row)
+
+
+def migration_of(row: Row) -> Migration:
+    """A row as a migration."""
+    return record(
+        Migration,
+        row,
+        old_flavor=ServerFlavor(**row["old_flavor"]),
+        new_flavor=ServerFlavor(**row["new_flavor"]),
+    )
+
+
+def grouped(rows: Iterable[Row], key: str) -> dict[Any, list[Row]]:
+    """Rows by the value of a column, in their order."""
+    groups: dict[Any, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row[key], []).append(row)
+    return groups
+
+
+def values_of(record_: Any) -> Mapping[str, Any]:
+    """A record as the columns of its table."""
+    return {each.name: _stored(getattr(record_, each.name)) for each in fields(record_)}

@@ -1,0 +1,210 @@
+"""What servers have of the network: ports, in the transactions that write the servers.
+
+A port that a client made is given back when its server goes; one that was made for the server goes with it. Which are
+the client's is in the server's ``kept["given_ports"]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import select
+
+from sundog.backends.contract import PortSpec
+from sundog.control.compute.hosts import DEFAULT_ZONE
+from sundog.control.compute.records import Address, AskedNetwork, Caller, Server
+from sundog.control.network import Network
+from sundog.control.network.networks import get_network, visible
+from sundog.control.network.ports import create_port, delete_port, get_port, read_ports, update_port
+from sundog.control.network.records import Port
+from sundog.control.store import Reader, Tx
+from sundog.control.store.tables import network as tables
+from sundog.control.viewer import EVERYTHING, Viewer
+from sundog.errors import Conflict, Invalid, NotFound, QuotaExceeded
+
+OWNER: Final = "compute:"
+"""How the ``device_owner`` of a server's port begins; the availability zone follows."""
+
+GIVEN: Final = "given_ports"
+
+
+def resolve(reader: Reader, caller: Caller, asked: Sequence[AskedNetwork] | None) -> list[AskedNetwork]:
+    """The networks and ports of a new server, checked; None asks for the project's own network if it has one.
+
+    Raises: Invalid for a network or a port that is not there; Conflict for a port in use, or several networks to choose
+    from.
+    """
+    viewer = Viewer(caller.project_id)
+    if asked is None:
+        return _only_network(reader, viewer)
+    return [_checked(reader, caller.viewer, each) for each in asked]
+
+
+def _only_network(reader: Reader, viewer: Viewer) -> list[AskedNetwork]:
+    """The one network that the project has, or else the one that is shared with it."""
+    n = tables.networks.c
+    rows = reader.find(tables.networks, *visible(viewer), n.external.is_(False), n.admin_state_up.is_(True))
+    subnets = {row["network_id"] for row in reader.find(tables.subnets)} if rows else set()
+    rows = [row for row in rows if row["id"] in subnets]
+    own = [row for row in rows if row["project_id"] == viewer.project_id] or rows
+    if len(own) > 1:
+        raise Conflict("Multiple possible networks found, use a Network ID to be more specific.")
+    return [AskedNetwork(network_id=row["id"]) for row in own]
+
+
+def _checked(reader: Reader, viewer: Viewer, asked: AskedNetwork) -> AskedNetwork:
+    if asked.port_id is not None:
+        try:
+            port = get_port(reader, viewer, asked.port_id)
+        except NotFound:
+            raise Invalid(f"Port id {asked.port_id} could not be found.", port=asked.port_id) from None
+        if port.device_id:
+            raise Conflict(f"Port {asked.port_id} is still in use.", port=asked.port_id)
+        if not viewer.sees_all and port.project_id != viewer.project_id:
+            raise Conflict(f"Port {asked.port_id} not usable for instance.", port=asked.port_id)
+        return AskedNetwork(port.network_id, asked.port_id, tag=asked.tag)
+    assert asked.network_id is not None
+    try:
+        network = get_network(reader, viewer, asked.network_id)
+    except NotFound:
+        raise Invalid(f"Network {asked.network_id} could not be found.", network=asked.network_id) from None
+    if network.external and not viewer.sees_all and network.project_id != viewer.project_id:
+        raise Invalid(
+            f"It is not allowed to create an interface on external network {network.id}", network=network.id, status=403
+        )
+    if not network.subnets:
+        raise Invalid(f"Network {network.id} requires a subnet in order to boot instances on.", network=network.id)
+    return asked
+
+
+def group_ids(reader: Reader, project_id: str, names: Sequence[str]) -> list[str]:
+    """The security groups of a project that have these names or ids.
+
+    Raises: Invalid for one that is not there; Conflict for a name that several have.
+    """
+    table = tables.security_groups
+    rows = reader.find(table, table.c.project_id == project_id)
+    found = []
+    for name in dict.fromkeys(names):
+        same = [row["id"] for row in rows if name in (row["id"], row["name"])]
+        if not same and name != "default":  # the default one is made with the first port
+            raise Invalid(f"Security group {name} not found for project {project_id}.", group=name)
+        if len(same) > 1:
+            raise Conflict(f"Multiple security groups found matching '{name}'. Use an ID to be more specific.")
+        found += same
+    return found
+
+
+def make_ports(
+    tx: Tx,
+    network: Network,
+    server: Server,
+    asked: Sequence[AskedNetwork],
+    groups: Sequence[str],
+    *,
+    host: str,
+    zone: str = DEFAULT_ZONE,
+) -> list[str]:
+    """Give a server its ports, bound to its host; returns the ids of those that the client had made.
+
+    ``groups`` are ids of security groups, none for the default one. ``host`` is the host's name.
+    Raises: QuotaExceeded, Invalid, Conflict.
+    """
+    given = []
+    for each in asked:
+        device: dict[str, Any] = {"device_id": server.id, "device_owner": OWNER + zone, "host_id": host}
+        if each.port_id is not None:
+            update_port(tx, network.books, EVERYTHING, each.port_id, device)
+            given.append(each.port_id)
+            continue
+        assert each.network_id is not None
+        fixed = None if each.fixed_ip is None else [{"ip_address": each.fixed_ip}]
+        try:
+            create_port(
+                tx, network.books, EVERYTHING, network_id=each.network_id, project_id=server.project_id,
+                fixed_ips=fixed, security_groups=list(groups) or None, **device,
+            )  # fmt: skip
+        except QuotaExceeded as error:
+            raise QuotaExceeded("Maximum number of ports exceeded", type="PortLimitExceeded") from error
+        except Conflict as error:
+            if each.fixed_ip is not None:
+                raise Invalid(f"Fixed IP address {each.fixed_ip} is already in use.", address=each.fixed_ip) from error
+            raise
+    return given
+
+
+def ports_of(reader: Reader, server_ids: Sequence[str]) -> dict[str, list[Port]]:
+    """The ports of servers, in the order in which they were made."""
+    p = tables.ports.c
+    where = [p.device_owner.startswith(OWNER)]
+    if len(server_ids) <= 500:
+        where.append(p.device_id.in_(list(server_ids)))
+    found: dict[str, list[Port]] = {each: [] for each in server_ids}
+    for port in sorted(read_ports(reader, EVERYTHING, *where), key=lambda port: (port.created_at, port.id)):
+        if port.device_id in found:
+            found[port.device_id].append(port)
+    return found
+
+
+def bind_ports(tx: Tx, network: Network, server_id: str, host: str) -> None:
+    """Let a server's ports be where it is now; ``host`` is a name, empty for nowhere."""
+    for port in ports_of(tx, [server_id])[server_id]:
+        if port.host_id != host:
+            update_port(tx, network.books, EVERYTHING, port.id, {"host_id": host})
+
+
+def drop_ports(tx: Tx, network: Network, server: Server) -> None:
+    """Take a server's ports away: those made for it are deleted, the client's are free again."""
+    given = server.kept.get(GIVEN, ())
+    for port in ports_of(tx, [server.id])[server.id]:
+        drop_port(tx, network, port, given=port.id in given)
+
+
+def drop_port(tx: Tx, network: Network, port: Port, *, given: bool) -> None:
+    """Take one port away from its server."""
+    if given:
+        update_port(tx, network.books, EVERYTHING, port.id, {"device_id": "", "device_owner": "", "host_id": ""})
+    else:
+        delete_port(tx, network.books, port)
+
+
+def port_specs(reader: Reader, ports: Sequence[Port]) -> tuple[PortSpec, ...]:
+    """Ports as a host must know them."""
+    n = tables.networks.c
+    ids = list(dict.fromkeys(port.network_id for port in ports))
+    mtus = {row.id: row.mtu for row in reader.execute(select(n.id, n.mtu).where(n.id.in_(ids)))}
+    return tuple(
+        PortSpec(
+            port.id,
+            port.network_id,
+            port.mac_address,
+            tuple(fixed.ip_address for fixed in port.fixed_ips),
+            mtus[port.network_id],
+        )
+        for port in ports
+    )
+
+
+def addresses_of(reader: Reader, server_ids: Sequence[str]) -> dict[str, list[Address]]:
+    """The addresses of servers, floating ones behind the fixed ones that they lead to."""
+    ports = ports_of(reader, server_ids)
+    n, f = tables.networks.c, tables.floating_ips.c
+    names: Mapping[str, str] = {row.id: row.name for row in reader.execute(select(n.id, n.name))}
+    floating: dict[tuple[str, str], str] = {}
+    for row in reader.execute(
+        select(f.port_id, f.fixed_ip_address, f.floating_ip_address).where(f.port_id.is_not(None))
+    ):
+        floating[row.port_id, row.fixed_ip_address] = row.floating_ip_address
+    found: dict[str, list[Address]] = {}
+    for server_id, each in ports.items():
+        mine = found[server_id] = []
+        for port in each:
+            name = names[port.network_id]
+            for fixed in port.fixed_ips:
+                version = 6 if ":" in fixed.ip_address else 4
+                mine.append(Address(name, version, fixed.ip_address, port.mac_address))
+                public = floating.get((port.id, fixed.ip_address))
+                if public is not None:
+                    mine.append(Address(name, 4, public, port.mac_address, "floating"))
+    return found

@@ -1,0 +1,296 @@
+"""Carrying actions out: each is a saga, which goes on where it was when the control plane is started again.
+
+A saga is two functions. ``do`` brings the action about, ``undo`` takes back what it did once it is clear that it will
+not succeed, and says so. Both may begin anew at any time, after a crash for one, and so look first what is done
+already: what a saga must know is in the action's ``args``, what hosts hold can be asked, and the driver's operations
+may be repeated. Cancelling a saga leaves its action as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeVar
+
+from sundog.backends.contract import ComputeDriver, ServerKey
+from sundog.control.compute import actions
+from sundog.control.compute.actions import DOING, DONE, UNDOING
+from sundog.control.compute.books import Books, action_of, get_server
+from sundog.control.compute.hosts import Hosts
+from sundog.control.compute.records import Action, Server
+from sundog.control.compute.scheduling import Scheduling
+from sundog.control.compute.settings import Settings
+from sundog.control.image import Images
+from sundog.control.network import Network
+from sundog.control.placement import Placement
+from sundog.control.store import Tx
+from sundog.control.store.tables import compute as tables
+from sundog.control.viewer import EVERYTHING
+from sundog.core.lifecycle.servers import VmState
+from sundog.errors import BackendFailed, HostDown, InvariantError, OutcomeUnknown, StoreUnavailable, SundogError
+from sundog.runtime import aio
+from sundog.units import Seconds
+
+_LOG: Final = logging.getLogger("sundog.compute")
+T = TypeVar("T")
+
+_PAUSE: Final[Seconds] = 1.0
+_LONGEST_PAUSE: Final[Seconds] = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What sagas work with."""
+
+    books: Books
+    driver: ComputeDriver
+    placement: Placement
+    network: Network
+    images: Images
+    hosts: Hosts
+    scheduling: Scheduling
+    settings: Settings
+
+
+class Ask(Protocol):
+    """An operation of the driver with all but its deadline."""
+
+    def __call__(self, *, deadline: Seconds) -> Awaitable[Any]:
+        """Do it."""
+        ...
+
+
+class Work:
+    """One action that is being carried out, and what a saga needs for it."""
+
+    def __init__(self, parts: Parts, action: Action) -> None:
+        self.parts = parts
+        self.action = action
+        self.failure: SundogError | None = None
+
+    @property
+    def args(self) -> Mapping[str, Any]:
+        """What the saga must know."""
+        return self.action.args
+
+    def server(self) -> Server:
+        """The server as it is now."""
+        with self.parts.books.reading() as tx:
+            return get_server(tx, EVERYTHING, self.action.server_id, deleted=True)
+
+    def reload(self) -> None:
+        """Read the action anew."""
+        with self.parts.books.reading() as tx:
+            row = tx.get(tables.actions, number=self.action.number)
+            assert row is not None
+            self.action = action_of(row)
+
+    # ---------------------------------------------------------------- the driver
+
+    async def ask(self, operation: Ask, host: str, key: ServerKey, *, deadline: Seconds | None = None) -> Any:
+        """Have an operation done that may be repeated, and again as long as nobody knows whether it happened.
+
+        Raises: BackendFailed if it did not happen; OutcomeUnknown if that cannot be found out; NotSupported.
+        """
+        settings = self.parts.settings
+        deadline = settings.quick if deadline is None else deadline
+        for attempt in range(1, settings.tries + 1):
+            try:
+                return await operation(deadline=deadline)
+            except OutcomeUnknown:
+                if attempt == settings.tries:
+                    raise
+                await self._settle(host, key)
+        raise InvariantError("an operation was asked no times at all")
+
+    async def _settle(self, host: str, key: ServerKey) -> None:
+        """Wait until nothing is under way on a copy.
+
+        Raises: HostDown, or another BackendFailed, if the host cannot be asked.
+        """
+        driver, pause = self.parts.driver, _PAUSE
+        while True:
+            try:
+                copies = await driver.list_servers(host, deadline=self.parts.settings.quick)
+            except OutcomeUnknown:
+                copies = None
+            if copies is not None and not any(copy.busy for copy in copies if copy.key == key):
+                return
+            await aio.sleep(pause)
+            pause = min(2.0 * pause, _LONGEST_PAUSE)
+
+    async def destroy(self, host: str | None, key: ServerKey) -> bool:
+        """Remove a copy, however often that must be tried; whether it is certain that it is gone.
+
+        It is not where the host does not answer: what comes back with it is found and removed then. A host that was
+        fenced runs nothing.
+        """
+        if host is None:
+            return True
+        pause = _PAUSE
+        for _ in range(self.parts.settings.tries):
+            try:
+                await self.ask(_Destroy(self.parts.driver, host, key), host, key)
+            except HostDown:
+                return self.parts.hosts.is_fenced(host)
+            except (BackendFailed, OutcomeUnknown):
+                await aio.sleep(pause)
+                pause = min(2.0 * pause, _LONGEST_PAUSE)
+            else:
+                return True
+        return False
+
+    # ---------------------------------------------------------------- writing
+
+    def event(self, tx: Tx, name: str, host: str | None) -> None:
+        """The next step begins, and with it the step before has ended."""
+        actions.end_events(tx, self.parts.books, self.action)
+        actions.begin_event(tx, self.parts.books, self.action, name, host)
+
+    def finish(self, tx: Tx, server: Server, *, failure: str | None = None, **values: Any) -> None:
+        """The action is done, and nothing is under way on the server any more."""
+        books = self.parts.books
+        books.change(tx, server, **{"task_state": None, **values})
+        self.close(tx, failure=failure)
+
+    def close(self, tx: Tx, *, failure: str | None = None) -> None:
+        """The action is done; the server stays as it is."""
+        actions.end_events(tx, self.parts.books, self.action, failure=failure)
+        message = {} if failure is None else {"message": failure}
+        actions.set_action(tx, self.parts.books, self.action, phase=DONE, **message)
+
+    def again(self, tx: Tx, args: Mapping[str, Any]) -> None:
+        """The action begins anew with other ``args``."""
+        actions.set_action(tx, self.parts.books, self.action, phase=DOING, args=dict(args), message=None)
+
+    def fault(self, message: str, *, code: int = 500, details: str = "") -> dict[str, Any]:
+        """Why a server is in ERROR, as it is stored."""
+        return {"code": code, "message": message, "created": self.parts.books.now().isoformat(), "details": details}
+
+
+@dataclass(frozen=True, slots=True)
+class _Destroy:
+    driver: ComputeDriver
+    host: str
+    key: ServerKey
+
+    def __call__(self, *, deadline: Seconds) -> Awaitable[None]:
+        return self.driver.destroy(self.host, self.key, deadline=deadline)
+
+
+@dataclass(frozen=True, slots=True)
+class Saga:
+    """How an action is carried out, and how it is taken back."""
+
+    do: Callable[[Work], Awaitable[None]]
+    undo: Callable[[Work], Awaitable[None]]
+
+
+class Worker:
+    """Carries actions out, one at a time for each server."""
+
+    def __init__(self, parts: Parts, sagas: Mapping[str, Saga]) -> None:
+        self._parts, self._sagas = parts, sagas
+        self._tasks: dict[str, asyncio.Task[SundogError | None]] = {}
+
+    def begin(self, action: Action) -> asyncio.Task[SundogError | None]:
+        """Carry out an action that is written down. What is under way on its server is broken off, and ends first.
+
+        The task's result is what the action failed with.
+        """
+        before = self._tasks.get(action.server_id)
+        task = asyncio.get_running_loop().create_task(self._run(action, before), name=f"action {action.number}")
+        self._tasks[action.server_id] = task
+        task.add_done_callback(lambda done: self._forget(action.server_id, done))
+        return task
+
+    def is_busy(self, server_id: str) -> bool:
+        """Whether something is under way on a server."""
+        return server_id in self._tasks
+
+    def resume(self) -> int:
+        """Go on with every action that is not done; how many those are. For the start."""
+        with self._parts.books.reading() as tx:
+            left = actions.unfinished(tx)
+        for action in left:
+            self.begin(action)
+        return len(left)
+
+    async def stop(self) -> None:
+        """Leave everything as it is: the next start goes on."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            await asyncio.wait([task])
+
+    async def idle(self) -> None:
+        """Wait until nothing is under way."""
+        while self._tasks:
+            await asyncio.wait([next(iter(self._tasks.values()))])
+
+    def _forget(self, server_id: str, task: asyncio.Task[SundogError | None]) -> None:
+        if self._tasks.get(server_id) is task:
+            del self._tasks[server_id]
+        if not task.cancelled() and task.exception() is not None:
+            _LOG.error("an action was left unfinished", exc_info=task.exception())
+
+    async def _run(self, action: Action, before: asyncio.Task[SundogError | None] | None) -> SundogError | None:
+        if before is not None:
+            before.cancel()
+            await asyncio.wait([before])
+        work, pause = Work(self._parts, action), _PAUSE
+        while True:
+            try:
+                if await self._advance(work):
+                    return work.failure
+                pause = _PAUSE
+            except StoreUnavailable as error:
+                _LOG.warning("action %d waits for the store: %s", action.number, error)
+                await aio.sleep(pause)
+                pause = min(2.0 * pause, _LONGEST_PAUSE)
+
+    async def _advance(self, work: Work) -> bool:
+        """Do, or undo, what the action says; whether it is done then."""
+        saga = self._sagas[work.args["saga"]]
+        work.reload()
+        if work.action.phase == DOING:
+            try:
+                await saga.do(work)
+            except StoreUnavailable:
+                raise
+            except SundogError as error:
+                work.failure = error
+                self._note_failure(work, error.message)
+            except Exception as error:  # noqa: BLE001 - the root of a task: an action must not hang for a bug of ours
+                _LOG.error("action %d failed", work.action.number, exc_info=error)
+                work.failure = InvariantError(f"{type(error).__name__}: {error}")
+                self._note_failure(work, "Unexpected error.")
+        work.reload()
+        if work.action.phase == UNDOING:
+            await self._undo(work, saga)
+            work.reload()
+        return work.action.phase == DONE
+
+    async def _undo(self, work: Work, saga: Saga) -> None:
+        try:
+            await saga.undo(work)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - the root of a task, as above
+            _LOG.error("action %d could not be undone", work.action.number, exc_info=error)
+            with self._parts.books.writing() as tx:
+                fault = work.fault(work.action.message or "Unexpected error.")
+                work.finish(tx, work_server(tx, work), failure=fault["message"], vm_state=VmState.ERROR, fault=fault)
+
+    def _note_failure(self, work: Work, message: str) -> None:
+        with self._parts.books.writing() as tx:
+            actions.end_events(tx, self._parts.books, work.action, failure=message)
+            actions.set_action(tx, self._parts.books, work.action, phase=UNDOING, message=message)
+
+
+def work_server(tx: Tx, work: Work) -> Server:
+    """The server of an action, inside a transaction."""
+    return get_server(tx, EVERYTHING, work.action.server_id, deleted=True)
