@@ -57,13 +57,21 @@ class Books:
 
     def change(self, tx: Tx, server: Server, **values: Any) -> None:
         """Set columns of a server. One whose tags, metadata or the like are records is given them as records."""
-        values = {name: _stored(value) for name, value in values.items()}
+        values = columns_of(values)
         tx.update(tables.servers, tables.servers.c.id == server.id, updated_at=self.now(), **values)
         if server.group_id is not None and ("host" in values or values.get("deleted_at") is not None):
             new = None if values.get("deleted_at") is not None else values.get("host", server.host)
             group, old = server.group_id, server.host
             if old != new:
                 tx.on_commit(lambda: self.moved(group, old, new))
+
+
+def columns_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a server as columns; those of its flavor that quotas sum up stand beside it."""
+    columns = {name: _stored(value) for name, value in values.items()}
+    if "flavor" in columns:
+        columns |= {name: columns["flavor"][name] for name in ("vcpus", "memory_mb")}
+    return columns
 
 
 def _stored(value: Any) -> Any:

@@ -222,8 +222,6 @@ class Hosts:
             for device in each.devices
         ]
         self._placement.create_providers(providers)
-        for each in records:
-            self._placement.pool.set_zone(self._placement.books.providers[each.uuid].row, each.zone or DEFAULT_ZONE)
 
     def _follow(self, record_: HostRecord) -> None:
         """Take over what changed of a host that is known: its name, what it has, whether it answers."""
@@ -233,6 +231,8 @@ class Hosts:
         if host.name != record_.name:
             with self._books.writing() as tx:
                 tx.update(tables.hosts, tables.hosts.c.uuid == host.uuid, name=record_.name)
+        if self._placement.pool.zone_of(provider.row) is None:
+            self._placement.pool.set_zone(provider.row, record_.zone or DEFAULT_ZONE)
         self._states[record_.uuid] = record_.state
         self._remember(
             replace(

@@ -144,6 +144,8 @@ servers = Table(
     Column("hints", Json, nullable=False),
     # what it is made of
     Column("flavor", Json, nullable=False),
+    Column("vcpus", Int, nullable=False),  # the flavor's, to be summed up for quotas
+    Column("memory_mb", Int, nullable=False),
     Column("image_id", Text),
     Column("image", Json, nullable=False),  # size, format and properties of the image that it was made from
     Column("key_name", Text),
@@ -165,7 +167,7 @@ servers = Table(
     Column("deleted_at", UtcDateTime),
 )
 
-Index(None, servers.c.project_id, servers.c.deleted_at)
+Index(None, servers.c.project_id, servers.c.deleted_at, servers.c.vcpus, servers.c.memory_mb)
 Index(None, servers.c.deleted_at, servers.c.created_at)
 
 server_tags = Table(

@@ -1,0 +1,98 @@
+"""All of compute, a part for each kind of thing, over a driver of hosts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sundog.backends.contract import ComputeDriver
+from sundog.control.compute.actions import Actions
+from sundog.control.compute.books import Books
+from sundog.control.compute.hosts import Hosts
+from sundog.control.compute.migrations import Migrations
+from sundog.control.compute.power import Power
+from sundog.control.compute.reconciling import Reconciler
+from sundog.control.compute.sagas import SAGAS
+from sundog.control.compute.scheduling import Scheduling
+from sundog.control.compute.servers import Servers
+from sundog.control.compute.settings import DEFAULT, Settings
+from sundog.control.compute.work import Parts, Worker
+from sundog.control.image import Images
+from sundog.control.network import Network
+from sundog.control.placement import Placement
+from sundog.control.store import Store
+from sundog.control.store.tables import compute as tables
+from sundog.core.scheduler.policies import Policy
+from sundog.core.scheduler.policies.nova import Nova
+from sundog.runtime.clock import utcnow
+from sundog.runtime.ids import Ids
+
+
+class Compute:
+    """Compute over a store and a driver. Between :meth:`start` and :meth:`stop` it works by itself.
+
+    ``policy`` decides where servers go, Nova's own unless another is given.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        ids: Ids,
+        driver: ComputeDriver,
+        *,
+        placement: Placement,
+        network: Network,
+        images: Images,
+        policy: Policy | None = None,
+        policy_name: str = "",
+        settings: Settings = DEFAULT,
+        seed: int = 0,
+        now: Callable[[], datetime] = utcnow,
+    ) -> None:
+        self.books = Books(store, ids, now)
+        self.driver = driver
+        self.hosts = Hosts(self.books, placement, driver)
+        self.scheduling = Scheduling(placement, policy or Nova(), policy_name=policy_name or "nova", seed=seed)
+        self.books.moved = self.scheduling.moved
+        parts = Parts(
+            self.books, driver, placement, network, images, self.hosts, self.scheduling, settings
+        )  # fmt: skip
+        self.worker = Worker(parts, SAGAS)
+        self.reconciler = Reconciler(parts, self.worker)
+        self.servers = Servers(parts, self.worker)
+        self.power = Power(parts, self.worker)
+        self.actions = Actions(self.books)
+        self.migrations = Migrations(self.books)
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    async def start(self) -> None:
+        """Take over the driver's hosts, go on with what was under way, and follow what happens from now on."""
+        events = self.driver.events()
+        await self.hosts.register()
+        self.scheduling.load(self._members())
+        self.worker.resume()
+        self.reconciler.wake([host.uuid for host in self.hosts.list_all() if host.is_up])
+        loop = asyncio.get_running_loop()
+        for name, work in (
+            ("events", self.reconciler.follow(events)),
+            ("reconciler", self.reconciler.serve()),
+            ("sweep", self.reconciler.sweep()),
+        ):
+            self._tasks.append(loop.create_task(work, name=f"compute {name}"))
+
+    async def stop(self) -> None:
+        """Leave everything as it is; the next start goes on."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            await asyncio.wait([task])
+        self._tasks.clear()
+        await self.worker.stop()
+
+    def _members(self) -> list[tuple[str, str]]:
+        s = tables.servers.c
+        with self.books.reading() as tx:
+            rows = tx.find(tables.servers, s.group_id.is_not(None), s.host.is_not(None), s.deleted_at.is_(None))
+            return [(row["group_id"], row["host"]) for row in rows]

@@ -1,0 +1,176 @@
+"""Keeping the books and the hosts in agreement: at the start, when a host comes back, on events, and now and then."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from sundog.backends.contract import EventKind, EventStream, HostState, LifecycleEvent, ServerCopy, ServerKey
+from sundog.control.compute.books import find_servers, get_server
+from sundog.control.compute.migrations import open_ones
+from sundog.control.compute.records import Server
+from sundog.control.compute.sagas.common import POWER
+from sundog.control.compute.work import Parts, Worker
+from sundog.control.store import Reader
+from sundog.control.store.tables import compute as tables
+from sundog.control.viewer import EVERYTHING
+from sundog.core.lifecycle import reconcile as rules
+from sundog.core.lifecycle.servers import Power, VmState
+from sundog.errors import BackendFailed, NotFound, OutcomeUnknown, SundogError
+from sundog.runtime import aio
+from sundog.units import Seconds
+
+_LOG: Final = logging.getLogger("sundog.compute")
+_RETRY: Final[Seconds] = 5.0
+
+
+class Reconciler:
+    """Compares what hosts hold with the books, and does what ``core.lifecycle.reconcile`` says."""
+
+    def __init__(self, parts: Parts, worker: Worker) -> None:
+        self._parts, self._worker = parts, worker
+        self._waiting: dict[str, None] = {}
+        self._woken = aio.Event()
+
+    def wake(self, hosts: Sequence[str]) -> None:
+        """Let these hosts be looked at soon."""
+        self._waiting |= dict.fromkeys(hosts)
+        if hosts:
+            self._woken.set()
+
+    async def follow(self, events: EventStream) -> None:
+        """Follow what happens on hosts, for as long as there are events."""
+        async for event in events:
+            self._heard(event)
+
+    def _heard(self, event: LifecycleEvent) -> None:
+        hosts = self._parts.hosts
+        if event.kind is EventKind.HOST_DOWN:
+            hosts.noticed(event.host, HostState.DOWN)
+        elif event.kind is EventKind.HOST_UP:
+            hosts.noticed(event.host, HostState.UP)
+            self.wake([event.host])
+        elif event.kind is EventKind.LOST:
+            self.wake([event.host] if event.host else [host.uuid for host in hosts.list_all()])
+        elif event.server is not None and not self._worker.is_busy(event.server.uuid):
+            self.wake([event.host])  # nobody asked for it
+
+    async def serve(self) -> None:
+        """Look at the hosts that wait for it, one after the other, for ever."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            while self._waiting:
+                host = next(iter(self._waiting))
+                del self._waiting[host]
+                await self._try(host)
+
+    async def sweep(self) -> None:
+        """Look at which hosts there are, often, and at every one of them, seldom; for ever."""
+        settings = self._parts.settings
+        since = 0.0
+        while True:
+            await aio.sleep(settings.host_interval)
+            since += settings.host_interval
+            try:
+                self.wake(await self._parts.hosts.look())
+            except SundogError as error:
+                _LOG.warning("the hosts could not be asked for: %s", error)
+            if since >= settings.sync_interval:
+                since = 0.0
+                self.wake([host.uuid for host in self._parts.hosts.list_all() if host.is_up])
+
+    async def _try(self, host: str) -> None:
+        if not self._parts.hosts.is_up(host):
+            return  # it will be looked at when it is back
+        try:
+            await self.look_at(host)
+        except (BackendFailed, OutcomeUnknown) as error:
+            _LOG.info("host %s could not be compared with the books: %s", host, error)
+            if self._parts.hosts.is_up(host):
+                await aio.sleep(_RETRY)
+                self.wake([host])
+        except SundogError as error:
+            _LOG.warning("host %s could not be compared with the books: %s", host, error)
+
+    async def look_at(self, host: str) -> list[rules.Step]:
+        """Make the books and a host agree; what that took.
+
+        Raises: BackendFailed, OutcomeUnknown.
+        """
+        steps = await self.differences(host)
+        for step in steps:
+            await self._take(host, step)
+        return steps
+
+    async def differences(self, host: str) -> list[rules.Step]:
+        """What would make the books and a host agree. Changes nothing. Raises: BackendFailed, OutcomeUnknown."""
+        copies = await self._parts.driver.list_servers(host, deadline=self._parts.settings.quick)
+        with self._parts.books.reading() as tx:
+            known, allowed = expected_on(tx, host)
+        states = {
+            (server.id, server.generation): rules.Known(
+                VmState(server.vm_state), Power(server.power_state), self._is_settled(server)
+            )
+            for server in known
+        }
+        return rules.reconcile(states, allowed, {(each.uuid, each.generation): _held(each) for each in copies})
+
+    def _is_settled(self, server: Server) -> bool:
+        return server.task_state is None and not self._worker.is_busy(server.id)
+
+    async def _take(self, host: str, step: rules.Step) -> None:
+        parts, key = self._parts, ServerKey(*step.copy)
+        deadline = parts.settings.quick
+        if isinstance(step, rules.Remove):
+            with parts.books.reading() as tx:
+                known, allowed = expected_on(tx, host)
+            if step.copy not in [(each.id, each.generation) for each in known] and step.copy not in allowed:
+                _LOG.warning("host %s holds a copy of server %s that should not be there; it is removed", host, key)
+                await parts.driver.destroy(host, key, deadline=deadline)
+        elif isinstance(step, rules.PowerOff):
+            if self._still(step.copy) is not None:
+                await parts.driver.power_off(host, key, deadline=deadline, grace=parts.settings.grace)
+        else:
+            self._write(step)
+
+    def _still(self, copy: rules.Copy) -> Server | None:
+        """The server, if it is still the one that was looked at and nothing is under way on it."""
+        with self._parts.books.reading() as tx:
+            try:
+                server = get_server(tx, EVERYTHING, copy[0])
+            except NotFound:
+                return None
+        return server if server.generation == copy[1] and self._is_settled(server) else None
+
+    def _write(self, step: rules.Become | rules.Missing) -> None:
+        server = self._still(step.copy)
+        if server is None:
+            return
+        with self._parts.books.writing() as tx:
+            if isinstance(step, rules.Become):
+                self._parts.books.change(tx, server, vm_state=step.vm_state, power_state=step.power)
+            else:
+                fault = {
+                    "code": 500, "message": "The server is not on its host any more.",
+                    "created": self._parts.books.now().isoformat(), "details": f"host {server.host}",
+                }  # fmt: skip
+                self._parts.books.change(tx, server, vm_state=VmState.ERROR, power_state=Power.NOSTATE, fault=fault)
+
+
+def expected_on(reader: Reader, host: str) -> tuple[list[Server], list[rules.Copy]]:
+    """The servers that should be on a host, and the copies that moves may have left or made there."""
+    s, m = tables.servers.c, tables.migrations.c
+    known = find_servers(reader, s.host == host, s.deleted_at.is_(None), s.vm_state != VmState.SHELVED_OFFLOADED)
+    allowed = []
+    for move in open_ones(reader, (m.source == host) | (m.target == host)):
+        if move.source == host:
+            allowed.append((move.server_id, move.source_generation))
+        if move.target == host:
+            allowed.append((move.server_id, move.target_generation))
+    return known, allowed
+
+
+def _held(copy: ServerCopy) -> rules.Held:
+    return rules.Held(POWER[copy.power_state], copy.kept, copy.busy)

@@ -1,0 +1,74 @@
+"""Deleting a server: every copy that there may be, what it holds, and its ports."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sundog.backends.contract import ServerKey
+from sundog.control.compute import ports
+from sundog.control.compute.books import migration_of
+from sundog.control.compute.creating import CONSUMER_TYPE
+from sundog.control.compute.migrations import OPEN, set_status
+from sundog.control.compute.records import Migration, Server
+from sundog.control.compute.sagas.common import key_of
+from sundog.control.compute.work import Saga, Work, work_server
+from sundog.control.placement.records import Wanted
+from sundog.control.store import Reader
+from sundog.control.store.tables import compute as tables
+from sundog.core.lifecycle.servers import Power, VmState
+from sundog.errors import BackendFailed
+
+
+async def do(work: Work) -> None:
+    """Remove the copies, and then the server. What is on a host that does not answer is removed when it comes back.
+
+    Raises: BackendFailed if a host answers and yet does not remove its copy.
+    """
+    server, parts = work.server(), work.parts
+    with parts.books.reading() as tx:
+        moves = _open_moves(tx, server)
+    for host, key in copies_of(server, moves):
+        if not await work.destroy(host, key) and parts.hosts.is_up(host):
+            raise BackendFailed(f"host {host} does not remove the server", host=host)
+    with parts.books.writing() as tx:
+        server = work_server(tx, work)
+        ports.drop_ports(tx, parts.network, server)
+        for move in _open_moves(tx, server):
+            set_status(tx, parts.books, move, "error")
+        consumers = [server.id, *(move.uuid for move in moves)]
+        held = [each for each in consumers if each in parts.placement.books.consumers]
+        parts.placement.set_allocations(
+            [Wanted(each, {}, server.project_id, server.user_id, CONSUMER_TYPE) for each in held], tx=tx
+        )
+        now = parts.books.now()
+        work.finish(
+            tx, server, vm_state=VmState.DELETED, power_state=Power.NOSTATE, deleted_at=now, terminated_at=now,
+        )  # fmt: skip
+
+
+async def undo(work: Work) -> None:
+    """The server is in ERROR, and can be deleted again."""
+    message = work.action.message or ""
+    with work.parts.books.writing() as tx:
+        server = work_server(tx, work)
+        work.finish(tx, server, failure=message, vm_state=VmState.ERROR, fault=work.fault(message))
+
+
+def copies_of(server: Server, moves: list[Migration]) -> list[tuple[str, ServerKey]]:
+    """Every copy of a server that there may be, and on which host, each once."""
+    found: dict[tuple[str, ServerKey], None] = {}
+    if server.host is not None:
+        found[server.host, key_of(server)] = None
+    for move in moves:
+        found[move.source, ServerKey(server.id, move.source_generation)] = None
+        if move.target is not None:
+            found[move.target, ServerKey(server.id, move.target_generation)] = None
+    return list(found)
+
+
+def _open_moves(reader: Reader, server: Server) -> list[Migration]:
+    c = tables.migrations.c
+    return [migration_of(row) for row in reader.find(tables.migrations, c.server_id == server.id, c.status.in_(OPEN))]
+
+
+SAGA: Final = Saga(do, undo)

@@ -1,0 +1,148 @@
+"""Small clouds with compute for tests: the whole control plane over simulated hosts, in virtual time."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sundog.backends.simulated import HostSpec, SimulatedDriver
+from sundog.backends.simulated.console import empty_qcow2
+from sundog.control.compute import Caller, Compute, Settings
+from sundog.control.compute.records import Flavor, NewServer, Server
+from sundog.control.image import ImageFiles, Images
+from sundog.control.image.records import NewImage
+from sundog.control.network import Network
+from sundog.control.placement import Placement
+from sundog.control.store import Store, open_store
+from sundog.core.pool import Pool, ResourceClasses
+from sundog.runtime import warp
+from sundog.runtime.ids import Ids
+from sundog.runtime.seeds import Streams
+from tests.drivers import PLAIN, make_hosts
+
+T = TypeVar("T")
+
+PROJECT = "11111111111111111111111111111111"
+USER = "22222222222222222222222222222222"
+OWNER = Caller(USER, PROJECT, "req-owner")
+ADMIN = Caller("3" * 32, "4" * 32, "req-admin", is_admin=True)
+
+SMALL = Flavor("1", "small", vcpus=1, memory_mb=512, root_gb=1)
+LARGE = Flavor("2", "large", vcpus=2, memory_mb=1024, root_gb=2)
+
+
+@dataclass
+class Small:
+    """A small cloud: its parts, an image, and a network of the owner's."""
+
+    store: Store
+    driver: SimulatedDriver
+    placement: Placement
+    network: Network
+    images: Images
+    compute: Compute
+    image_id: str
+    network_id: str
+
+    def create(self, caller: Caller = OWNER, *, flavor: Flavor = SMALL, **facts: Any) -> Server:
+        """One server, begun."""
+        return self.create_several(1, caller, flavor=flavor, **facts)[0]
+
+    def create_several(
+        self, count: int, caller: Caller = OWNER, *, flavor: Flavor = SMALL, name: str = "vm", **facts: Any
+    ) -> list[Server]:
+        new = NewServer(name=name, flavor=flavor, image_id=facts.pop("image_id", self.image_id), **facts)
+        return self.compute.servers.create(caller, new, min_count=count, max_count=count)
+
+    def show(self, server: Server | str, **options: Any) -> Server:
+        server_id = server if isinstance(server, str) else server.id
+        return self.compute.servers.show(ADMIN.viewer, server_id, **options)
+
+    async def idle(self) -> None:
+        """Wait until nothing is under way."""
+        await self.compute.worker.idle()
+
+    def held(self, consumer: str) -> dict[str, dict[str, int]]:
+        """What a consumer holds, by the names of hosts."""
+        pool = self.placement.pool
+        return {
+            pool.name(self.placement.books.providers[uuid].row): dict(amounts)
+            for uuid, amounts in self.placement.held(consumer).items()
+        }
+
+    def copies(self) -> dict[str, list[Any]]:
+        """What really is on each host that holds anything."""
+        return {host: list(copies) for host, copies in self.driver.truth().items() if copies}
+
+
+async def _bytes(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def upload(images: Images, caller: Caller = ADMIN, *, name: str = "cirros", **facts: Any) -> str:
+    """A public image that can be booted."""
+    new = NewImage(
+        name=name, owner=caller.project_id, visibility="public", disk_format="qcow2", container_format="bare", **facts
+    )
+    image = images.create(new)
+    await images.data.upload(caller.principal, image.id, _bytes(empty_qcow2(1 << 30)))
+    return image.id
+
+
+def add_network(network: Network, project_id: str = PROJECT, *, cidr: str = "10.0.0.0/16") -> str:
+    """A network of a project, with a subnet."""
+    made = network.networks.create([{"project_id": project_id, "name": "private"}])[0]
+    network.subnets.create(
+        ADMIN.viewer, [{"network_id": made.id, "project_id": project_id, "ip_version": 4, "cidr": cidr}]
+    )
+    return made.id
+
+
+async def make_small(
+    world: warp.World,
+    *,
+    hosts: int | Sequence[HostSpec] = 3,
+    store: Store | None = None,
+    folder: Path | None = None,
+    settings: Settings = Settings(),
+    driver: Any = None,
+    start: bool = True,
+    **options: Any,
+) -> Small:
+    """A small cloud, at work."""
+    store = store or open_store(":memory:")
+    store.migrate()
+    ids = Ids(world.streams.stream("ids"))
+    folder = folder or Path(tempfile.mkdtemp(prefix="sundog-test-"))
+    driver = driver or SimulatedDriver(
+        world, make_hosts(hosts) if isinstance(hosts, int) else hosts, timings=PLAIN, **options
+    )
+    placement = Placement(store, Pool(ResourceClasses()), new_uuid=ids.uuid)
+    network, images = Network(store, ids), Images(store, ids, ImageFiles(folder))
+    compute = Compute(store, ids, driver, placement=placement, network=network, images=images, settings=settings)
+    image_id = await upload(images)
+    network_id = add_network(network)
+    if start:
+        await compute.start()
+    return Small(store, driver, placement, network, images, compute, image_id, network_id)
+
+
+def run(main: Callable[[Small], Awaitable[T]], *, seed: int = 1, **options: Any) -> T:
+    """``main`` in a small cloud of its own, in virtual time."""
+
+    async def body(world: warp.World) -> T:
+        small = await make_small(world, **options)
+        try:
+            return await main(small)
+        finally:
+            await small.compute.stop()
+
+    return warp.run(body, seed=seed)
+
+
+def streams(seed: int = 1) -> Streams:
+    """The streams of a seed."""
+    return Streams(seed)
