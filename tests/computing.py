@@ -12,6 +12,7 @@ from sundog.backends.simulated import HostSpec, SimulatedDriver
 from sundog.backends.simulated.console import empty_qcow2
 from sundog.control.compute import Caller, Compute, Settings
 from sundog.control.compute.records import Flavor, NewServer, Server
+from sundog.control.compute.settings import DEFAULT
 from sundog.control.image import ImageFiles, Images
 from sundog.control.image.records import NewImage
 from sundog.control.network import Network
@@ -107,7 +108,7 @@ async def make_small(
     hosts: int | Sequence[HostSpec] = 3,
     store: Store | None = None,
     folder: Path | None = None,
-    settings: Settings = Settings(),
+    settings: Settings = DEFAULT,
     driver: Any = None,
     start: bool = True,
     **options: Any,
