@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from ruamel.yaml import YAML, YAMLError
 
 import sundog
@@ -33,9 +33,18 @@ from sundog.api.network import SERVICE as NETWORK
 from sundog.api.placement import SERVICE as PLACEMENT
 from sundog.api.sundog import SERVICE as SUNDOG
 from sundog.backends.contract import ComputeDriver
-from sundog.backends.simulated import FileLedger, FleetPlan, SimulatedDriver, identical_hosts, simulated_hosts
+from sundog.backends.playground import Playground
+from sundog.backends.simulated import (
+    AddedHosts,
+    FileLedger,
+    FleetPlan,
+    SimulatedDriver,
+    SimulatedFleet,
+    identical_hosts,
+)
 from sundog.control.clock import Clock
 from sundog.control.cloud import Cloud
+from sundog.control.fleet import Fleet
 from sundog.control.identity import CatalogueItem, Identity, bootstrap
 from sundog.control.identity import Settings as IdentitySettings
 from sundog.control.image import ImageFiles, Images
@@ -97,18 +106,20 @@ def make_cloud(
     identity: IdentitySettings | None = None,
     *,
     driver: ComputeDriver | None = None,
+    playground: Playground | None = None,
 ) -> Cloud:
     """The control plane over a store, whose tables are brought up to date, and a folder for the data of images.
 
-    Ids are drawn from ``seed``. Without a ``driver``, which belongs to a world that runs, it has no hosts.
-    Raises: OutputError if the folder cannot be used.
+    Ids are drawn from ``seed``. Without a ``driver``, which belongs to a world that runs, it has no hosts;
+    ``playground`` is there if they are simulated. Raises: OutputError if the folder cannot be used.
     """
     store.migrate()
     ids = Ids(Streams(seed).stream("ids"))
+    driver = driver or SimulatedDriver(warp.World(seed=seed), ())
     return Cloud(
         store=store,
         clock=Clock(),
-        driver=driver or SimulatedDriver(warp.World(seed=seed), ()),
+        fleet=Fleet(driver, playground),
         identity=Identity(store, ids, identity),
         placement=Placement(store, Pool(ResourceClasses()), new_uuid=ids.uuid),
         image=Images(store, ids, ImageFiles(folder / "images")),
@@ -146,10 +157,17 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
         beginning = _beginning(store, settings, epoch)
 
         async def main(world: warp.World) -> None:
-            driver = simulated_hosts(world, beginning.fleet, elapsed=beginning.elapsed, ledger=ledger)
+            fleet = SimulatedFleet(
+                world,
+                beginning.fleet,
+                elapsed=beginning.elapsed,
+                added=beginning.added,
+                ledger=ledger,
+                keep=lambda added: _note_hosts(store, added),
+            )
             # A token should last as long for those who wait in real time, however fast the cloud's time goes.
             identity = replace(settings.identity, token_life=settings.identity.token_life * max(1.0, settings.speed))
-            cloud = make_cloud(store, folder, beginning.ids_seed, identity, driver=driver)
+            cloud = make_cloud(store, folder, beginning.ids_seed, identity, driver=fleet.driver, playground=fleet)
             app = make_app(cloud, beginning.ids_seed, settings.policy)
             clouds = _prepare(cloud, folder, settings)
 
@@ -160,7 +178,7 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
 
             async with aio.TaskGroup() as group:
                 ticking = group.create_task(_tick(store, settings.speed))
-                await serve(app, settings.listen, ready=ready)
+                await serve(app, settings.listen, ready=ready, stopping=cloud.fleet.close)
                 ticking.cancel()
             _note_time(store)
 
@@ -218,12 +236,14 @@ class _Beginning:
     """What a start goes on with. ``seed`` and ``fleet`` are the state's own, for ``elapsed`` seconds so far.
 
     ``ids_seed`` is another one at each start, so that no id comes twice, and the same for the same seed and start.
+    ``added`` are the hosts that came later.
     """
 
     seed: int
     ids_seed: int
     fleet: FleetPlan
-    elapsed: float
+    elapsed: Seconds
+    added: tuple[AddedHosts, ...]
 
 
 class _Kept(BaseModel):
@@ -253,7 +273,25 @@ def _beginning(store: Store, settings: Settings, epoch: datetime) -> _Beginning:
             kept = kept.model_copy(update={"starts": kept.starts + 1})
             tx.update(meta, meta.c.key == "beginning", value=kept.model_dump_json())
     ids_seed = int(Streams(kept.seed).fresh(f"start-{kept.starts}").integers(2**63))
-    return _Beginning(kept.seed, ids_seed, kept.fleet, (epoch - kept.since).total_seconds())
+    return _Beginning(kept.seed, ids_seed, kept.fleet, (epoch - kept.since).total_seconds(), _added_hosts(store))
+
+
+_ADDED: Final = TypeAdapter(tuple[AddedHosts, ...])
+
+
+def _added_hosts(store: Store) -> tuple[AddedHosts, ...]:
+    """The hosts that were added to the cloud while it ran, in their order."""
+    with store.read() as tx:
+        row = tx.get(meta, key="added hosts")
+    return () if row is None else _ADDED.validate_json(row["value"])
+
+
+def _note_hosts(store: Store, added: AddedHosts) -> None:
+    """Let hosts be there at the next start too."""
+    told = _ADDED.dump_json((*_added_hosts(store), added)).decode()
+    with store.begin() as tx:
+        if not tx.update(meta, meta.c.key == "added hosts", value=told):
+            tx.insert(meta, key="added hosts", value=told)
 
 
 def _refuse_another(kept: _Kept, settings: Settings) -> None:

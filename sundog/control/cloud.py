@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sundog.backends.contract import ComputeDriver
 from sundog.control.clock import Clock
+from sundog.control.fleet import Fleet
 from sundog.control.identity import Identity
 from sundog.control.image import Images
 from sundog.control.network import Network
@@ -15,11 +15,11 @@ from sundog.control.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """One part a service, over one store. ``driver`` is for the parts; no API speaks to hosts by itself."""
+    """One part a service, over one store."""
 
     store: Store
     clock: Clock
-    driver: ComputeDriver
+    fleet: Fleet
     identity: Identity
     placement: Placement
     image: Images

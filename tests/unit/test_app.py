@@ -14,11 +14,12 @@ from ruamel.yaml import YAML
 
 from sundog import app
 from sundog.api.kit.server import Listen
-from sundog.backends.simulated import identical_hosts
+from sundog.backends.simulated import AddedHosts, identical_hosts
 from sundog.control.identity import Settings as IdentitySettings
 from sundog.control.store import open_store
 from sundog.errors import InputError, OutputError
 from sundog.runtime import clock, warp
+from sundog.sim.spec import HostType
 from tests.unit.api.client import Client
 
 CHEAP = IdentitySettings(argon2_memory_kib=8, argon2_passes=1)
@@ -143,6 +144,16 @@ def test_a_state_refuses_another_seed_or_fleet_and_stays_as_it_is(tmp_path, othe
     with pytest.raises(InputError, match=said):
         begun(store, replace(settings, **other))
     assert begun(store, settings).fleet == identical_hosts(3)
+
+
+def test_hosts_that_were_added_are_kept_in_their_order(tmp_path):
+    store = open_store(tmp_path)
+    assert begun(store).added == ()
+    kind = HostType(name="new", vcpus=8, memory=1024)
+    several = tuple(AddedHosts(type=kind, names=(f"new-{number}",), zone=None, rack="r") for number in range(3))
+    for each in several:
+        app._note_hosts(store, each)
+    assert begun(store).added == several
 
 
 def test_time_never_goes_back_between_two_starts(tmp_path):

@@ -5,14 +5,16 @@ it, ``timings.py`` how long things take, ``faults.py`` what can be ordered to go
 process, ``console.py`` what guests say, ``fleet.py`` the hosts of a cloud that is served.
 """
 
+from sundog.backends.playground import FaultKind, HostFault, OperationFault, Scope
 from sundog.backends.simulated.driver import SimulatedDriver
-from sundog.backends.simulated.faults import FaultKind, Faults, HostFault, OperationFault, OrderedTrouble, Scope
-from sundog.backends.simulated.fleet import FleetPlan, identical_hosts, simulated_hosts
+from sundog.backends.simulated.faults import Faults, OrderedTrouble
+from sundog.backends.simulated.fleet import AddedHosts, FleetPlan, SimulatedFleet, identical_hosts
 from sundog.backends.simulated.ledger import FileLedger, Ledger
 from sundog.backends.simulated.machine import HostSpec, hosts_of_fleet
 from sundog.backends.simulated.timings import Timings, load_timings
 
 __all__ = [
+    "AddedHosts",
     "FaultKind",
     "Faults",
     "FileLedger",
@@ -24,9 +26,9 @@ __all__ = [
     "OrderedTrouble",
     "Scope",
     "SimulatedDriver",
+    "SimulatedFleet",
     "Timings",
     "hosts_of_fleet",
     "identical_hosts",
     "load_timings",
-    "simulated_hosts",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sundog.backends.contract import HostState
-from sundog.backends.simulated import FileLedger, FleetPlan, SimulatedDriver, identical_hosts, simulated_hosts
+from sundog.backends.simulated import FileLedger, FleetPlan, SimulatedDriver, SimulatedFleet, identical_hosts
 from sundog.errors import InputError
 from sundog.runtime import warp
 from sundog.sim.spec import HostGroup, HostType, Overcommit
@@ -31,7 +31,7 @@ def hosts(driver: SimulatedDriver):
 
 def made(plan, seed=1, **options):
     world = warp.World(seed=seed)
-    return world, simulated_hosts(world, plan, **options)
+    return world, SimulatedFleet(world, plan, **options).driver
 
 
 def test_identical_hosts_stand_in_racks_of_one_zone():
@@ -83,7 +83,7 @@ def test_what_hosts_hold_is_there_at_the_next_start(tmp_path):
         ledger = FileLedger(tmp_path / "hosts.db")
 
         async def run(world):
-            return await main(simulated_hosts(world, identical_hosts(3), ledger=ledger))
+            return await main(SimulatedFleet(world, identical_hosts(3), ledger=ledger).driver)
 
         try:
             return warp.run(run, seed=5)
