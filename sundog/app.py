@@ -11,13 +11,14 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI
+from pydantic import BaseModel, TypeAdapter
 from ruamel.yaml import YAML, YAMLError
 
 import sundog
@@ -31,8 +32,19 @@ from sundog.api.kit.service import Desk, Service
 from sundog.api.network import SERVICE as NETWORK
 from sundog.api.placement import SERVICE as PLACEMENT
 from sundog.api.sundog import SERVICE as SUNDOG
+from sundog.backends.contract import ComputeDriver
+from sundog.backends.playground import Playground
+from sundog.backends.simulated import (
+    AddedHosts,
+    FileLedger,
+    FleetPlan,
+    SimulatedDriver,
+    SimulatedFleet,
+    identical_hosts,
+)
 from sundog.control.clock import Clock
 from sundog.control.cloud import Cloud
+from sundog.control.fleet import Fleet
 from sundog.control.identity import CatalogueItem, Identity, bootstrap
 from sundog.control.identity import Settings as IdentitySettings
 from sundog.control.image import ImageFiles, Images
@@ -61,6 +73,9 @@ CATALOGUE: Final = (
 MEMORY: Final = ":memory:"
 """The state of a cloud that is gone when its process ends."""
 
+DEFAULT_HOSTS: Final = 10
+"""Hosts of a new cloud that is told nothing else."""
+
 _TICK: Final[Seconds] = 5.0
 """Real seconds between two notes of what time it is, for the next start."""
 
@@ -69,29 +84,42 @@ _TICK: Final[Seconds] = 5.0
 class Settings:
     """How a cloud is served.
 
-    ``speed`` is simulated seconds a real one. ``admin_password`` becomes the administrator's if it is given; otherwise
-    one is made up when the state is new. ``policy`` overrides rules by their names.
+    ``speed`` is simulated seconds a real one. ``seed`` and ``fleet`` are those of a new state, drawn and made up if
+    they are left out; they stay with it. ``admin_password`` becomes the administrator's if it is given; otherwise one
+    is made up when the state is new. ``policy`` overrides rules by their names.
     """
 
     listen: Listen = field(default_factory=Listen)
     state: str = MEMORY
     speed: float = 1.0
     seed: int | None = None
+    fleet: FleetPlan | None = None
     admin_password: str | None = field(default=None, repr=False)
     policy: Mapping[str, str] = field(default_factory=dict)
     identity: IdentitySettings = field(default_factory=IdentitySettings)
 
 
-def make_cloud(store: Store, folder: Path, seed: int, identity: IdentitySettings | None = None) -> Cloud:
+def make_cloud(
+    store: Store,
+    folder: Path,
+    seed: int,
+    identity: IdentitySettings | None = None,
+    *,
+    driver: ComputeDriver | None = None,
+    playground: Playground | None = None,
+) -> Cloud:
     """The control plane over a store, whose tables are brought up to date, and a folder for the data of images.
 
-    Ids are drawn from ``seed``. Raises: OutputError if the folder cannot be used.
+    Ids are drawn from ``seed``. Without a ``driver``, which belongs to a world that runs, it has no hosts;
+    ``playground`` is there if they are simulated. Raises: OutputError if the folder cannot be used.
     """
     store.migrate()
     ids = Ids(Streams(seed).stream("ids"))
+    driver = driver or SimulatedDriver(warp.World(seed=seed), ())
     return Cloud(
         store=store,
         clock=Clock(),
+        fleet=Fleet(driver, playground),
         identity=Identity(store, ids, identity),
         placement=Placement(store, Pool(ResourceClasses()), new_uuid=ids.uuid),
         image=Images(store, ids, ImageFiles(folder / "images")),
@@ -115,32 +143,46 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
 
     Raises: InputError for settings that cannot be used; OutputError if the state folder is another process's.
     """
-    seed = random_seed() if settings.seed is None else settings.seed
-    with _folder(settings.state) as folder:
+    with ExitStack() as at_the_end:
+        folder = at_the_end.enter_context(_folder(settings.state))
         store = open_store(MEMORY if settings.state == MEMORY else folder)
-        try:
+        at_the_end.callback(store.close)
+        store.migrate()
+        ledger = None
+        if settings.state != MEMORY:
+            (folder / "hosts.db").touch(mode=0o600)
+            ledger = FileLedger(folder / "hosts.db")
+            at_the_end.callback(ledger.close)
+        epoch = _epoch(store)
+        beginning = _beginning(store, settings, epoch)
+
+        async def main(world: warp.World) -> None:
+            fleet = SimulatedFleet(
+                world,
+                beginning.fleet,
+                elapsed=beginning.elapsed,
+                added=beginning.added,
+                ledger=ledger,
+                keep=lambda added: _note_hosts(store, added),
+            )
             # A token should last as long for those who wait in real time, however fast the cloud's time goes.
-            life = settings.identity.token_life * max(1.0, settings.speed)
-            cloud = make_cloud(store, folder, seed, replace(settings.identity, token_life=life))
-            app = make_app(cloud, seed, settings.policy)
+            identity = replace(settings.identity, token_life=settings.identity.token_life * max(1.0, settings.speed))
+            cloud = make_cloud(store, folder, beginning.ids_seed, identity, driver=fleet.driver, playground=fleet)
+            app = make_app(cloud, beginning.ids_seed, settings.policy)
+            clouds = _prepare(cloud, folder, settings)
 
-            async def main(_world: warp.World) -> None:
-                clouds = _prepare(cloud, folder, settings)
+            def ready() -> None:
+                say(f"Sundog listens at {settings.listen.url}. To look around:")
+                say(f"  export OS_CLIENT_CONFIG_FILE={clouds} OS_CLOUD=sundog")
+                say("  openstack token issue")
 
-                def ready() -> None:
-                    say(f"Sundog listens at {settings.listen.url}. To look around:")
-                    say(f"  export OS_CLIENT_CONFIG_FILE={clouds} OS_CLOUD=sundog")
-                    say("  openstack token issue")
+            async with aio.TaskGroup() as group:
+                ticking = group.create_task(_tick(store, settings.speed))
+                await serve(app, settings.listen, ready=ready, stopping=cloud.fleet.close)
+                ticking.cancel()
+            _note_time(store)
 
-                async with aio.TaskGroup() as group:
-                    ticking = group.create_task(_tick(store, settings.speed))
-                    await serve(app, settings.listen, ready=ready)
-                    ticking.cancel()
-                _note_time(store)
-
-            warp.run(main, rate=settings.speed, seed=seed, epoch=_epoch(store))
-        finally:
-            store.close()
+        warp.run(main, rate=settings.speed, seed=beginning.seed, epoch=epoch)
 
 
 # ---------------------------------------------------------------- the state folder
@@ -187,6 +229,80 @@ def _prepare(cloud: Cloud, folder: Path, settings: Settings) -> Path:
     else:
         _write_clouds(path, settings.listen, _password_in(path))
     return path
+
+
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """What a start goes on with. ``seed`` and ``fleet`` are the state's own, for ``elapsed`` seconds so far.
+
+    ``ids_seed`` is another one at each start, so that no id comes twice, and the same for the same seed and start.
+    ``added`` are the hosts that came later.
+    """
+
+    seed: int
+    ids_seed: int
+    fleet: FleetPlan
+    elapsed: Seconds
+    added: tuple[AddedHosts, ...]
+
+
+class _Kept(BaseModel):
+    """What a state folder keeps of how it was begun, and how often it was started."""
+
+    seed: int
+    starts: int
+    since: datetime
+    fleet: FleetPlan
+
+
+def _beginning(store: Store, settings: Settings, epoch: datetime) -> _Beginning:
+    """What the state was begun with, or is now, if it is new.
+
+    Raises: InputError if the settings ask for something else.
+    """
+    with store.begin() as tx:
+        row = tx.get(meta, key="beginning")
+        if row is None:
+            seed = random_seed() if settings.seed is None else settings.seed
+            fleet = settings.fleet or identical_hosts(DEFAULT_HOSTS)
+            kept = _Kept(seed=seed, starts=1, since=epoch, fleet=fleet)
+            tx.insert(meta, key="beginning", value=kept.model_dump_json())
+        else:
+            kept = _Kept.model_validate_json(row["value"])
+            _refuse_another(kept, settings)
+            kept = kept.model_copy(update={"starts": kept.starts + 1})
+            tx.update(meta, meta.c.key == "beginning", value=kept.model_dump_json())
+    ids_seed = int(Streams(kept.seed).fresh(f"start-{kept.starts}").integers(2**63))
+    return _Beginning(kept.seed, ids_seed, kept.fleet, (epoch - kept.since).total_seconds(), _added_hosts(store))
+
+
+_ADDED: Final = TypeAdapter(tuple[AddedHosts, ...])
+
+
+def _added_hosts(store: Store) -> tuple[AddedHosts, ...]:
+    """The hosts that were added to the cloud while it ran, in their order."""
+    with store.read() as tx:
+        row = tx.get(meta, key="added hosts")
+    return () if row is None else _ADDED.validate_json(row["value"])
+
+
+def _note_hosts(store: Store, added: AddedHosts) -> None:
+    """Let hosts be there at the next start too."""
+    told = _ADDED.dump_json((*_added_hosts(store), added)).decode()
+    with store.begin() as tx:
+        if not tx.update(meta, meta.c.key == "added hosts", value=told):
+            tx.insert(meta, key="added hosts", value=told)
+
+
+def _refuse_another(kept: _Kept, settings: Settings) -> None:
+    for option, given, has in (
+        ("--seed", settings.seed, kept.seed), ("--hosts or --scenario", settings.fleet, kept.fleet),
+    ):  # fmt: skip
+        if given is not None and given != has:
+            raise InputError(
+                f"the cloud of this state folder was begun with another {option}, which stays with it; leave that out "
+                "to go on with it, or choose another --state", state=settings.state,
+            )  # fmt: skip
 
 
 def _write_clouds(path: Path, listen: Listen, password: str) -> None:

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sundog.errors import InputError
+
+if TYPE_CHECKING:
+    from sundog.backends.simulated import FleetPlan
 
 _LISTEN = "127.0.0.1:5000"
 
 
 def serve(
     *,
+    backend: Annotated[str, typer.Option(help="What hosts are: simulated.")] = "simulated",
+    hosts: Annotated[int | None, typer.Option(help="So many simulated hosts alike; 10 if left out.")] = None,
+    scenario: Annotated[
+        str | None, typer.Option(metavar="SCENARIO", help="The fleet of a scenario instead, a file or a name.")
+    ] = None,
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to listen.")] = _LISTEN,
     state: Annotated[
         str, typer.Option(metavar="DIR", help="The folder that holds all the cloud knows, or :memory: for none.")
@@ -37,17 +45,37 @@ def serve(
         from sundog.api.kit.server import Listen
     except ModuleNotFoundError as exc:
         raise InputError(f"the API needs more packages ({exc.name} is missing): pip install 'sundog[api]'") from exc
+    if backend != "simulated":
+        raise InputError(f"--backend: there is no backend {backend!r}; use simulated", backend=backend)
     host, port = _address(listen)
     settings = app.Settings(
         listen=Listen(host, port, certificate, key),
         state=state,
         speed=speed,
         seed=seed,
+        fleet=_fleet(hosts, scenario),
         admin_password=admin_password,
         policy=read_policy_file(policy_file) if policy_file is not None else {},
     )
     app.check(settings, insecure=insecure)
     app.serve_cloud(settings, lambda line: print(line, file=sys.stdout, flush=True))
+
+
+def _fleet(hosts: int | None, scenario: str | None) -> FleetPlan | None:
+    """The hosts that were asked for, if any were."""
+    from sundog.backends.simulated import FleetPlan, identical_hosts
+
+    if hosts is not None and scenario is not None:
+        raise InputError("--hosts and --scenario both say which hosts there are; give one of them")
+    if hosts is not None:
+        return identical_hosts(hosts)
+    if scenario is None:
+        return None
+    from sundog.scenarios.load import load_scenario
+    from sundog.scenarios.run import fleet_of
+
+    loaded = load_scenario(scenario)
+    return FleetPlan(groups=tuple(fleet_of(loaded)), overcommit=loaded.scenario.overcommit)
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sundog.control.clock import Clock
+from sundog.control.fleet import Fleet
 from sundog.control.identity import Identity
 from sundog.control.image import Images
 from sundog.control.network import Network
@@ -18,6 +19,7 @@ class Cloud:
 
     store: Store
     clock: Clock
+    fleet: Fleet
     identity: Identity
     placement: Placement
     image: Images

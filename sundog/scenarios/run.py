@@ -149,6 +149,18 @@ def prepare(loaded: Loaded, kept: Kept | None = None) -> Study:
     return Study(loaded, fleet, workload, machine_events, notes, files)
 
 
+def fleet_of(loaded: Loaded) -> list[HostGroup]:
+    """The fleet of a scenario alone; its trace is read only if the inventory of that is asked for.
+
+    Raises: InputError for whatever is wrong with it.
+    """
+    files: dict[str, Path] = {}
+    of_trace = any(isinstance(each, InventoryGroup) and each.inventory == "trace" for each in loaded.scenario.fleet)
+    trace = _trace(loaded, Kept(), files)[0] if of_trace else Trace(pd.DataFrame())
+    with loaded.origin.blamed("fleet"):
+        return _counted(host_groups(loaded, trace, files))
+
+
 def run_study(
     study: Study,
     out: Path,

@@ -14,10 +14,12 @@ from ruamel.yaml import YAML
 
 from sundog import app
 from sundog.api.kit.server import Listen
+from sundog.backends.simulated import AddedHosts, identical_hosts
 from sundog.control.identity import Settings as IdentitySettings
 from sundog.control.store import open_store
 from sundog.errors import InputError, OutputError
 from sundog.runtime import clock, warp
+from sundog.sim.spec import HostType
 from tests.unit.api.client import Client
 
 CHEAP = IdentitySettings(argon2_memory_kib=8, argon2_passes=1)
@@ -103,6 +105,55 @@ def test_a_cloud_in_memory_leaves_nothing_behind():
     with app._folder(app.MEMORY) as folder:
         assert folder.is_dir()
     assert not folder.exists()
+
+
+# ---------------------------------------------------------------- what a state was begun with
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def begun(store, settings=SETTINGS, *, epoch=NOW):
+    store.migrate()
+    return app._beginning(store, settings, epoch)
+
+
+def test_a_state_keeps_its_seed_and_its_fleet_and_draws_other_ids_at_each_start(tmp_path):
+    store = open_store(tmp_path)
+    first = begun(store, replace(SETTINGS, seed=7, fleet=identical_hosts(3)))
+    again = begun(store, replace(SETTINGS, seed=None, fleet=None), epoch=NOW + timedelta(hours=1))
+    assert (first.seed, first.fleet, first.elapsed) == (7, identical_hosts(3), 0.0)
+    assert (again.seed, again.fleet, again.elapsed) == (7, identical_hosts(3), 3600.0)
+    assert first.ids_seed != again.ids_seed
+    assert begun(open_store(app.MEMORY), replace(SETTINGS, seed=7)).ids_seed == first.ids_seed
+
+
+def test_a_new_state_that_is_told_nothing_draws_its_seed_and_has_ten_hosts():
+    told = [begun(open_store(app.MEMORY), replace(SETTINGS, seed=None)) for _ in range(2)]
+    assert told[0].seed != told[1].seed
+    assert told[0].fleet == identical_hosts(app.DEFAULT_HOSTS) == identical_hosts(10)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [({"seed": 8}, "another --seed"), ({"fleet": identical_hosts(4)}, "another --hosts or --scenario")],
+)
+def test_a_state_refuses_another_seed_or_fleet_and_stays_as_it_is(tmp_path, other, said):
+    store = open_store(tmp_path)
+    settings = replace(SETTINGS, seed=7, fleet=identical_hosts(3))
+    begun(store, settings)
+    with pytest.raises(InputError, match=said):
+        begun(store, replace(settings, **other))
+    assert begun(store, settings).fleet == identical_hosts(3)
+
+
+def test_hosts_that_were_added_are_kept_in_their_order(tmp_path):
+    store = open_store(tmp_path)
+    assert begun(store).added == ()
+    kind = HostType(name="new", vcpus=8, memory=1024)
+    several = tuple(AddedHosts(type=kind, names=(f"new-{number}",), zone=None, rack="r") for number in range(3))
+    for each in several:
+        app._note_hosts(store, each)
+    assert begun(store).added == several
 
 
 def test_time_never_goes_back_between_two_starts(tmp_path):

@@ -56,10 +56,12 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: Any, listen: Listen, *, ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT, then let the requests under way come to their end. ``ready`` is called once it
-    listens.
+async def serve(
+    app: Any, listen: Listen, *, ready: Callable[[], None], stopping: Callable[[], None] = lambda: None
+) -> None:
+    """Serve until SIGTERM or SIGINT, then let the requests under way come to their end.
 
+    ``ready`` is called once it listens, ``stopping`` when it is told to stop, for answers that would never end.
     Raises: InputError if the address or a TLS file cannot be used.
     """
     loop = asyncio.get_running_loop()
@@ -87,6 +89,7 @@ async def serve(app: Any, listen: Listen, *, ready: Callable[[], None]) -> None:
     def stop() -> None:
         if isinstance(loop, Adjustable) and loop.rate < 1.0:
             loop.set_rate(1.0)  # a paused clock would never see the requests to their end
+        stopping()
         server.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):

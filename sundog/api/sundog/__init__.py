@@ -1,4 +1,4 @@
-"""``/sundog/v1``: what OpenStack has no word for. So far the clock."""
+"""``/sundog/v1``: what OpenStack has no word for: the clock, hosts, what goes wrong with them, what happens on them."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ def fault(status: int, message: str, _error: SundogError | None) -> dict[str, An
 
 SERVICE = Service("sundog", prefix="/sundog/v1", fault=fault)
 
-from sundog.api.sundog import routes  # noqa: E402, F401 - fills the table
+from sundog.api.sundog.routes import clock, events, faults, fleet  # noqa: E402, F401 - fill the table

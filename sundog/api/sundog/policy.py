@@ -1,6 +1,12 @@
-"""Who may do what: everybody may look at the clock, administrators set it."""
+"""Who may do what: everybody may look at the clock; hosts are administrators' only, as everywhere in OpenStack."""
 
 from sundog.api.kit.policy import ADMIN, ANYBODY, Rule
 
 CLOCK_SHOW = Rule("sundog:clock:show", ANYBODY, "Show the clock")
 CLOCK_SET = Rule("sundog:clock:set", ADMIN, "Change the clock's rate, pause it, step it")
+
+FLEET_LIST = Rule("sundog:fleet:list", ADMIN, "List and show hosts and their types")
+FLEET_ADD = Rule("sundog:fleet:add", ADMIN, "Add simulated hosts")
+FAULTS_LIST = Rule("sundog:faults:list", ADMIN, "List and show what is ordered to go wrong")
+FAULTS_ORDER = Rule("sundog:faults:order", ADMIN, "Let things go wrong on hosts, and take that back")
+EVENTS_WATCH = Rule("sundog:events:watch", ADMIN, "Watch what happens on hosts")

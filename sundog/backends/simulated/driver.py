@@ -28,9 +28,10 @@ from sundog.backends.contract import (
     SnapshotRecord,
 )
 from sundog.backends.events import EventPublisher, EventQueue
+from sundog.backends.playground import FaultKind
 from sundog.backends.simulated.console import console_text, empty_qcow2
 from sundog.backends.simulated.exchange import Exchange, check_deadline
-from sundog.backends.simulated.faults import FaultKind, Faults, Verdict
+from sundog.backends.simulated.faults import Faults, Verdict
 from sundog.backends.simulated.ledger import Ledger
 from sundog.backends.simulated.machine import LIVE, Call, Copy, HostSpec, Job, Machine, Steps
 from sundog.backends.simulated.timings import Timings, load_timings

@@ -15,7 +15,8 @@ from typing import Any
 import simpy
 
 from sundog.backends.contract import ServerKey
-from sundog.backends.simulated.faults import FaultKind, Faults, Verdict
+from sundog.backends.playground import FaultKind
+from sundog.backends.simulated.faults import Faults, Verdict
 from sundog.backends.simulated.machine import POWER_CUT, Call, Job, Machine, Steps, first_error
 from sundog.errors import BackendFailed, OutcomeUnknown, SundogError
 from sundog.runtime.warp import World, of

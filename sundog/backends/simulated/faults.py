@@ -1,108 +1,18 @@
-"""Faults on order: operations that fail, hang or lose their reply, and hosts that die, are cut off, and come back.
-
-The names are those of the faults that can be provoked on real hosts: a power cut, a link that is down, a daemon that
-does not answer, a connection that breaks just after a request.
-"""
+"""Faults on order: operations that fail, hang or lose their reply, and hosts that die, are cut off, and come back."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
 
+from sundog.backends.playground import FaultKind, HostFault, OperationFault, Scope
 from sundog.backends.simulated.machine import Machine
 from sundog.errors import InputError
 from sundog.runtime.seeds import Streams
 from sundog.units import Seconds
-
-OPERATIONS: Final = (
-    "list_servers", "fence", "spawn", "destroy", "rebuild", "power_on", "power_off", "reboot", "pause", "unpause",
-    "suspend", "resume", "rescue", "unrescue", "resize_begin", "resize_finish", "resize_confirm", "resize_revert",
-    "live_migrate", "live_migration_progress", "live_migration_abort", "snapshot", "plug", "unplug", "console_log",
-    "console", "diagnostics", "set_password",
-)  # fmt: skip
-"""Every operation on a host, by the name of its method in ``ComputeDriver``."""
-
-
-class FaultKind(StrEnum):
-    """What goes wrong with an operation."""
-
-    FAIL = "fail"
-    """It does not happen: BackendFailed, after ``seconds``."""
-    DELAY = "delay"
-    """It takes ``seconds`` longer; it may outlive its deadline and happen all the same."""
-    HANG = "hang"
-    """The host never gets it: OutcomeUnknown at the deadline."""
-    LOSE = "lose"
-    """It happens and its reply is lost: OutcomeUnknown."""
-
-
-class HostFault(StrEnum):
-    """What befalls a host."""
-
-    KILL = "kill"
-    """A power cut. Its servers die; their disks stay."""
-    REVIVE = "revive"
-    """It is switched on, and back when it has booted, with its servers stopped."""
-    FENCE = "fence"
-    """It is switched off from outside, at once, and known to be off."""
-    PARTITION = "partition"
-    """Its links are down: out of reach, and its servers run on."""
-    HEAL = "heal"
-    """Its links are up again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Which hosts: one by name or uuid, those of a rack or a zone, those that have all that is given; empty is all."""
-
-    host: str | None = None
-    rack: str | None = None
-    zone: str | None = None
-
-    def __contains__(self, machine: object) -> bool:
-        """Whether a host is meant."""
-        return (
-            isinstance(machine, Machine)
-            and self.host in (None, machine.name, machine.uuid)
-            and self.rack in (None, machine.spec.rack)
-            and self.zone in (None, machine.spec.zone)
-        )
-
-
-EVERYWHERE: Final = Scope()
-
-
-@dataclass(frozen=True, slots=True)
-class OperationFault:
-    """An order: the next ``count`` operations of a kind on a scope go wrong, each with ``probability``.
-
-    ``operation`` None is any. ``count`` None is until it is withdrawn; only operations that do go wrong are counted.
-    Raises: InputError for an order that makes no sense.
-    """
-
-    kind: FaultKind
-    operation: str | None = None
-    scope: Scope = EVERYWHERE
-    count: int | None = 1
-    probability: float = 1.0
-    seconds: Seconds = 0.0
-
-    def __post_init__(self) -> None:
-        if self.operation is not None and self.operation not in OPERATIONS:
-            raise InputError(f"there is no operation {self.operation!r}; the operations are {', '.join(OPERATIONS)}")
-        if self.count is not None and self.count < 1:
-            raise InputError(f"a fault that strikes {self.count} times never does; use at least 1, or None for always")
-        if not 0.0 < self.probability <= 1.0:
-            raise InputError(f"the probability {self.probability!r} is not above 0 and up to 1")
-        if not 0.0 <= self.seconds < math.inf:
-            raise InputError(f"{self.seconds!r} is not a number of seconds from 0 up")
-        if self.kind is FaultKind.DELAY and not self.seconds:
-            raise InputError("a delay needs its seconds")
 
 
 @dataclass(slots=True)
@@ -166,7 +76,7 @@ class Faults:
         kind, delay = None, 0.0
         for order in self.orders():
             fault = order.fault
-            if fault.operation not in (None, operation) or machine not in fault.scope:
+            if fault.operation not in (None, operation) or machine.spec not in fault.scope:
                 continue
             if fault.kind is not FaultKind.DELAY and kind is not None:
                 continue
@@ -203,7 +113,7 @@ class Faults:
         return tuple(machine.uuid for machine in machines)
 
     def _select(self, scope: Scope) -> list[Machine]:
-        found = [machine for machine in self._machines() if machine in scope]
+        found = [machine for machine in self._machines() if machine.spec in scope]
         if not found:
             raise InputError(f"no host fits {scope}; look at the names of hosts, racks and zones", scope=scope)
         return found

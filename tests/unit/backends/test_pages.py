@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from sundog.backends.conformance import CLAUSES
+from sundog.backends.playground import OPERATIONS
 from sundog.backends.simulated import FaultKind, HostFault
-from sundog.backends.simulated.faults import OPERATIONS
 
 DOCS = Path(__file__).parents[3] / "docs"
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sundog.backends.contract import ComputeDriver, HostState
+from sundog.backends.playground import OPERATIONS
 from sundog.backends.simulated import FaultKind, HostFault, OperationFault, Scope, SimulatedDriver
-from sundog.backends.simulated.faults import OPERATIONS
 from sundog.errors import BackendFailed, HostDown, InputError, OutcomeUnknown
 from sundog.runtime import clock
 from tests.drivers import PLAIN, Recorder, copies, key, make_hosts, make_image, make_spec, play

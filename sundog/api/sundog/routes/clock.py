@@ -1,4 +1,4 @@
-"""The operations of ``/sundog/v1``."""
+"""What the clock says, how fast it goes, and going on to an instant."""
 
 from __future__ import annotations
 
