@@ -1,0 +1,34 @@
+"""What several views need."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sundog.api.kit.context import Context
+
+BASE = "/v2.1"
+
+
+def when(value: datetime | None) -> str | None:
+    """A time as most of Nova's answers have it: ``2024-01-01T00:00:00Z``."""
+    return None if value is None else value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def when_to_microsecond(value: datetime | None) -> str | None:
+    """A time as some of Nova's answers have it: ``2024-01-01T00:00:00.000000``, in UTC without saying so."""
+    return None if value is None else value.strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+
+def self_link(ctx: Context, collection: str, identifier: str) -> dict[str, str]:
+    """The link to a thing."""
+    return {"rel": "self", "href": ctx.link(f"{BASE}/{collection}/{identifier}")}
+
+
+def bookmark(ctx: Context, collection: str, identifier: str) -> dict[str, str]:
+    """The link to a thing without the version of the API."""
+    return {"rel": "bookmark", "href": ctx.link(f"/{collection}/{identifier}")}
+
+
+def links(ctx: Context, collection: str, identifier: str) -> list[dict[str, str]]:
+    """The links of a thing."""
+    return [self_link(ctx, collection, identifier), bookmark(ctx, collection, identifier)]
