@@ -18,6 +18,7 @@ from sundog.control.compute.records import (
     ServerFlavor,
     ServerImage,
     as_json,
+    flavor_columns,
     record,
 )
 from sundog.control.store import Reader, Row, Store, Tx
@@ -58,6 +59,8 @@ class Books:
     def change(self, tx: Tx, server: Server, **values: Any) -> None:
         """Set columns of a server. One whose tags, metadata or the like are records is given them as records."""
         values = {name: _stored(value) for name, value in values.items()}
+        if "flavor" in values:
+            values |= {name: values["flavor"][name] for name in ("vcpus", "memory_mb")}
         tx.update(tables.servers, tables.servers.c.id == server.id, updated_at=self.now(), **values)
         if server.group_id is not None and ("host" in values or values.get("deleted_at") is not None):
             new = None if values.get("deleted_at") is not None else values.get("host", server.host)
@@ -147,4 +150,5 @@ def grouped(rows: Iterable[Row], key: str) -> dict[Any, list[Row]]:
 
 def values_of(record_: Any) -> Mapping[str, Any]:
     """A record as the columns of its table."""
-    return {each.name: _stored(getattr(record_, each.name)) for each in fields(record_)}
+    values = {each.name: _stored(getattr(record_, each.name)) for each in fields(record_)}
+    return values | (flavor_columns(record_.flavor) if isinstance(record_, Server) else {})

@@ -127,6 +127,8 @@ def upgrade() -> None:
         sa.Column("group_id", tables.Id(), nullable=True),
         sa.Column("hints", tables.Json(), nullable=False),
         sa.Column("flavor", tables.Json(), nullable=False),
+        sa.Column("vcpus", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("memory_mb", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("image_id", tables.Text(), nullable=True),
         sa.Column("image", tables.Json(), nullable=False),
         sa.Column("key_name", tables.Text(), nullable=True),
@@ -155,7 +157,9 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_compute_servers_group_id"), ["group_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_compute_servers_host"), ["host"], unique=False)
         batch_op.create_index(
-            batch_op.f("ix_compute_servers_project_id_deleted_at"), ["project_id", "deleted_at"], unique=False
+            batch_op.f("ix_compute_servers_project_id_deleted_at_user_id_vcpus_memory_mb"),
+            ["project_id", "deleted_at", "user_id", "vcpus", "memory_mb"],
+            unique=False,
         )
 
     op.create_table(
