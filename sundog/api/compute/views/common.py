@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from sundog.api.kit.context import Context
+from sundog.api.kit.paging import MOST_ITEMS, next_link
 
-BASE = "/v2.1"
+BASE: Final = "/v2.1"
 
 
 def when(value: datetime | None) -> str | None:
@@ -32,3 +35,16 @@ def bookmark(ctx: Context, collection: str, identifier: str) -> dict[str, str]:
 def links(ctx: Context, collection: str, identifier: str) -> list[dict[str, str]]:
     """The links of a thing."""
     return [self_link(ctx, collection, identifier), bookmark(ctx, collection, identifier)]
+
+
+def page_limit(limit: int | None) -> int:
+    """How many items a page has at most."""
+    return min(MOST_ITEMS if limit is None else limit, MOST_ITEMS)
+
+
+def next_links(ctx: Context, markers: Sequence[str], limit: int | None) -> list[dict[str, str]]:
+    """The link to the next page, if this one is full: as in Nova, the next may then be empty."""
+    most = page_limit(limit)
+    if not most or len(markers) < most:
+        return []
+    return [{"rel": "next", "href": next_link(ctx, markers[-1])}]
