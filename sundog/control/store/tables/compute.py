@@ -144,7 +144,7 @@ servers = Table(
     Column("hints", Json, nullable=False),
     # what it is made of
     Column("flavor", Json, nullable=False),
-    Column("vcpus", Int, nullable=False),  # the flavor's, to be summed up for quotas
+    Column("vcpus", Int, nullable=False),  # of the flavor, as is memory_mb: to be summed for quotas
     Column("memory_mb", Int, nullable=False),
     Column("image_id", Text),
     Column("image", Json, nullable=False),  # size, format and properties of the image that it was made from
@@ -167,7 +167,8 @@ servers = Table(
     Column("deleted_at", UtcDateTime),
 )
 
-Index(None, servers.c.project_id, servers.c.deleted_at, servers.c.vcpus, servers.c.memory_mb)
+# With all that quotas count, so that counting reads no rows.
+Index(None, servers.c.project_id, servers.c.deleted_at, servers.c.user_id, servers.c.vcpus, servers.c.memory_mb)
 Index(None, servers.c.deleted_at, servers.c.created_at)
 
 server_tags = Table(

@@ -157,8 +157,8 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_compute_servers_group_id"), ["group_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_compute_servers_host"), ["host"], unique=False)
         batch_op.create_index(
-            batch_op.f("ix_compute_servers_project_id_deleted_at_vcpus_memory_mb"),
-            ["project_id", "deleted_at", "vcpus", "memory_mb"],
+            batch_op.f("ix_compute_servers_project_id_deleted_at_user_id_vcpus_memory_mb"),
+            ["project_id", "deleted_at", "user_id", "vcpus", "memory_mb"],
             unique=False,
         )
 

@@ -1,0 +1,11 @@
+"""Backups of a server."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sundog.api.kit.policy import PROJECT_MEMBER_OR_ADMIN
+
+CHECKS: Final = {
+    "os_compute_api:os-create-backup": PROJECT_MEMBER_OR_ADMIN,
+}

@@ -1,0 +1,11 @@
+"""What only administrators see of a server."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sundog.api.kit.policy import ADMIN
+
+CHECKS: Final = {
+    "os_compute_api:os-extended-server-attributes": ADMIN,
+}

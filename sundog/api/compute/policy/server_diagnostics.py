@@ -1,0 +1,11 @@
+"""Diagnostics of a server."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sundog.api.kit.policy import ADMIN
+
+CHECKS: Final = {
+    "os_compute_api:os-server-diagnostics": ADMIN,
+}

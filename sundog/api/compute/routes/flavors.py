@@ -1,0 +1,244 @@
+"""Flavors, their extra specs, and who has access to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sundog.api.compute.asking import check_project, viewer
+from sundog.api.compute.policy import RULES
+from sundog.api.compute.schemas import flavors as schemas
+from sundog.api.compute.schemas.common import NoQuery
+from sundog.api.compute.schemas.extra_specs import check_spec
+from sundog.api.compute.service import SERVICE
+from sundog.api.compute.views import flavors as views
+from sundog.api.compute.views.common import next_links, page_limit
+from sundog.api.kit.context import Context
+from sundog.api.kit.policy import ANYBODY, Rule
+from sundog.control.compute.flavors import FlavorQuery, no_spec
+from sundog.control.compute.records import Flavor
+from sundog.errors import Invalid, NotFound
+
+# Nova asks no rule for these: whoever has a token sees the flavors that are theirs to use.
+LIST = Rule("os_compute_api:flavors", ANYBODY, "Flavors: list and show")
+CREATE = RULES["os_compute_api:os-flavor-manage:create"]
+UPDATE = RULES["os_compute_api:os-flavor-manage:update"]
+DELETE = RULES["os_compute_api:os-flavor-manage:delete"]
+SPECS = "os_compute_api:os-flavor-extra-specs"
+ACCESS = "os_compute_api:os-flavor-access"
+
+_TRUE = ("1", "t", "true", "on", "y", "yes")
+_FALSE = ("0", "f", "false", "off", "n", "no")
+
+AnyList = schemas.ListFlavors | schemas.ListFlavors_2_102
+
+
+# ---------------------------------------------------------------- flavors
+
+
+@SERVICE.operation("GET", "/v2.1/flavors", LIST, until="2.74")
+async def list_flavors(ctx: Context, query: schemas.ListFlavors) -> dict[str, Any]:
+    """List flavors in brief."""
+    return _listed(ctx, query, detailed=False)
+
+
+@SERVICE.operation("GET", "/v2.1/flavors", LIST, since="2.75", until="2.101")
+async def list_flavors_2_75(ctx: Context, query: schemas.ListFlavors_2_75) -> dict[str, Any]:
+    """List flavors in brief."""
+    return _listed(ctx, query, detailed=False)
+
+
+@SERVICE.operation("GET", "/v2.1/flavors", LIST, since="2.102")
+async def list_flavors_2_102(ctx: Context, query: schemas.ListFlavors_2_102) -> dict[str, Any]:
+    """List flavors in brief."""
+    return _listed(ctx, query, detailed=False)
+
+
+@SERVICE.operation("GET", "/v2.1/flavors/detail", LIST, until="2.74")
+async def list_flavors_in_detail(ctx: Context, query: schemas.ListFlavors) -> dict[str, Any]:
+    """List flavors with all that is known of them."""
+    return _listed(ctx, query, detailed=True)
+
+
+@SERVICE.operation("GET", "/v2.1/flavors/detail", LIST, since="2.75", until="2.101")
+async def list_flavors_in_detail_2_75(ctx: Context, query: schemas.ListFlavors_2_75) -> dict[str, Any]:
+    """List flavors with all that is known of them."""
+    return _listed(ctx, query, detailed=True)
+
+
+@SERVICE.operation("GET", "/v2.1/flavors/detail", LIST, since="2.102")
+async def list_flavors_in_detail_2_102(ctx: Context, query: schemas.ListFlavors_2_102) -> dict[str, Any]:
+    """List flavors with all that is known of them."""
+    return _listed(ctx, query, detailed=True)
+
+
+@SERVICE.operation("GET", "/v2.1/flavors/{flavor_id}", LIST)
+async def show_flavor(ctx: Context, flavor_id: str) -> dict[str, Any]:
+    """Show a flavor."""
+    flavor = ctx.cloud.compute.flavors.show(viewer(ctx), flavor_id)
+    return {"flavor": views.full(ctx, flavor, specs=views.may_see_specs(ctx))}
+
+
+@SERVICE.operation("GET", "/v2.1/flavors/{flavor_id}", LIST, since="2.102")
+async def show_flavor_2_102(ctx: Context, flavor_id: str, query: NoQuery) -> dict[str, Any]:
+    """Show a flavor."""
+    return await show_flavor(ctx, flavor_id)
+
+
+@SERVICE.operation("POST", "/v2.1/flavors", CREATE, until="2.54")
+async def create_flavor(ctx: Context, body: schemas.CreateFlavor) -> dict[str, Any]:
+    """Create a flavor."""
+    return _created(ctx, body.flavor)
+
+
+@SERVICE.operation("POST", "/v2.1/flavors", CREATE, since="2.55", until="2.101")
+async def create_flavor_2_55(ctx: Context, body: schemas.CreateFlavor_2_55) -> dict[str, Any]:
+    """Create a flavor, with a description."""
+    return _created(ctx, body.flavor)
+
+
+@SERVICE.operation("POST", "/v2.1/flavors", CREATE, since="2.102")
+async def create_flavor_2_102(ctx: Context, body: schemas.CreateFlavor_2_102) -> dict[str, Any]:
+    """Create a flavor, with a description and without a factor."""
+    return _created(ctx, body.flavor)
+
+
+@SERVICE.operation("PUT", "/v2.1/flavors/{flavor_id}", UPDATE, since="2.55")
+async def update_flavor(ctx: Context, flavor_id: str, body: schemas.UpdateFlavor) -> dict[str, Any]:
+    """Describe a flavor anew."""
+    flavor = ctx.cloud.compute.flavors.update(flavor_id, body.flavor.description)
+    return {"flavor": views.full(ctx, flavor, specs=views.may_see_specs(ctx))}
+
+
+@SERVICE.operation("DELETE", "/v2.1/flavors/{flavor_id}", DELETE, status=202)
+async def delete_flavor(ctx: Context, flavor_id: str) -> None:
+    """Delete a flavor."""
+    ctx.cloud.compute.flavors.delete(flavor_id)
+
+
+def _created(ctx: Context, new: schemas.NewFlavor | schemas.NewFlavor_2_55 | schemas.NewFlavor_2_102) -> dict[str, Any]:
+    told = Flavor(
+        id=new.id or "",
+        name=new.name,
+        vcpus=new.vcpus,
+        memory_mb=new.ram,
+        root_gb=new.disk,
+        ephemeral_gb=new.ephemeral,
+        swap_mb=new.swap,
+        rxtx_factor=getattr(new, "rxtx_factor", 1.0),
+        is_public=new.is_public,
+        description=getattr(new, "description", None),
+    )
+    flavor = ctx.cloud.compute.flavors.create(told)
+    return {"flavor": views.full(ctx, flavor, specs=views.may_see_specs(ctx))}
+
+
+def _listed(ctx: Context, query: AnyList, *, detailed: bool) -> dict[str, Any]:
+    wanted = FlavorQuery(
+        is_public=_is_public(query.is_public) if ctx.who.is_admin else True,
+        disabled=None if ctx.who.is_admin else False,
+        least_memory_mb=_least("minRam", query.min_ram),
+        least_root_gb=_least("minDisk", query.min_disk),
+        name=getattr(query, "name", None),
+        sort_key=query.sort_key,
+        descending=query.sort_dir == "desc",
+        marker=query.marker,
+        limit=page_limit(query.limit),
+    )
+    flavors = ctx.cloud.compute.flavors.list_all(viewer(ctx), wanted)
+    specs = detailed and views.may_see_specs(ctx)
+    told = [views.full(ctx, each, specs=specs) if detailed else views.brief(ctx, each) for each in flavors]
+    more = next_links(ctx, [each.id for each in flavors], query.limit)
+    return {"flavors": told} | ({"flavors_links": more} if more else {})
+
+
+def _is_public(text: str | None) -> bool | None:
+    """Whether only public flavors are wanted, only others, or both."""
+    word = "true" if text is None else text.strip().lower()
+    if word == "none":
+        return None
+    if word in _TRUE or word in _FALSE:
+        return word in _TRUE
+    raise Invalid(f"Invalid is_public filter [{text}]")
+
+
+def _least(name: str, text: str | None) -> int:
+    try:
+        return int(text or 0)
+    except ValueError:
+        raise Invalid(f"Invalid {name} filter [{text}]") from None
+
+
+# ---------------------------------------------------------------- extra specs
+
+
+@SERVICE.operation("GET", "/v2.1/flavors/{flavor_id}/os-extra_specs", RULES[f"{SPECS}:index"])
+async def list_extra_specs(ctx: Context, flavor_id: str) -> dict[str, Any]:
+    """List the extra specs of a flavor."""
+    return {"extra_specs": dict(ctx.cloud.compute.flavors.show(viewer(ctx), flavor_id).extra_specs)}
+
+
+@SERVICE.operation("POST", "/v2.1/flavors/{flavor_id}/os-extra_specs", RULES[f"{SPECS}:create"])
+async def create_extra_specs(ctx: Context, flavor_id: str, body: schemas.CreateSpecs) -> dict[str, Any]:
+    """Add extra specs to a flavor, or change those that are there."""
+    ctx.cloud.compute.flavors.set_specs(flavor_id, _specs(ctx, body.extra_specs))
+    return {"extra_specs": body.extra_specs}
+
+
+@SERVICE.operation("GET", "/v2.1/flavors/{flavor_id}/os-extra_specs/{key}", RULES[f"{SPECS}:show"])
+async def show_extra_spec(ctx: Context, flavor_id: str, key: str) -> dict[str, Any]:
+    """Show an extra spec of a flavor."""
+    specs = ctx.cloud.compute.flavors.show(viewer(ctx), flavor_id).extra_specs
+    if key not in specs:
+        raise no_spec(flavor_id, key)
+    return {key: specs[key]}
+
+
+@SERVICE.operation("PUT", "/v2.1/flavors/{flavor_id}/os-extra_specs/{key}", RULES[f"{SPECS}:update"])
+async def update_extra_spec(ctx: Context, flavor_id: str, key: str, body: schemas.UpdateSpec) -> dict[str, Any]:
+    """Change an extra spec of a flavor, or add it."""
+    specs = _specs(ctx, body.root)
+    if key not in specs:
+        raise Invalid("Request body and URI mismatch")
+    ctx.cloud.compute.flavors.set_specs(flavor_id, specs)
+    return body.root
+
+
+@SERVICE.operation("DELETE", "/v2.1/flavors/{flavor_id}/os-extra_specs/{key}", RULES[f"{SPECS}:delete"])
+async def delete_extra_spec(ctx: Context, flavor_id: str, key: str) -> None:
+    """Remove an extra spec of a flavor."""
+    ctx.cloud.compute.flavors.delete_spec(flavor_id, key)
+
+
+def _specs(ctx: Context, told: dict[str, Any]) -> dict[str, str]:
+    specs = {name: str(value) for name, value in told.items()}
+    if ctx.at_least("2.86"):
+        for name, value in specs.items():
+            check_spec(name, value)
+    return specs
+
+
+# ---------------------------------------------------------------- access
+
+
+@SERVICE.operation("GET", "/v2.1/flavors/{flavor_id}/os-flavor-access", RULES[ACCESS])
+async def list_flavor_access(ctx: Context, flavor_id: str) -> dict[str, Any]:
+    """List the projects that may use a flavor which is not public."""
+    flavor = ctx.cloud.compute.flavors.show(viewer(ctx), flavor_id)
+    if flavor.is_public:
+        raise NotFound("Access list not available for public flavors.", flavor=flavor_id)
+    return views.access(flavor_id, ctx.cloud.compute.flavors.access(flavor_id))
+
+
+@SERVICE.operation("POST", "/v2.1/flavors/{flavor_id}/action", RULES[f"{ACCESS}:add_tenant_access"], own=False)
+async def change_flavor_access(ctx: Context, flavor_id: str, body: schemas.FlavorAction) -> dict[str, Any]:
+    """Let a project use a flavor that is not public, or no longer."""
+    flavors = ctx.cloud.compute.flavors
+    if body.remove is not None and body.add is None:
+        ctx.require(RULES[f"{ACCESS}:remove_tenant_access"], {})
+        return views.access(flavor_id, flavors.remove_access(flavor_id, body.remove.tenant))
+    ctx.require(RULES[f"{ACCESS}:add_tenant_access"], {})
+    if body.add is None or body.remove is not None:
+        raise Invalid("Malformed request body: it must have one of addTenantAccess and removeTenantAccess")
+    check_project(ctx, body.add.tenant)
+    public_too = not ctx.at_least("2.7")
+    return views.access(flavor_id, flavors.add_access(flavor_id, body.add.tenant, public_too=public_too))
