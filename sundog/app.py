@@ -22,6 +22,7 @@ from pydantic import BaseModel, TypeAdapter
 from ruamel.yaml import YAML, YAMLError
 
 import sundog
+from sundog.api.compute import SERVICE as COMPUTE
 from sundog.api.identity import SERVICE as IDENTITY
 from sundog.api.image import SERVICE as IMAGE
 from sundog.api.kit.application import application
@@ -44,6 +45,10 @@ from sundog.backends.simulated import (
 )
 from sundog.control.clock import Clock
 from sundog.control.cloud import Cloud
+from sundog.control.compute import Compute
+from sundog.control.compute import Settings as ComputeSettings
+from sundog.control.compute.bootstrap import bootstrap as bootstrap_compute
+from sundog.control.compute.settings import DEFAULT as DEFAULT_COMPUTE
 from sundog.control.fleet import Fleet
 from sundog.control.identity import CatalogueItem, Identity, bootstrap
 from sundog.control.identity import Settings as IdentitySettings
@@ -60,13 +65,14 @@ from sundog.runtime.ids import Ids, random_secret, random_seed
 from sundog.runtime.seeds import Streams
 from sundog.units import Seconds
 
-SERVICES: Final[tuple[Service, ...]] = (IDENTITY, IMAGE, NETWORK, PLACEMENT, SUNDOG)
+SERVICES: Final[tuple[Service, ...]] = (IDENTITY, IMAGE, NETWORK, PLACEMENT, COMPUTE, SUNDOG)
 
 CATALOGUE: Final = (
     CatalogueItem("identity", "keystone", "/identity"),
     CatalogueItem("image", "glance", "/image"),
     CatalogueItem("network", "neutron", "/network"),
     CatalogueItem("placement", "placement", "/placement"),
+    CatalogueItem("compute", "nova", "/compute/v2.1"),
     CatalogueItem("sundog", "sundog", "/sundog/v1"),
 )
 
@@ -107,6 +113,7 @@ def make_cloud(
     *,
     driver: ComputeDriver | None = None,
     playground: Playground | None = None,
+    compute: ComputeSettings = DEFAULT_COMPUTE,
 ) -> Cloud:
     """The control plane over a store, whose tables are brought up to date, and a folder for the data of images.
 
@@ -116,14 +123,19 @@ def make_cloud(
     store.migrate()
     ids = Ids(Streams(seed).stream("ids"))
     driver = driver or SimulatedDriver(warp.World(seed=seed), ())
+    placement = Placement(store, Pool(ResourceClasses()), new_uuid=ids.uuid)
+    network, images = Network(store, ids), Images(store, ids, ImageFiles(folder / "images"))
     return Cloud(
         store=store,
         clock=Clock(),
         fleet=Fleet(driver, playground),
         identity=Identity(store, ids, identity),
-        placement=Placement(store, Pool(ResourceClasses()), new_uuid=ids.uuid),
-        image=Images(store, ids, ImageFiles(folder / "images")),
-        network=Network(store, ids),
+        placement=placement,
+        image=images,
+        network=network,
+        compute=Compute(
+            store, ids, driver, placement=placement, network=network, images=images, settings=compute, seed=seed
+        ),
     )
 
 
@@ -170,6 +182,7 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
             cloud = make_cloud(store, folder, beginning.ids_seed, identity, driver=fleet.driver, playground=fleet)
             app = make_app(cloud, beginning.ids_seed, settings.policy)
             clouds = _prepare(cloud, folder, settings)
+            await cloud.compute.start()
 
             def ready() -> None:
                 say(f"Sundog listens at {settings.listen.url}. To look around:")
@@ -180,6 +193,7 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
                 ticking = group.create_task(_tick(store, settings.speed))
                 await serve(app, settings.listen, ready=ready, stopping=cloud.fleet.close)
                 ticking.cancel()
+            await cloud.compute.stop()
             _note_time(store)
 
         warp.run(main, rate=settings.speed, seed=beginning.seed, epoch=epoch)
@@ -217,6 +231,7 @@ def _prepare(cloud: Cloud, folder: Path, settings: Settings) -> Path:
     made = bootstrap(cloud.identity, password, address=settings.listen.url, catalogue=CATALOGUE)
     cloud.image.recover()
     bootstrap_network(cloud.network, made.project_id)
+    bootstrap_compute(cloud.compute)
     if settings.admin_password is not None and not made.admin_is_new:
         cloud.identity.users.update(made.user_id, {}, password=password)
     if settings.admin_password is not None or made.admin_is_new:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sundog.control.clock import Clock
+from sundog.control.compute import Compute
 from sundog.control.fleet import Fleet
 from sundog.control.identity import Identity
 from sundog.control.image import Images
@@ -24,3 +25,4 @@ class Cloud:
     placement: Placement
     image: Images
     network: Network
+    compute: Compute

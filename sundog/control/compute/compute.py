@@ -10,9 +10,11 @@ from typing import Any
 from sundog.backends.contract import ComputeDriver
 from sundog.control.compute.actions import Actions
 from sundog.control.compute.books import Books
+from sundog.control.compute.flavors import Flavors
 from sundog.control.compute.hosts import Hosts
 from sundog.control.compute.migrations import Migrations
 from sundog.control.compute.power import Power
+from sundog.control.compute.quotas import Quotas
 from sundog.control.compute.reconciling import Reconciler
 from sundog.control.compute.sagas import SAGAS
 from sundog.control.compute.scheduling import Scheduling
@@ -53,6 +55,8 @@ class Compute:
     ) -> None:
         self.books = Books(store, ids, now)
         self.driver = driver
+        self.flavors = Flavors(self.books)
+        self.quotas = Quotas(self.books)
         self.hosts = Hosts(self.books, placement, driver)
         self.scheduling = Scheduling(placement, policy or Nova(), policy_name=policy_name or "nova", seed=seed)
         self.books.moved = self.scheduling.moved
