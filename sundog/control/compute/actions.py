@@ -7,7 +7,7 @@ not, and ``done`` at the end of either. So whoever finds one that is not done kn
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from sundog.control.compute.books import Books, action_of
 from sundog.control.compute.records import Action, ActionEvent, Caller, Server, record
 from sundog.control.store import Reader, Tx
 from sundog.control.store.tables import compute as tables
-from sundog.errors import Invalid, NotFound
+from sundog.errors import Invalid, NotFound, SundogError
 
 DOING: Final = "doing"
 UNDOING: Final = "undoing"
@@ -138,12 +138,23 @@ def end_events(tx: Tx, books: Books, action: Action, *, failure: str | None = No
     )  # fmt: skip
 
 
-def set_action(tx: Tx, books: Books, action: Action, **values: Any) -> None:
-    """Change an action: its ``phase``, ``args`` or ``message``."""
+class Superseded(SundogError):
+    """An action is done already, since something else took its place: whoever carries it out must stop."""
+
+
+def set_action(tx: Tx, books: Books, action: Action, **values: Any) -> Action:
+    """Change an action that is not done: its ``phase``, ``args`` or ``message``; how it is then.
+
+    Raises: Superseded if it is done.
+    """
     now = books.now()
+    values["updated_at"] = now
     if values.get("phase") == DONE:
         values["finished_at"] = now
-    tx.update(tables.actions, tables.actions.c.number == action.number, updated_at=now, **values)
+    c = tables.actions.c
+    if not tx.update(tables.actions, c.number == action.number, c.phase != DONE, **values):
+        raise Superseded(f"action {action.number} was superseded", action=action.number)
+    return replace(action, **values)
 
 
 def supersede(tx: Tx, books: Books, server_id: str, why: str) -> None:

@@ -113,8 +113,8 @@ def find_servers(reader: Reader, *where: ColumnElement[bool]) -> list[Server]:
     return servers_of(reader, reader.find(tables.servers, *where))
 
 
-def get_server(reader: Reader, viewer: Viewer, server_id: str, *, deleted: bool = False) -> Server:
-    """A server; with ``deleted`` also one that is deleted.
+def get_server(reader: Reader, viewer: Viewer, server_id: str, *, deleted: bool = False, tags: bool = True) -> Server:
+    """A server; with ``deleted`` also one that is deleted, without ``tags`` as if it had none.
 
     Raises: NotFound for one that is not there, or another project's.
     """
@@ -122,7 +122,7 @@ def get_server(reader: Reader, viewer: Viewer, server_id: str, *, deleted: bool 
     hidden = row is None or not (viewer.sees_all or row["project_id"] == viewer.project_id)
     if row is None or hidden or (row["deleted_at"] is not None and not deleted):
         raise no_server(server_id)
-    return servers_of(reader, [row])[0]
+    return servers_of(reader, [row])[0] if tags else _server(row, ())
 
 
 def no_server(server_id: str) -> NotFound:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from sundog.control.compute import ports, quotas
@@ -29,7 +30,7 @@ from sundog.control.store.tables import compute as tables
 from sundog.control.viewer import EVERYTHING
 from sundog.core.lifecycle.servers import Power, TaskState, VmState
 from sundog.core.scheduler import NoValidHost, ServerGroup
-from sundog.errors import Forbidden, Invalid, NotFound, QuotaExceeded
+from sundog.errors import Invalid, NotFound, QuotaExceeded
 
 NO_VALID_HOST: Final = "No valid host was found. "
 CONSUMER_TYPE: Final = "INSTANCE"
@@ -108,7 +109,7 @@ def create(
     servers = _rows(tx, parts, caller, new, image, count)
     group = group_of(tx, caller.project_id, new.group_id) if new.group_id is not None else None
     if group is not None:
-        _check_group(tx, caller, group, count)
+        quotas.check_group_members(tx, caller.project_id, caller.user_id, group.id, count)
     _check_zone(parts, new.availability_zone)
     places = parts.scheduling.decide([_wish(new, server, group) for server in servers])
     if isinstance(places, NoValidHost):
@@ -139,14 +140,6 @@ def _check_quota(tx: Tx, caller: Caller, flavor: Flavor, count: int) -> None:
         tx, caller.project_id, caller.user_id,
         instances=count, cores=count * flavor.vcpus, ram_mb=count * flavor.memory_mb,
     )  # fmt: skip
-
-
-def _check_group(tx: Tx, caller: Caller, group: ServerGroup, count: int) -> None:
-    s = tables.servers.c
-    members = tx.count(tables.servers, s.group_id == group.id, s.deleted_at.is_(None))
-    most = quotas.limits(tx, caller.project_id)["server_group_members"]
-    if 0 <= most < members + count:
-        raise QuotaExceeded("Quota exceeded, too many servers in group")
 
 
 def _check_zone(parts: Parts, zone: str | None) -> None:
@@ -237,10 +230,11 @@ def _with_place(
     host = parts.hosts.show(place.host)
     given = ports.make_ports(tx, parts.network, server, asked, groups, host=place.name, zone=host.zone or DEFAULT_ZONE)
     kept = {ports.GIVEN: given} if given else {}
-    parts.books.change(tx, server, host=place.host, task_state=TaskState.SPAWNING, kept=kept)
+    server = replace(server, host=place.host, task_state=TaskState.SPAWNING, kept=kept)
+    parts.books.change(tx, replace(server, host=None), host=place.host, task_state=server.task_state, kept=kept)
     action = new_action(tx, parts.books, caller, server, "create", args={"saga": "create", "tried": []})
     begin_event(tx, parts.books, action, "compute__do_build_and_run_instance", place.host)
-    return get_server(tx, EVERYTHING, server.id), action
+    return server, action
 
 
 def claim(tx: Tx, parts: Parts, placed: Sequence[tuple[Server, Place]]) -> None:
@@ -254,10 +248,3 @@ def claim(tx: Tx, parts: Parts, placed: Sequence[tuple[Server, Place]]) -> None:
     )
     for _, place in placed:
         tx.on_commit(lambda place=place: parts.scheduling.placed(place))  # type: ignore[misc]
-
-
-def check_metadata(reader: Reader, project_id: str, metadata: Mapping[str, str]) -> None:
-    """Raises: Forbidden for more items than the quota allows."""
-    most = quotas.limits(reader, project_id)["metadata_items"]
-    if 0 <= most < len(metadata):
-        raise Forbidden(f"Maximum number of metadata items exceeds {most}", status=403)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from sqlalchemy import func, select
@@ -109,26 +109,24 @@ def limits(reader: Reader, project_id: str, user_id: str | None = None) -> dict[
 
 def usage(reader: Reader, project_id: str, user_id: str | None = None) -> dict[str, int]:
     """What a project, or a user in it, has: ``instances``, ``cores``, ``ram`` in MiB and ``server_groups``."""
-    servers, groups = tables.servers.c, tables.server_groups.c
-    where = [servers.project_id == project_id, servers.deleted_at.is_(None)]
-    of_groups = [groups.project_id == project_id]
-    if user_id:
-        where.append(servers.user_id == user_id)
-        of_groups.append(groups.user_id == user_id)
-    sums = select(func.count(), func.sum(servers.vcpus), func.sum(servers.memory_mb)).where(*where)
+    groups = tables.server_groups.c
+    where = [groups.project_id == project_id] + ([groups.user_id == user_id] if user_id else [])
+    return {**_of_servers(reader, project_id, user_id), "server_groups": reader.count(tables.server_groups, *where)}
+
+
+def _of_servers(reader: Reader, project_id: str, user_id: str | None) -> dict[str, int]:
+    """What live servers use: ``instances``, ``cores``, ``ram`` in MiB."""
+    c = tables.servers.c
+    where = [c.project_id == project_id, c.deleted_at.is_(None)] + ([c.user_id == user_id] if user_id else [])
+    sums = select(func.count(), func.sum(c.vcpus), func.sum(c.memory_mb)).where(*where)
     instances, cores, ram = tuple(reader.execute(sums).one())
-    return {
-        "instances": int(instances),
-        "cores": int(cores or 0),
-        "ram": int(ram or 0),
-        "server_groups": reader.count(tables.server_groups, *of_groups),
-    }
+    return {"instances": int(instances), "cores": int(cores or 0), "ram": int(ram or 0)}
 
 
 def headroom(reader: Reader, project_id: str, user_id: str) -> dict[str, int | None]:
     """How many more ``instances``, ``cores`` and MiB of ``ram`` a user may take in a project; None is no limit."""
     room: dict[str, int | None] = {}
-    for most, used in _scopes(reader, project_id, user_id):
+    for most, used in _in_scopes(reader, project_id, user_id, _of_servers):
         for name in ("instances", "cores", "ram"):
             left = room.get(name)
             if most[name] >= 0:
@@ -144,7 +142,7 @@ def check(tx: Reader, project_id: str, user_id: str, *, instances: int = 0, core
     Raises: QuotaExceeded, in Nova's words.
     """
     wanted = {"cores": cores, "instances": instances, "ram": ram_mb}
-    for most, used in _scopes(tx, project_id, user_id):
+    for most, used in _in_scopes(tx, project_id, user_id, _of_servers):
         over = [name for name, more in wanted.items() if more > 0 and 0 <= most[name] < used[name] + more]
         if over:
             asked, has, of = (", ".join(str(told[name]) for name in over) for told in (wanted, used, most))
@@ -190,16 +188,28 @@ def check_metadata(tx: Reader, project_id: str, user_id: str, items: int) -> Non
 
     Raises: QuotaExceeded.
     """
-    most = limits(tx, project_id, user_id)["metadata_items"]
+    most = limits(tx, project_id, user_id)["metadata_items"] if items else _NO_LIMIT
     if 0 <= most < items:
         raise QuotaExceeded(f"Maximum number of metadata items exceeds {most}", resources=["metadata_items"])
 
 
 def _scopes(reader: Reader, project_id: str, user_id: str) -> list[tuple[dict[str, int], dict[str, int]]]:
     """Limits and usage of the project, and of the user too if the user has limits of their own."""
-    scopes = [(limits(reader, project_id), usage(reader, project_id))]
-    if _own(reader, project_id, user_id):
-        scopes.append((limits(reader, project_id, user_id), usage(reader, project_id, user_id)))
+    return _in_scopes(reader, project_id, user_id, usage)
+
+
+def _in_scopes(
+    reader: Reader, project_id: str, user_id: str, used: Callable[[Reader, str, str | None], dict[str, int]]
+) -> list[tuple[dict[str, int], dict[str, int]]]:
+    """As :func:`_scopes`, with another way to count."""
+    table = tables.quotas
+    own: dict[str, dict[str, int]] = {_PROJECT: {}, user_id: {}}
+    for row in reader.find(table, table.c.project_id == project_id, table.c.user_id.in_((_PROJECT, user_id))):
+        own[row["user_id"]][row["resource"]] = row["most"]
+    most = _of_class(reader, DEFAULT_CLASS) | own[_PROJECT]
+    scopes = [(most, used(reader, project_id, None))]
+    if user_id and own[user_id]:
+        scopes.append((most | own[user_id], used(reader, project_id, user_id)))
     return scopes
 
 

@@ -53,7 +53,7 @@ class Reconciler:
             self.wake([event.host])
         elif event.kind is EventKind.LOST:
             self.wake([event.host] if event.host else [host.uuid for host in hosts.list_all()])
-        elif event.server is not None and not self._worker.is_busy(event.server.uuid):
+        elif event.server is not None and not self._worker.was_busy(event.server.uuid, event.time):
             self.wake([event.host])  # nobody asked for it
 
     async def serve(self) -> None:
@@ -107,6 +107,8 @@ class Reconciler:
     async def differences(self, host: str) -> list[rules.Step]:
         """What would make the books and a host agree. Changes nothing. Raises: BackendFailed, OutcomeUnknown."""
         copies = await self._parts.driver.list_servers(host, deadline=self._parts.settings.quick)
+        if not copies and self._parts.placement.is_unused(host):
+            return []
         with self._parts.books.reading() as tx:
             known, allowed = expected_on(tx, host)
         states = {

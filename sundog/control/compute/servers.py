@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, or_
 
-from sundog.control.compute import creating, ports
+from sundog.control.compute import creating, ports, quotas
 from sundog.control.compute.actions import DONE, new_action
 from sundog.control.compute.books import get_server, servers_of
 from sundog.control.compute.records import Address, Caller, NewServer, Server, ServerQuery
@@ -94,7 +94,7 @@ class Servers(Requests):
         parts = self._parts
         image = None if new.image_id is None else creating.image_for(parts, caller, new.image_id, new.flavor)
         with parts.books.writing() as tx:
-            creating.check_metadata(tx, caller.project_id, new.metadata)
+            quotas.check_metadata(tx, caller.project_id, caller.user_id, len(new.metadata))
             made = creating.create(tx, parts, caller, new, image, minimum=min_count, maximum=max_count)
             for _, action in made:
                 if action.phase != DONE:
@@ -172,7 +172,7 @@ class Servers(Requests):
     def set_metadata(self, caller: Caller, server_id: str, metadata: Mapping[str, str]) -> Mapping[str, str]:
         """Replace all metadata.
 
-        Raises: NotFound; Conflict for a state that forbids it; Forbidden for too many items.
+        Raises: NotFound; Conflict for a state that forbids it; QuotaExceeded for too many items.
         """
         return self._metadata(caller, server_id, lambda old: dict(metadata))
 
@@ -196,7 +196,7 @@ class Servers(Requests):
             check_lock(caller, server)
             check_state(server, "update_metadata")
             metadata: dict[str, str] = changed(server.metadata)
-            creating.check_metadata(tx, server.project_id, metadata)
+            quotas.check_metadata(tx, server.project_id, server.user_id, len(metadata))
             self._parts.books.change(tx, server, metadata=metadata)
             return metadata
 

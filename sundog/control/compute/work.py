@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
 from sundog.backends.contract import ComputeDriver, ServerKey
 from sundog.control.compute import actions
-from sundog.control.compute.actions import DOING, DONE, UNDOING
-from sundog.control.compute.books import Books, action_of, get_server
+from sundog.control.compute.actions import DOING, DONE, UNDOING, Superseded
+from sundog.control.compute.books import Books, get_server
 from sundog.control.compute.hosts import Hosts
 from sundog.control.compute.records import Action, Server
 from sundog.control.compute.scheduling import Scheduling
@@ -25,12 +26,11 @@ from sundog.control.compute.settings import Settings
 from sundog.control.image import Images
 from sundog.control.network import Network
 from sundog.control.placement import Placement
-from sundog.control.store import Tx
-from sundog.control.store.tables import compute as tables
+from sundog.control.store import Reader, Tx
 from sundog.control.viewer import EVERYTHING
 from sundog.core.lifecycle.servers import VmState
 from sundog.errors import BackendFailed, HostDown, InvariantError, OutcomeUnknown, StoreUnavailable, SundogError
-from sundog.runtime import aio
+from sundog.runtime import aio, clock
 from sundog.units import Seconds
 
 _LOG: Final = logging.getLogger("sundog.compute")
@@ -78,14 +78,7 @@ class Work:
     def server(self) -> Server:
         """The server as it is now."""
         with self.parts.books.reading() as tx:
-            return get_server(tx, EVERYTHING, self.action.server_id, deleted=True)
-
-    def reload(self) -> None:
-        """Read the action anew."""
-        with self.parts.books.reading() as tx:
-            row = tx.get(tables.actions, number=self.action.number)
-            assert row is not None
-            self.action = action_of(row)
+            return work_server(tx, self)
 
     # ---------------------------------------------------------------- the driver
 
@@ -159,11 +152,20 @@ class Work:
         """The action is done; the server stays as it is."""
         actions.end_events(tx, self.parts.books, self.action, failure=failure)
         message = {} if failure is None else {"message": failure}
-        actions.set_action(tx, self.parts.books, self.action, phase=DONE, **message)
+        self.set(tx, phase=DONE, **message)
 
     def again(self, tx: Tx, args: Mapping[str, Any]) -> None:
         """The action begins anew with other ``args``."""
-        actions.set_action(tx, self.parts.books, self.action, phase=DOING, args=dict(args), message=None)
+        self.set(tx, phase=DOING, args=dict(args), message=None)
+
+    def set(self, tx: Tx, **values: Any) -> None:
+        """Change the action. Raises: Superseded if something else took its place."""
+        after = actions.set_action(tx, self.parts.books, self.action, **values)
+
+        def know() -> None:
+            self.action = after
+
+        tx.on_commit(know)
 
     def fault(self, message: str, *, code: int = 500, details: str = "") -> dict[str, Any]:
         """Why a server is in ERROR, as it is stored."""
@@ -194,6 +196,7 @@ class Worker:
     def __init__(self, parts: Parts, sagas: Mapping[str, Saga]) -> None:
         self._parts, self._sagas = parts, sagas
         self._tasks: dict[str, asyncio.Task[SundogError | None]] = {}
+        self._ended: dict[str, Seconds] = {}
 
     def begin(self, action: Action) -> asyncio.Task[SundogError | None]:
         """Carry out an action that is written down. What is under way on its server is broken off, and ends first.
@@ -209,6 +212,10 @@ class Worker:
     def is_busy(self, server_id: str) -> bool:
         """Whether something is under way on a server."""
         return server_id in self._tasks
+
+    def was_busy(self, server_id: str, at: Seconds) -> bool:
+        """Whether something is under way on a server, or has ended since an instant of the loop's clock."""
+        return server_id in self._tasks or self._ended.get(server_id, -math.inf) >= at
 
     def resume(self) -> int:
         """Go on with every action that is not done; how many those are. For the start."""
@@ -234,6 +241,7 @@ class Worker:
     def _forget(self, server_id: str, task: asyncio.Task[SundogError | None]) -> None:
         if self._tasks.get(server_id) is task:
             del self._tasks[server_id]
+            self._ended[server_id] = clock.now()
         if not task.cancelled() and task.exception() is not None:
             _LOG.error("an action was left unfinished", exc_info=task.exception())
 
@@ -255,29 +263,32 @@ class Worker:
     async def _advance(self, work: Work) -> bool:
         """Do, or undo, what the action says; whether it is done then."""
         saga = self._sagas[work.args["saga"]]
-        work.reload()
-        if work.action.phase == DOING:
-            try:
-                await saga.do(work)
-            except StoreUnavailable:
-                raise
-            except SundogError as error:
-                work.failure = error
-                self._note_failure(work, error.message)
-            except Exception as error:  # noqa: BLE001 - the root of a task: an action must not hang for a bug of ours
-                _LOG.error("action %d failed", work.action.number, exc_info=error)
-                work.failure = InvariantError(f"{type(error).__name__}: {error}")
-                self._note_failure(work, "Unexpected error.")
-        work.reload()
-        if work.action.phase == UNDOING:
-            await self._undo(work, saga)
-            work.reload()
+        try:
+            if work.action.phase == DOING:
+                await self._do(work, saga)
+            if work.action.phase == UNDOING:
+                await self._undo(work, saga)
+        except Superseded:
+            return True
         return work.action.phase == DONE
+
+    async def _do(self, work: Work, saga: Saga) -> None:
+        try:
+            await saga.do(work)
+        except (StoreUnavailable, Superseded):
+            raise
+        except SundogError as error:
+            work.failure = error
+            self._note_failure(work, error.message)
+        except Exception as error:  # noqa: BLE001 - the root of a task: an action must not hang for a bug of ours
+            _LOG.error("action %d failed", work.action.number, exc_info=error)
+            work.failure = InvariantError(f"{type(error).__name__}: {error}")
+            self._note_failure(work, "Unexpected error.")
 
     async def _undo(self, work: Work, saga: Saga) -> None:
         try:
             await saga.undo(work)
-        except StoreUnavailable:
+        except (StoreUnavailable, Superseded):
             raise
         except Exception as error:  # noqa: BLE001 - the root of a task, as above
             _LOG.error("action %d could not be undone", work.action.number, exc_info=error)
@@ -288,9 +299,9 @@ class Worker:
     def _note_failure(self, work: Work, message: str) -> None:
         with self._parts.books.writing() as tx:
             actions.end_events(tx, self._parts.books, work.action, failure=message)
-            actions.set_action(tx, self._parts.books, work.action, phase=UNDOING, message=message)
+            work.set(tx, phase=UNDOING, message=message)
 
 
-def work_server(tx: Tx, work: Work) -> Server:
-    """The server of an action, inside a transaction."""
-    return get_server(tx, EVERYTHING, work.action.server_id, deleted=True)
+def work_server(tx: Reader, work: Work) -> Server:
+    """The server of an action, without its tags, inside a transaction."""
+    return get_server(tx, EVERYTHING, work.action.server_id, deleted=True, tags=False)

@@ -48,13 +48,16 @@ def pool_spans(pools: Iterable[Mapping[str, str]]) -> Intervals:
 class Allocation:
     """Giving addresses to one port whose row is written already. ``mac`` is for addresses that follow from it."""
 
-    def __init__(self, tx: Tx, network_id: str, port_id: str, *, mac: str, device_owner: str) -> None:
+    def __init__(
+        self, tx: Tx, network_id: str, port_id: str, *, mac: str, device_owner: str, is_new: bool = False
+    ) -> None:
         self._tx, self._port_id, self._mac = tx, port_id, mac
         self._network_id, self._device_owner = network_id, device_owner
         self.subnets = subnets_of(tx, network_id)
-        self._position = 1 + max(
-            (row["position"] for row in tx.find(tables.addresses, tables.addresses.c.port_id == port_id)), default=-1
-        )
+        self.given_now: list[FixedIp] = []
+        """The addresses that were given by this object, in their order."""
+        had = [] if is_new else tx.find(tables.addresses, tables.addresses.c.port_id == port_id)
+        self._position = 1 + max((row["position"] for row in had), default=-1)
 
     def of_its_own(self) -> None:
         """What a port gets for which nothing is asked: an address of each version, and all automatic ones.
@@ -150,13 +153,15 @@ class Allocation:
 
     def _write(self, subnet: Subnet, number: int, rest: AddressPool) -> None:
         _write_pool(self._tx, subnet.id, rest)
+        fixed = FixedIp(subnet_id=subnet.id, ip_address=address_text(number, subnet.ip_version))
         self._tx.insert(
             tables.addresses,
-            subnet_id=subnet.id,
-            ip_address=address_text(number, subnet.ip_version),
+            subnet_id=fixed.subnet_id,
+            ip_address=fixed.ip_address,
             port_id=self._port_id,
             position=self._position,
         )
+        self.given_now.append(fixed)
         self._position += 1
 
 

@@ -9,9 +9,9 @@ from sqlalchemy import or_, select
 
 from sundog.control.network import addresses
 from sundog.control.network.addresses import FLOATING_IP, ROUTER_GATEWAY, ROUTER_INTERFACE, Allocation
-from sundog.control.network.books import Books, Only, chosen, grouped
+from sundog.control.network.books import Books, Only, chosen, found, grouped
 from sundog.control.network.groups import check_groups, ensure_default_group
-from sundog.control.network.networks import get_network
+from sundog.control.network.networks import visible
 from sundog.control.network.quotas import check_quota
 from sundog.control.network.records import FixedIp, Port, record
 from sundog.control.network.refusals import bad_request, conflict, invalid, invalid_input, missing
@@ -144,40 +144,45 @@ def create_port(
 
     Raises: NotFound, QuotaExceeded, Invalid; Conflict for an address or MAC that is taken.
     """
-    network = get_network(tx, viewer, network_id)
+    network = found(tx, tables.networks, "Network", network_id, *visible(viewer))
     ours = device_owner.startswith("network:")
-    security = network.port_security_enabled if port_security_enabled is None else port_security_enabled
+    security = network["port_security_enabled"] if port_security_enabled is None else port_security_enabled
     security = security and not ours
     groups = _groups(tx, books, viewer, project_id, security_groups, security, ours)
     _check_device(tx, viewer, device_owner, device_id)
     check_quota(tx, project_id, "port")
     mac = _mac(tx, network_id, mac_address) if mac_address else books.new_mac(tx, network_id)
     pairs = checked_pairs(allowed_address_pairs, security, mac)
-    row = books.standard(project_id, description)
-    tx.insert(
-        tables.ports,
-        **row,
-        name=name,
-        network_id=network_id,
-        mac_address=mac,
-        admin_state_up=admin_state_up,
-        status=_status(host_id, device_owner),
-        device_id=device_id,
-        device_owner=device_owner,
-        port_security_enabled=security,
-        allowed_address_pairs=pairs,
-        extra_dhcp_opts=merged_options([], extra_dhcp_opts),
-        host_id=host_id,
-        vnic_type=vnic_type,
-        profile=dict(profile or {}),
-    )
-    allocation = Allocation(tx, network_id, row["id"], mac=mac, device_owner=device_owner)
+    values = {
+        **books.standard(project_id, description),
+        "name": name,
+        "network_id": network_id,
+        "mac_address": mac,
+        "admin_state_up": admin_state_up,
+        "status": _status(host_id, device_owner),
+        "device_id": device_id,
+        "device_owner": device_owner,
+        "port_security_enabled": security,
+        "allowed_address_pairs": pairs,
+        "extra_dhcp_opts": merged_options([], extra_dhcp_opts),
+        "host_id": host_id,
+        "vnic_type": vnic_type,
+        "profile": dict(profile or {}),
+    }
+    tx.insert(tables.ports, **values)
+    port_id = values["id"]
+    allocation = Allocation(tx, network_id, port_id, mac=mac, device_owner=device_owner, is_new=True)
     if fixed_ips is None:
         allocation.of_its_own()
     else:
         allocation.given(fixed_ips, with_automatic=bool(fixed_ips))
-    _join(tx, row["id"], groups)
-    return get_port(tx, EVERYTHING, row["id"])
+    _join(tx, port_id, groups)
+    return Port(
+        **values,
+        fixed_ips=tuple(allocation.given_now),
+        security_groups=tuple(sorted(groups)),
+        network_project_id=network["project_id"],
+    )
 
 
 def update_port(tx: Tx, books: Books, viewer: Viewer, port_id: str, changes: Mapping[str, Any]) -> Port:

@@ -622,6 +622,11 @@ class Placement:
         held = self.books.held(uuid)
         return {} if held is None else held.allocations
 
+    def is_unused(self, uuid: str) -> bool:
+        """Whether nobody holds anything of a provider; so it is of one that is not there."""
+        standing = self.books.providers.get(uuid)
+        return standing is None or not self.pool.claims[standing.row]
+
     def held_on(self, uuid: str) -> list[Held]:
         """What is held on a provider, by consumer; of each only what it holds there.
 
