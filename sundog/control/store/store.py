@@ -18,7 +18,6 @@ block, and catch it outside.
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -34,16 +33,14 @@ from sqlalchemy import (
     RowMapping,
     Select,
     Table,
-    bindparam,
     delete,
     func,
-    insert,
     select,
     update,
 )
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from sundog.control.store import migrations, tables
+from sundog.control.store import migrations, statements, tables
 from sundog.control.store.engines import BEGIN, make_engine
 from sundog.control.store.faults import translated
 from sundog.errors import InvariantError, SundogError
@@ -74,7 +71,7 @@ class Reader:
         if not equals:
             raise InvariantError(f"get() from {table.name} needs to be told which row")
         unset = tuple(name for name, value in equals.items() if value is None)
-        query = _select_equal(table, tuple(equals), unset)
+        query = statements.selecting_one(table, tuple(equals), unset)
         found = self._execute(query, equals).mappings().fetchmany(2)
         if len(found) > 1:
             raise InvariantError(f"{table.name} has several rows with the same {', '.join(equals)}; use find()")
@@ -89,6 +86,9 @@ class Reader:
         limit: int | None = None,
     ) -> list[Row]:
         """The rows for which all of ``where`` holds, by primary key unless ``order_by`` says otherwise."""
+        equals = statements.equalities(table, where) if order_by is None and limit is None else None
+        if equals is not None:
+            return list(self._execute(statements.selecting(table, tuple(equals)), equals).mappings())
         order = table.primary_key.columns if order_by is None else _several(order_by)
         query: Select[Any] = select(table).where(*where).order_by(*order).limit(limit)
         return list(self.execute(query).mappings())
@@ -139,12 +139,12 @@ class Tx(Reader):
 
     def insert(self, table: Table, /, **values: Any) -> None:
         """Add a row."""
-        self._execute(insert(table), values)
+        self._execute(statements.inserting(table), values)
 
     def insert_many(self, table: Table, rows: Iterable[Mapping[str, Any]], /) -> None:
         """Add rows, which all name the same columns. No rows are fine."""
         if several := list(rows):
-            self._execute(insert(table), several)
+            self._execute(statements.inserting(table), several)
 
     def update(self, table: Table, /, *where: Where, **values: Any) -> int:
         """Set ``values`` where all of ``where`` holds; how many rows that was.
@@ -152,12 +152,19 @@ class Tx(Reader):
         A value may be an expression: ``value=counters.c.value + 1``.
         """
         _some(where, "update", table)
-        return self._execute(update(table).where(*where).values(**values)).rowcount
+        equals, assigned = statements.equalities(table, where), statements.assignments(values)
+        if equals is None or assigned is None:
+            return self._execute(update(table).where(*where).values(**values)).rowcount
+        statement = statements.updating(table, tuple(equals), tuple(assigned))
+        return self._execute(statement, {**equals, **assigned}).rowcount
 
     def delete(self, table: Table, /, *where: Where) -> int:
         """Remove the rows for which all of ``where`` holds; how many that was."""
         _some(where, "delete", table)
-        return self._execute(delete(table).where(*where)).rowcount
+        equals = statements.equalities(table, where)
+        if equals is None:
+            return self._execute(delete(table).where(*where)).rowcount
+        return self._execute(statements.deleting(table, tuple(equals)), equals).rowcount
 
     def execute(self, statement: Executable) -> CursorResult[Any]:
         """What SQLAlchemy answers to any other statement. Read it before the block ends."""
@@ -305,15 +312,6 @@ def open_store(place: str | Path, *, lock_timeout: Seconds = 5.0, metadata: Meta
     Raises: InputError if ``place`` names no database that can hold the state; StoreUnavailable.
     """
     return Store(make_engine(place, lock_timeout=lock_timeout), metadata=metadata)
-
-
-@functools.lru_cache(maxsize=1024)
-def _select_equal(table: Table, names: tuple[str, ...], unset: tuple[str, ...]) -> Select[Any]:
-    """Rows by the values of ``names``, to be given at each execution; ``unset`` are those that have none.
-
-    Kept, as making a statement takes twice as long as running it.
-    """
-    return select(table).where(*(table.c[name] == (None if name in unset else bindparam(name)) for name in names))
 
 
 def _several(order_by: ColumnElement[Any] | Sequence[ColumnElement[Any]]) -> Sequence[ColumnElement[Any]]:
