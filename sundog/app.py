@@ -59,6 +59,7 @@ from sundog.control.placement import Placement
 from sundog.control.store import Store, open_store
 from sundog.control.store.tables.meta import meta
 from sundog.core.pool import Pool, ResourceClasses
+from sundog.core.scheduler import load_policy
 from sundog.errors import InputError, OutputError
 from sundog.runtime import aio, clock, warp
 from sundog.runtime.ids import Ids, random_secret, random_seed
@@ -76,6 +77,9 @@ CATALOGUE: Final = (
     CatalogueItem("sundog", "sundog", "/sundog/v1"),
 )
 
+DEFAULT_POLICY: Final = "nova"
+"""What decides where servers go, unless the operator says otherwise."""
+
 MEMORY: Final = ":memory:"
 """The state of a cloud that is gone when its process ends."""
 
@@ -92,7 +96,8 @@ class Settings:
 
     ``speed`` is simulated seconds a real one. ``seed`` and ``fleet`` are those of a new state, drawn and made up if
     they are left out; they stay with it. ``admin_password`` becomes the administrator's if it is given; otherwise one
-    is made up when the state is new. ``policy`` overrides rules by their names.
+    is made up when the state is new. ``policy`` overrides rules by their names; ``placement_policy`` decides where
+    servers go.
     """
 
     listen: Listen = field(default_factory=Listen)
@@ -102,6 +107,7 @@ class Settings:
     fleet: FleetPlan | None = None
     admin_password: str | None = field(default=None, repr=False)
     policy: Mapping[str, str] = field(default_factory=dict)
+    placement_policy: str = DEFAULT_POLICY
     identity: IdentitySettings = field(default_factory=IdentitySettings)
 
 
@@ -114,11 +120,14 @@ def make_cloud(
     driver: ComputeDriver | None = None,
     playground: Playground | None = None,
     compute: ComputeSettings = DEFAULT_COMPUTE,
+    placement_policy: str = DEFAULT_POLICY,
 ) -> Cloud:
     """The control plane over a store, whose tables are brought up to date, and a folder for the data of images.
 
-    Ids are drawn from ``seed``. Without a ``driver``, which belongs to a world that runs, it has no hosts;
-    ``playground`` is there if they are simulated. Raises: OutputError if the folder cannot be used.
+    Ids are drawn from ``seed``. ``placement_policy`` decides where servers go: a built-in one, or ``module:Class``.
+    Without a ``driver``, which belongs to a world that runs, it has no hosts;
+    ``playground`` is there if they are simulated. Raises: OutputError if the folder cannot be used; InputError for a
+    policy that is not there.
     """
     store.migrate()
     ids = Ids(Streams(seed).stream("ids"))
@@ -134,7 +143,16 @@ def make_cloud(
         image=images,
         network=network,
         compute=Compute(
-            store, ids, driver, placement=placement, network=network, images=images, settings=compute, seed=seed
+            store,
+            ids,
+            driver,
+            placement=placement,
+            network=network,
+            images=images,
+            policy=load_policy(placement_policy),
+            policy_name=placement_policy,
+            settings=compute,
+            seed=seed,
         ),
     )
 
@@ -179,7 +197,15 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
             )
             # A token should last as long for those who wait in real time, however fast the cloud's time goes.
             identity = replace(settings.identity, token_life=settings.identity.token_life * max(1.0, settings.speed))
-            cloud = make_cloud(store, folder, beginning.ids_seed, identity, driver=fleet.driver, playground=fleet)
+            cloud = make_cloud(
+                store,
+                folder,
+                beginning.ids_seed,
+                identity,
+                driver=fleet.driver,
+                playground=fleet,
+                placement_policy=settings.placement_policy,
+            )
             app = make_app(cloud, beginning.ids_seed, settings.policy)
             clouds = _prepare(cloud, folder, settings)
             await cloud.compute.start()
@@ -374,7 +400,7 @@ def _note_time(store: Store) -> None:
 
 
 def check(settings: Settings, *, insecure: bool) -> None:
-    """Refuse what is not safe, or makes no sense.
+    """Refuse what is not safe, or makes no sense, such as a placement policy that is not there.
 
     Raises: InputError.
     """
@@ -386,5 +412,6 @@ def check(settings: Settings, *, insecure: bool) -> None:
             f"listening on {listen.host} without TLS would send passwords in the clear; give --certificate and --key, "
             "or --insecure if something in front sees to that", host=listen.host,
         )  # fmt: skip
+    load_policy(settings.placement_policy)
     if not 0.0 < settings.speed <= 10_000.0 or math.isnan(settings.speed):
         raise InputError(f"a speed of {settings.speed:g} makes no sense; use 1 to 10000 simulated seconds a real one")

@@ -19,6 +19,7 @@ from sundog.control.network import Network
 from sundog.control.placement import Placement
 from sundog.control.store import Store, open_store
 from sundog.core.pool import Pool, ResourceClasses
+from sundog.core.scheduler.policies.nova import Nova
 from sundog.runtime import warp
 from sundog.runtime.ids import Ids
 from sundog.runtime.seeds import Streams
@@ -123,7 +124,9 @@ async def make_small(
     )
     placement = Placement(store, Pool(ResourceClasses()), new_uuid=ids.uuid)
     network, images = Network(store, ids), Images(store, ids, ImageFiles(folder))
-    compute = Compute(store, ids, driver, placement=placement, network=network, images=images, settings=settings)
+    compute = Compute(
+        store, ids, driver, placement=placement, network=network, images=images, policy=Nova(), settings=settings
+    )
     image_id = await upload(images)
     network_id = add_network(network)
     if start:

@@ -29,7 +29,10 @@ def serve(
     ] = "~/.local/state/sundog",
     speed: Annotated[float, typer.Option(help="Simulated seconds a real second.")] = 1.0,
     seed: Annotated[int | None, typer.Option(help="For ids that can be repeated; drawn if left out.")] = None,
-    policy_file: Annotated[Path | None, typer.Option(help="Overrides of policy rules, YAML.")] = None,
+    policy: Annotated[
+        str, typer.Option(help="What decides where servers go: a built-in policy, or module:Class.")
+    ] = "nova",
+    policy_file: Annotated[Path | None, typer.Option(help="Overrides of the rules who may do what, YAML.")] = None,
     certificate: Annotated[Path | None, typer.Option(help="TLS certificate chain, PEM.")] = None,
     key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Listen beyond loopback without TLS.")] = False,
@@ -55,6 +58,7 @@ def serve(
         seed=seed,
         fleet=_fleet(hosts, scenario),
         admin_password=admin_password,
+        placement_policy=policy,
         policy=read_policy_file(policy_file) if policy_file is not None else {},
     )
     app.check(settings, insecure=insecure)

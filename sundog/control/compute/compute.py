@@ -27,7 +27,6 @@ from sundog.control.placement import Placement
 from sundog.control.store import Store
 from sundog.control.store.tables import compute as tables
 from sundog.core.scheduler.policies import Policy
-from sundog.core.scheduler.policies.nova import Nova
 from sundog.runtime.clock import utcnow
 from sundog.runtime.ids import Ids
 
@@ -35,7 +34,7 @@ from sundog.runtime.ids import Ids
 class Compute:
     """Compute over a store and a driver. Between :meth:`start` and :meth:`stop` it works by itself.
 
-    ``policy`` decides where servers go, Nova's own unless another is given.
+    ``policy`` decides where servers go.
     """
 
     def __init__(
@@ -47,7 +46,7 @@ class Compute:
         placement: Placement,
         network: Network,
         images: Images,
-        policy: Policy | None = None,
+        policy: Policy,
         policy_name: str = "",
         settings: Settings = DEFAULT,
         seed: int = 0,
@@ -58,7 +57,7 @@ class Compute:
         self.flavors = Flavors(self.books)
         self.quotas = Quotas(self.books)
         self.hosts = Hosts(self.books, placement, driver)
-        self.scheduling = Scheduling(placement, policy or Nova(), policy_name=policy_name or "nova", seed=seed)
+        self.scheduling = Scheduling(placement, policy, policy_name=policy_name, seed=seed)
         self.books.moved = self.scheduling.moved
         parts = Parts(
             self.books, driver, placement, network, images, self.hosts, self.scheduling, settings
