@@ -80,6 +80,8 @@ class Operation:
     most_bytes: int
     query: type[BaseModel] | None
     body: type[BaseModel] | None
+    media: Mapping[str, Any]
+    """For a handler that reads the body itself: the media types that it takes, with the JSON schema of each."""
 
     def serves(self, version: Version | None) -> bool:
         """Whether this is the operation for a version of its path and method."""
@@ -160,12 +162,14 @@ class Service:
         until: str | None = None,
         own: bool = True,
         most_bytes: int = bodies.MOST_BYTES,
+        media: Mapping[str, Any] | None = None,
     ) -> Callable[[Handler], Handler]:
         """Declare the function below as the handler of a method and path, for a range of versions.
 
         Of operations with overlapping ranges the one declared last serves. With ``own`` the rule is checked for the
         caller's own project before anything else is looked at; without, the handler asks (``ctx.require``) when it
-        knows what the request is about, and an answer for which nothing was asked is never sent.
+        knows what the request is about, and an answer for which nothing was asked is never sent. ``media`` tells
+        readers of OpenAPI what a handler takes that reads the body itself: media types, with the JSON schema of each.
 
         Raises: ValueError for a part of the path that the handler does not take.
         """
@@ -188,6 +192,7 @@ class Service:
                 most_bytes=most_bytes,
                 query=hints.get("query"),
                 body=hints.get("body"),
+                media=media or {},
             )
             self.operations.append(operation)
             return handler
