@@ -14,7 +14,7 @@ import json
 import logging
 import typing
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -110,7 +110,7 @@ class Service:
 
     ``prefix`` is its path on the common port, ``fault`` the shape of its errors. ``history`` is None for services
     without microversions. Each of ``request_id_headers`` gets the id of the request. ``rules`` are further rules, which
-    handlers ask about.
+    handlers ask about; ``scopes`` are those of its rules that name none.
 
     ``fault_of`` instead of ``fault`` is told the id and the version of the request too. ``invalid`` says in the
     service's own words what is wrong with a body or a query. ``admit`` looks at a request that policy lets pass, before
@@ -129,6 +129,7 @@ class Service:
         history: History | None = None,
         request_id_headers: tuple[str, ...] = ("x-openstack-request-id",),
         rules: tuple[Rule, ...] = (),
+        scopes: tuple[str, ...] = (),
     ) -> None:
         if (fault is None) == (fault_of is None):
             raise ValueError(f"service {name} has one of fault and fault_of")
@@ -136,14 +137,14 @@ class Service:
         self.invalid, self.admit = invalid, admit
         self.request_id_headers = request_id_headers
         self.operations: list[Operation] = []
-        self._more_rules = rules
+        self._more_rules, self._scopes = rules, scopes
 
     @property
     def rules(self) -> list[Rule]:
         """All rules of the service, each once: those that its handlers ask about, and those of its operations."""
         named = {rule.name: rule for rule in self._more_rules}
         named |= {each.rule.name: each.rule for each in self.operations if each.rule is not NO_TOKEN}
-        return list(named.values())
+        return [replace(rule, scopes=rule.scopes or self._scopes) for rule in named.values()]
 
     def at(self, prefix: str) -> Service:
         """The same service under another path; the empty one puts it at the root."""
