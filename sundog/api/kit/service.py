@@ -12,10 +12,12 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import string
 import typing
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
+from urllib.parse import quote
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -49,6 +51,10 @@ class Failure:
     request_id: str
     version: Version | None
 
+
+_PRINTABLE: Final = string.punctuation + " "
+"""What stays as it is in the value of a header, beside letters and digits. A name that a client chose may be in an
+address, and the end of a line in it would begin another header."""
 
 _ERRED: Final = "The server has either erred or is incapable of performing the requested operation."
 
@@ -310,15 +316,16 @@ def _response(result: Any, status: int) -> Response:
         return result
     reply = result if isinstance(result, Reply) else Reply(result)
     status = reply.status or status
+    headers = {name: quote(value, safe=_PRINTABLE) for name, value in reply.headers.items()}
     if reply.body is None:
-        response = Response(status_code=status, headers=dict(reply.headers))
+        response = Response(status_code=status, headers=headers)
         response.headers["content-length"] = "0"
         if status == 204:
             del response.headers["content-length"]
         return response
     if isinstance(reply.body, bytes):
-        return Response(reply.body, status, headers=dict(reply.headers))
-    return Response(_json(reply.body), status, headers=dict(reply.headers), media_type="application/json")
+        return Response(reply.body, status, headers=headers)
+    return Response(_json(reply.body), status, headers=headers, media_type="application/json")
 
 
 def _json(value: Any) -> bytes:
