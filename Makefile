@@ -1,10 +1,11 @@
 # Two commands do everything: `make demo` runs the quickstart, `make test` passes every test.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow proofs conformance lint types contracts coverage bench test-pythons clean
+.PHONY: help demo test test-fast test-slow proofs conformance lint types contracts coverage fuzz bench test-pythons clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+FUZZ_SECONDS ?= 600
 OUT ?= runs/quickstart
 
 help:  ## Say what there is to make
@@ -50,6 +51,9 @@ contracts: $(VENV)/.dev  ## Who may import whom
 
 conformance: $(VENV)/.dev  ## OpenStack's own suite for one service: make conformance SERVICE=identity|placement
 	tools/conformance $(SERVICE)
+
+fuzz: $(VENV)/.dev  ## What schemathesis makes of our OpenAPI, ten minutes long: nothing may end in a 5xx
+	tools/fuzz --seconds $(FUZZ_SECONDS)
 
 bench: $(VENV)/.dev  ## Measure again what the tables in README and benchmarks/ say
 	$(BIN)/python benchmarks/run.py

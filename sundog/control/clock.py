@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, runtime_checkable
@@ -14,6 +13,9 @@ from sundog.units import Seconds
 
 FASTEST: Final = 1e6
 """Simulated seconds a real one, at most: the clock never jumps while clients are connected, or their timeouts would."""
+
+LONGEST: Final[Seconds] = 100 * 365.25 * 86_400
+"""A step may be a century long. Calendars end, and a step that does not would keep the clock from everybody."""
 
 
 @runtime_checkable
@@ -74,10 +76,13 @@ class Clock:
     async def step(self, seconds: Seconds) -> Reading:
         """Go on for that long as fast as events can be played, and pause there.
 
-        Raises: Invalid for a time that is not ahead; Conflict on real hosts, and while another step is under way.
+        Raises: Invalid for a time that is not ahead, or more than a century; Conflict on real hosts, and while another
+        step is under way.
         """
-        if not 0.0 < seconds < math.inf:
-            raise Invalid(f"a step of {seconds:g} seconds makes no sense; it must lead ahead", seconds=seconds)
+        if not 0.0 < seconds <= LONGEST:
+            raise Invalid(
+                f"a step of {seconds:g} seconds makes no sense; it must lead ahead, a century at most", seconds=seconds
+            )
         loop = self._adjustable()
         if self._stepping:
             raise Conflict("the clock is on its way to an instant; wait until it has come there")

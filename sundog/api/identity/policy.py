@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sundog.api.kit.policy import ADMIN, ANYBODY, Rule
+from sundog.api.kit.policy import ADMIN, ANYBODY, OF_PROJECTS, OF_PROJECTS_AND_SYSTEM, Rule
 
 _SYSTEM_READER: Final = "role:reader and system_scope:all"
 _ADMIN_OR_SYSTEM_READER: Final = f"({ADMIN}) or ({_SYSTEM_READER})"
@@ -21,6 +21,11 @@ _MANAGED_ROLE: Final = (
 
 def _or(*checks: str) -> str:
     return " or ".join(f"({check})" for check in checks)
+
+
+def _rule(name: str, check: str, doc: str, scopes: tuple[str, ...] = OF_PROJECTS_AND_SYSTEM) -> Rule:
+    """A rule in which an administrator of a domain has no part."""
+    return Rule(name, check, doc, scopes)
 
 
 # ---- users
@@ -79,9 +84,9 @@ LIST_DOMAINS = Rule(
     _or(ADMIN, _SYSTEM_READER, "role:reader and domain_id:%(target.domain.id)s"),
     "List domains",
 )
-CREATE_DOMAIN = Rule("identity:create_domain", ADMIN, "Create a domain")
-UPDATE_DOMAIN = Rule("identity:update_domain", ADMIN, "Change a domain")
-DELETE_DOMAIN = Rule("identity:delete_domain", ADMIN, "Delete a domain")
+CREATE_DOMAIN = _rule("identity:create_domain", ADMIN, "Create a domain")
+UPDATE_DOMAIN = _rule("identity:update_domain", ADMIN, "Change a domain")
+DELETE_DOMAIN = _rule("identity:delete_domain", ADMIN, "Delete a domain")
 
 # ---- groups
 _READS_GROUP: Final = _or(ADMIN, _SYSTEM_READER, "role:reader and domain_id:%(target.group.domain_id)s")
@@ -115,22 +120,22 @@ GET_ROLE = Rule("identity:get_role", _or(_ADMIN_OR_SYSTEM_READER, f"role:manager
 LIST_ROLES = Rule(
     "identity:list_roles", _or(_ADMIN_OR_SYSTEM_READER, "role:manager and not domain_id:None"), "List roles"
 )
-CREATE_ROLE = Rule("identity:create_role", ADMIN, "Create a role")
-UPDATE_ROLE = Rule("identity:update_role", ADMIN, "Change a role")
-DELETE_ROLE = Rule("identity:delete_role", ADMIN, "Delete a role")
-GET_DOMAIN_ROLE = Rule("identity:get_domain_role", _ADMIN_OR_SYSTEM_READER, "Show a role of a domain")
-LIST_DOMAIN_ROLES = Rule("identity:list_domain_roles", _ADMIN_OR_SYSTEM_READER, "List the roles of a domain")
-CREATE_DOMAIN_ROLE = Rule("identity:create_domain_role", ADMIN, "Create a role of a domain")
-UPDATE_DOMAIN_ROLE = Rule("identity:update_domain_role", ADMIN, "Change a role of a domain")
-DELETE_DOMAIN_ROLE = Rule("identity:delete_domain_role", ADMIN, "Delete a role of a domain")
-GET_IMPLIED_ROLE = Rule("identity:get_implied_role", _ADMIN_OR_SYSTEM_READER, "Show that a role implies another")
-LIST_IMPLIED_ROLES = Rule("identity:list_implied_roles", _ADMIN_OR_SYSTEM_READER, "List the roles that a role implies")
-CREATE_IMPLIED_ROLE = Rule("identity:create_implied_role", ADMIN, "Let a role imply another")
-DELETE_IMPLIED_ROLE = Rule("identity:delete_implied_role", ADMIN, "Let a role no longer imply another")
-LIST_ROLE_INFERENCE_RULES = Rule(
+CREATE_ROLE = _rule("identity:create_role", ADMIN, "Create a role")
+UPDATE_ROLE = _rule("identity:update_role", ADMIN, "Change a role")
+DELETE_ROLE = _rule("identity:delete_role", ADMIN, "Delete a role")
+GET_DOMAIN_ROLE = _rule("identity:get_domain_role", _ADMIN_OR_SYSTEM_READER, "Show a role of a domain")
+LIST_DOMAIN_ROLES = _rule("identity:list_domain_roles", _ADMIN_OR_SYSTEM_READER, "List the roles of a domain")
+CREATE_DOMAIN_ROLE = _rule("identity:create_domain_role", ADMIN, "Create a role of a domain")
+UPDATE_DOMAIN_ROLE = _rule("identity:update_domain_role", ADMIN, "Change a role of a domain")
+DELETE_DOMAIN_ROLE = _rule("identity:delete_domain_role", ADMIN, "Delete a role of a domain")
+GET_IMPLIED_ROLE = _rule("identity:get_implied_role", _ADMIN_OR_SYSTEM_READER, "Show that a role implies another")
+LIST_IMPLIED_ROLES = _rule("identity:list_implied_roles", _ADMIN_OR_SYSTEM_READER, "List the roles that a role implies")
+CREATE_IMPLIED_ROLE = _rule("identity:create_implied_role", ADMIN, "Let a role imply another")
+DELETE_IMPLIED_ROLE = _rule("identity:delete_implied_role", ADMIN, "Let a role no longer imply another")
+LIST_ROLE_INFERENCE_RULES = _rule(
     "identity:list_role_inference_rules", _ADMIN_OR_SYSTEM_READER, "List which roles imply which"
 )
-CHECK_IMPLIED_ROLE = Rule("identity:check_implied_role", _ADMIN_OR_SYSTEM_READER, "Check that a role implies another")
+CHECK_IMPLIED_ROLE = _rule("identity:check_implied_role", _ADMIN_OR_SYSTEM_READER, "Check that a role implies another")
 
 # ---- who has which role on what
 
@@ -159,26 +164,26 @@ LIST_GRANTS = Rule(
 )
 CREATE_GRANT = Rule("identity:create_grant", _GRANTS, "Give a role on a project or domain")
 REVOKE_GRANT = Rule("identity:revoke_grant", _GRANTS, "Take a role on a project or domain away")
-LIST_SYSTEM_GRANTS_FOR_USER = Rule(
+LIST_SYSTEM_GRANTS_FOR_USER = _rule(
     "identity:list_system_grants_for_user", _ADMIN_OR_SYSTEM_READER, "List a user's roles on the system"
 )
-CHECK_SYSTEM_GRANT_FOR_USER = Rule(
+CHECK_SYSTEM_GRANT_FOR_USER = _rule(
     "identity:check_system_grant_for_user", _ADMIN_OR_SYSTEM_READER, "Check that a user has a role on the system"
 )
-CREATE_SYSTEM_GRANT_FOR_USER = Rule("identity:create_system_grant_for_user", ADMIN, "Give a user a role on the system")
-REVOKE_SYSTEM_GRANT_FOR_USER = Rule(
+CREATE_SYSTEM_GRANT_FOR_USER = _rule("identity:create_system_grant_for_user", ADMIN, "Give a user a role on the system")
+REVOKE_SYSTEM_GRANT_FOR_USER = _rule(
     "identity:revoke_system_grant_for_user", ADMIN, "Take a role on the system from a user"
 )
-LIST_SYSTEM_GRANTS_FOR_GROUP = Rule(
+LIST_SYSTEM_GRANTS_FOR_GROUP = _rule(
     "identity:list_system_grants_for_group", _ADMIN_OR_SYSTEM_READER, "List a group's roles on the system"
 )
-CHECK_SYSTEM_GRANT_FOR_GROUP = Rule(
+CHECK_SYSTEM_GRANT_FOR_GROUP = _rule(
     "identity:check_system_grant_for_group", _ADMIN_OR_SYSTEM_READER, "Check that a group has a role on the system"
 )
-CREATE_SYSTEM_GRANT_FOR_GROUP = Rule(
+CREATE_SYSTEM_GRANT_FOR_GROUP = _rule(
     "identity:create_system_grant_for_group", ADMIN, "Give a group a role on the system"
 )
-REVOKE_SYSTEM_GRANT_FOR_GROUP = Rule(
+REVOKE_SYSTEM_GRANT_FOR_GROUP = _rule(
     "identity:revoke_system_grant_for_group", ADMIN, "Take a role on the system from a group"
 )
 _READS_ASSIGNMENTS: Final = _or(ADMIN, _SYSTEM_READER, "role:reader and domain_id:%(target.domain_id)s")
@@ -201,33 +206,33 @@ GET_AUTH_SYSTEM = Rule("identity:get_auth_system", ANYBODY, "Tell whether a toke
 # ---- catalogue
 GET_REGION = Rule("identity:get_region", ANYBODY, "Show a region")
 LIST_REGIONS = Rule("identity:list_regions", ANYBODY, "List regions")
-CREATE_REGION = Rule("identity:create_region", ADMIN, "Create a region")
-UPDATE_REGION = Rule("identity:update_region", ADMIN, "Change a region")
-DELETE_REGION = Rule("identity:delete_region", ADMIN, "Delete a region")
-GET_SERVICE = Rule("identity:get_service", _ADMIN_OR_SYSTEM_READER, "Show a service")
-LIST_SERVICES = Rule("identity:list_services", _ADMIN_OR_SYSTEM_READER, "List services")
-CREATE_SERVICE = Rule("identity:create_service", ADMIN, "Create a service")
-UPDATE_SERVICE = Rule("identity:update_service", ADMIN, "Change a service")
-DELETE_SERVICE = Rule("identity:delete_service", ADMIN, "Delete a service")
-GET_ENDPOINT = Rule("identity:get_endpoint", _ADMIN_OR_SYSTEM_READER, "Show an endpoint")
-LIST_ENDPOINTS = Rule("identity:list_endpoints", _ADMIN_OR_SYSTEM_READER, "List endpoints")
-CREATE_ENDPOINT = Rule("identity:create_endpoint", ADMIN, "Create an endpoint")
-UPDATE_ENDPOINT = Rule("identity:update_endpoint", ADMIN, "Change an endpoint")
-DELETE_ENDPOINT = Rule("identity:delete_endpoint", ADMIN, "Delete an endpoint")
+CREATE_REGION = _rule("identity:create_region", ADMIN, "Create a region")
+UPDATE_REGION = _rule("identity:update_region", ADMIN, "Change a region")
+DELETE_REGION = _rule("identity:delete_region", ADMIN, "Delete a region")
+GET_SERVICE = _rule("identity:get_service", _ADMIN_OR_SYSTEM_READER, "Show a service")
+LIST_SERVICES = _rule("identity:list_services", _ADMIN_OR_SYSTEM_READER, "List services")
+CREATE_SERVICE = _rule("identity:create_service", ADMIN, "Create a service")
+UPDATE_SERVICE = _rule("identity:update_service", ADMIN, "Change a service")
+DELETE_SERVICE = _rule("identity:delete_service", ADMIN, "Delete a service")
+GET_ENDPOINT = _rule("identity:get_endpoint", _ADMIN_OR_SYSTEM_READER, "Show an endpoint")
+LIST_ENDPOINTS = _rule("identity:list_endpoints", _ADMIN_OR_SYSTEM_READER, "List endpoints")
+CREATE_ENDPOINT = _rule("identity:create_endpoint", ADMIN, "Create an endpoint")
+UPDATE_ENDPOINT = _rule("identity:update_endpoint", ADMIN, "Change an endpoint")
+DELETE_ENDPOINT = _rule("identity:delete_endpoint", ADMIN, "Delete an endpoint")
 
 # ---- application credentials
-GET_APPLICATION_CREDENTIAL = Rule(
+GET_APPLICATION_CREDENTIAL = _rule(
     "identity:get_application_credential", _or(ADMIN, _SYSTEM_READER, _OWNER), "Show an application credential"
 )
-LIST_APPLICATION_CREDENTIALS = Rule(
+LIST_APPLICATION_CREDENTIALS = _rule(
     "identity:list_application_credentials",
     _or(ADMIN, _SYSTEM_READER, _OWNER),
     "List a user's application credentials",
 )
-CREATE_APPLICATION_CREDENTIAL = Rule(
-    "identity:create_application_credential", _OWNER, "Create an application credential"
+CREATE_APPLICATION_CREDENTIAL = _rule(
+    "identity:create_application_credential", _OWNER, "Create an application credential", OF_PROJECTS
 )
-DELETE_APPLICATION_CREDENTIAL = Rule(
+DELETE_APPLICATION_CREDENTIAL = _rule(
     "identity:delete_application_credential", _or(ADMIN, _OWNER), "Delete an application credential"
 )
 
@@ -238,11 +243,11 @@ LIST_CREDENTIALS = Rule("identity:list_credentials", _or(ADMIN, _SYSTEM_READER, 
 CREATE_CREDENTIAL = Rule("identity:create_credential", _or(ADMIN, _OWN_CREDENTIAL), "Create a credential")
 UPDATE_CREDENTIAL = Rule("identity:update_credential", _or(ADMIN, _OWN_CREDENTIAL), "Change a credential")
 DELETE_CREDENTIAL = Rule("identity:delete_credential", _or(ADMIN, _OWN_CREDENTIAL), "Delete a credential")
-GET_POLICY = Rule("identity:get_policy", _ADMIN_OR_SYSTEM_READER, "Show a policy")
-LIST_POLICIES = Rule("identity:list_policies", _ADMIN_OR_SYSTEM_READER, "List policies")
-CREATE_POLICY = Rule("identity:create_policy", ADMIN, "Create a policy")
-UPDATE_POLICY = Rule("identity:update_policy", ADMIN, "Change a policy")
-DELETE_POLICY = Rule("identity:delete_policy", ADMIN, "Delete a policy")
+GET_POLICY = _rule("identity:get_policy", _ADMIN_OR_SYSTEM_READER, "Show a policy")
+LIST_POLICIES = _rule("identity:list_policies", _ADMIN_OR_SYSTEM_READER, "List policies")
+CREATE_POLICY = _rule("identity:create_policy", ADMIN, "Create a policy")
+UPDATE_POLICY = _rule("identity:update_policy", ADMIN, "Change a policy")
+DELETE_POLICY = _rule("identity:delete_policy", ADMIN, "Delete a policy")
 
 MORE: Final = (
     GET_DOMAIN_ROLE,

@@ -88,3 +88,24 @@ BY_NAME: Final = {
     "members": _collection("members", MEMBER, pages=False),
 }
 """The schemas, by the last part of their address."""
+
+_POINTER: Final = {"type": "string", "pattern": "^/[^/~]+$"}
+_NEWER: Final = {
+    "type": "object",
+    "properties": {"op": {"enum": ["add", "remove", "replace"]}, "path": _POINTER, "value": {}},
+    "required": ["op", "path"],
+}
+_OLDER: Final = {
+    "oneOf": [
+        {"type": "object", "properties": {op: _POINTER, "value": {}}, "required": [op]}
+        for op in ("add", "remove", "replace")
+    ]
+}
+PATCHES: Final = {
+    "application/openstack-images-v2.0-json-patch": {"type": "array", "items": _OLDER},
+    "application/openstack-images-v2.1-json-patch": {"type": "array", "items": _NEWER},
+}
+"""The two forms of a PATCH, by their media types; see ``patch``."""
+
+DATA: Final = {"application/octet-stream": {"type": "string", "format": "binary"}}
+"""The data of an image."""

@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sundog.api.kit.context import Context
-from sundog.api.kit.policy import ADMIN, ANYBODY, PROJECT_MEMBER, PROJECT_MEMBER_OR_ADMIN, PROJECT_READER_OR_ADMIN, Rule
+from sundog.api.kit.policy import (
+    ADMIN,
+    ANYBODY,
+    OF_ALL,
+    PROJECT_MEMBER,
+    PROJECT_MEMBER_OR_ADMIN,
+    PROJECT_READER_OR_ADMIN,
+    Rule,
+)
 from sundog.control.image.books import missing
 from sundog.control.image.records import Image
 from sundog.errors import Forbidden
@@ -39,7 +47,9 @@ GET_MEMBERS: Final = Rule("get_members", _MEMBERS, "List the members of an image
 MODIFY_MEMBER: Final = Rule(
     "modify_member", f"{ADMIN} or (role:member and project_id:%(member_id)s)", "Accept or reject an image"
 )
-DISCOVER: Final = Rule("image:discover", ANYBODY, "Show schemas, stores and ways of import; Glance asks nothing here")
+DISCOVER: Final = Rule(
+    "image:discover", ANYBODY, "Show schemas, stores and ways of import; Glance asks nothing here", OF_ALL
+)
 
 NONE: Final = ""
 """No project. For oslo.policy, None would be the project of every token without one."""

@@ -96,7 +96,7 @@ async def show_image(ctx: Context, image_id: str) -> dict[str, Any]:
     return views.image(_checked(ctx, policy.GET, image_id))
 
 
-@SERVICE.operation("PATCH", "/v2/images/{image_id}", policy.MODIFY, own=False)
+@SERVICE.operation("PATCH", "/v2/images/{image_id}", policy.MODIFY, own=False, media=documents.PATCHES)
 async def update_image(ctx: Context, image_id: str) -> dict[str, Any]:
     """Change an image: all that is asked for, or nothing."""
     data = await read_bytes(ctx.request)
@@ -203,7 +203,7 @@ async def remove_member(ctx: Context, image_id: str, member_id: str) -> None:
 # ---------------------------------------------------------------- data
 
 
-@SERVICE.operation("PUT", "/v2/images/{image_id}/file", policy.UPLOAD, status=204, own=False)
+@SERVICE.operation("PUT", "/v2/images/{image_id}/file", policy.UPLOAD, status=204, own=False, media=documents.DATA)
 async def upload_data(ctx: Context, image_id: str) -> None:
     """Upload the data of an image."""
     size = streams.told_size(ctx.request.headers)
@@ -214,7 +214,7 @@ async def upload_data(ctx: Context, image_id: str) -> None:
     await ctx.cloud.image.data.upload(ctx.who, image_id, streams.chunks(ctx.request), told_size=size)
 
 
-@SERVICE.operation("PUT", "/v2/images/{image_id}/stage", policy.MODIFY, status=204, own=False)
+@SERVICE.operation("PUT", "/v2/images/{image_id}/stage", policy.MODIFY, status=204, own=False, media=documents.DATA)
 async def stage_data(ctx: Context, image_id: str) -> None:
     """Upload data to be imported later."""
     size = streams.told_size(ctx.request.headers)

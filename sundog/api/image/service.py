@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from sundog.api.image import policy
+from sundog.api.kit.policy import OF_PROJECTS
 from sundog.api.kit.service import Service
 from sundog.errors import Forbidden, SundogError
 
@@ -17,5 +18,5 @@ def fault(status: int, message: str, error: SundogError | None) -> dict[str, Any
     return {"error": {"code": status, "title": HTTPStatus(status).phrase, "message": message}}
 
 
-SERVICE: Final = Service("image", prefix="/image", fault=fault, rules=policy.MORE)
+SERVICE: Final = Service("image", prefix="/image", fault=fault, rules=policy.MORE, scopes=OF_PROJECTS)
 """No microversions; the paths begin with ``/v2``, since the versions are told one step above."""

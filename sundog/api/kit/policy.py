@@ -28,14 +28,24 @@ PROJECT_READER_OR_ADMIN: Final = f"({PROJECT_READER}) or {ADMIN}"
 ANYBODY: Final = "@"
 NOBODY: Final = "!"
 
+OF_PROJECTS: Final = ("project",)
+"""The scopes of all rules of Nova, Neutron, Glance and Placement: their administrators have a token for a project."""
+OF_PROJECTS_AND_SYSTEM: Final = ("project", "system")
+OF_ALL: Final = ("project", "domain", "system")
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule by OpenStack's name, with its default check in oslo.policy's language, and what it allows in words."""
+    """A rule by OpenStack's name, with its default check in oslo.policy's language, and what it allows in words.
+
+    ``scopes`` are the kinds of tokens that it is for, of ``project``, ``domain`` and ``system``; none named are all. As
+    in oslo.policy a token without scope counts as one for a project. An operator's override does not change them.
+    """
 
     name: str
     check: str
     doc: str = ""
+    scopes: tuple[str, ...] = ()
 
 
 class Policy:
@@ -63,6 +73,9 @@ class Policy:
 
     def allows(self, rule: Rule, principal: Principal, target: Mapping[str, Any]) -> bool:
         """Whether the bearer of a token may do to ``target`` what the rule is about."""
+        scopes = self.declared[rule.name].scopes
+        if scopes and (principal.scope or "project") not in scopes:
+            return False
         enforcer: Any = self._enforcer
         return bool(enforcer.rules[rule.name](dict(target), _credentials(principal), enforcer))
 

@@ -12,10 +12,12 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import string
 import typing
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
+from urllib.parse import quote
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -50,6 +52,10 @@ class Failure:
     version: Version | None
 
 
+_PRINTABLE: Final = string.punctuation + " "
+"""What stays as it is in the value of a header, beside letters and digits. A name that a client chose may be in an
+address, and the end of a line in it would begin another header."""
+
 _ERRED: Final = "The server has either erred or is incapable of performing the requested operation."
 
 NO_TOKEN: Final = Rule("", "@", "Needs no token")
@@ -80,6 +86,8 @@ class Operation:
     most_bytes: int
     query: type[BaseModel] | None
     body: type[BaseModel] | None
+    media: Mapping[str, Any]
+    """For a handler that reads the body itself: the media types that it takes, with the JSON schema of each."""
 
     def serves(self, version: Version | None) -> bool:
         """Whether this is the operation for a version of its path and method."""
@@ -108,7 +116,7 @@ class Service:
 
     ``prefix`` is its path on the common port, ``fault`` the shape of its errors. ``history`` is None for services
     without microversions. Each of ``request_id_headers`` gets the id of the request. ``rules`` are further rules, which
-    handlers ask about.
+    handlers ask about; ``scopes`` are those of its rules that name none.
 
     ``fault_of`` instead of ``fault`` is told the id and the version of the request too. ``invalid`` says in the
     service's own words what is wrong with a body or a query. ``admit`` looks at a request that policy lets pass, before
@@ -127,6 +135,7 @@ class Service:
         history: History | None = None,
         request_id_headers: tuple[str, ...] = ("x-openstack-request-id",),
         rules: tuple[Rule, ...] = (),
+        scopes: tuple[str, ...] = (),
     ) -> None:
         if (fault is None) == (fault_of is None):
             raise ValueError(f"service {name} has one of fault and fault_of")
@@ -134,14 +143,14 @@ class Service:
         self.invalid, self.admit = invalid, admit
         self.request_id_headers = request_id_headers
         self.operations: list[Operation] = []
-        self._more_rules = rules
+        self._more_rules, self._scopes = rules, scopes
 
     @property
     def rules(self) -> list[Rule]:
         """All rules of the service, each once: those that its handlers ask about, and those of its operations."""
         named = {rule.name: rule for rule in self._more_rules}
         named |= {each.rule.name: each.rule for each in self.operations if each.rule is not NO_TOKEN}
-        return list(named.values())
+        return [replace(rule, scopes=rule.scopes or self._scopes) for rule in named.values()]
 
     def at(self, prefix: str) -> Service:
         """The same service under another path; the empty one puts it at the root."""
@@ -160,12 +169,14 @@ class Service:
         until: str | None = None,
         own: bool = True,
         most_bytes: int = bodies.MOST_BYTES,
+        media: Mapping[str, Any] | None = None,
     ) -> Callable[[Handler], Handler]:
         """Declare the function below as the handler of a method and path, for a range of versions.
 
         Of operations with overlapping ranges the one declared last serves. With ``own`` the rule is checked for the
         caller's own project before anything else is looked at; without, the handler asks (``ctx.require``) when it
-        knows what the request is about, and an answer for which nothing was asked is never sent.
+        knows what the request is about, and an answer for which nothing was asked is never sent. ``media`` tells
+        readers of OpenAPI what a handler takes that reads the body itself: media types, with the JSON schema of each.
 
         Raises: ValueError for a part of the path that the handler does not take.
         """
@@ -188,6 +199,7 @@ class Service:
                 most_bytes=most_bytes,
                 query=hints.get("query"),
                 body=hints.get("body"),
+                media=media or {},
             )
             self.operations.append(operation)
             return handler
@@ -304,15 +316,16 @@ def _response(result: Any, status: int) -> Response:
         return result
     reply = result if isinstance(result, Reply) else Reply(result)
     status = reply.status or status
+    headers = {name: quote(value, safe=_PRINTABLE) for name, value in reply.headers.items()}
     if reply.body is None:
-        response = Response(status_code=status, headers=dict(reply.headers))
+        response = Response(status_code=status, headers=headers)
         response.headers["content-length"] = "0"
         if status == 204:
             del response.headers["content-length"]
         return response
     if isinstance(reply.body, bytes):
-        return Response(reply.body, status, headers=dict(reply.headers))
-    return Response(_json(reply.body), status, headers=dict(reply.headers), media_type="application/json")
+        return Response(reply.body, status, headers=headers)
+    return Response(_json(reply.body), status, headers=headers, media_type="application/json")
 
 
 def _json(value: Any) -> bytes:

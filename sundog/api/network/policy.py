@@ -140,6 +140,16 @@ _CHECKS: Final = {
 
 
 _TAGGED: Final = ("network", "subnet", "port", "security_group", "router", "floatingip", "subnetpool")
+_TAGS_SEEN: Final = {
+    "network": _or(ADMIN, PROJECT_READER, _SHARED, _EXTERNAL),
+    "subnet": _or(PROJECT_READER, _SHARED, _EXTERNAL, ADMIN, _NET_READER),
+    "port": _or(ADMIN, _NET_READER, PROJECT_READER),
+}
+_TAGS_CHANGED: Final = {
+    "create_port": PROJECT_MEMBER_OR_ADMIN,
+    "update_port": PROJECT_MEMBER_OR_ADMIN,
+    "delete_port": _or(PROJECT_MEMBER, ADMIN, _NET_MEMBER),
+}
 
 
 def _in_words(name: str) -> str:
@@ -150,10 +160,10 @@ def _in_words(name: str) -> str:
 def _rules() -> dict[str, Rule]:
     checks = dict(_CHECKS)
     for kind in _TAGGED:
-        # Whoever may see a thing sees its tags, and whoever may change it may tag it.
-        checks[f"get_{kind}:tags"] = checks[f"get_{kind}"]
+        # Whoever may see a thing sees its tags, and whoever may change it may tag it. Services have no part in tags.
+        checks[f"get_{kind}:tags"] = _TAGS_SEEN.get(kind, checks[f"get_{kind}"])
         for action in ("create", "update", "delete"):
-            checks[f"{action}_{kind}:tags"] = checks[f"update_{kind}"]
+            checks[f"{action}_{kind}:tags"] = _TAGS_CHANGED.get(f"{action}_{kind}", checks[f"update_{kind}"])
     return {name: Rule(name, check, _in_words(name)) for name, check in checks.items()}
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from sundog.api.kit.policy import OF_PROJECTS
 from sundog.api.kit.service import Service
 from sundog.api.network.policy import RULES
 from sundog.errors import Forbidden, QuotaExceeded, SundogError, Unauthorized
@@ -55,5 +56,12 @@ def invalid(part: str, error: ValidationError | None) -> str:
     return "; ".join(wrong)
 
 
-SERVICE: Final = Service("network", prefix="/network", fault=fault, invalid=invalid, rules=tuple(RULES.values()))
+SERVICE: Final = Service(
+    "network",
+    prefix="/network",
+    fault=fault,
+    invalid=invalid,
+    rules=tuple(RULES.values()),
+    scopes=OF_PROJECTS,
+)
 """No microversions; the paths begin with ``/v2.0``, since the version is told one step above."""

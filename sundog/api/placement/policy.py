@@ -1,18 +1,14 @@
-"""Placement's rules by OpenStack's names, with its defaults: administrators and services of a project, no others.
-
-Placement's rules are of the scope project: a token for the system has no part in them.
-"""
+"""Placement's rules by OpenStack's names, with its defaults: administrators and services of a project, no others."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from sundog.api.kit.policy import Rule
+from sundog.api.kit.policy import ADMIN, PROJECT_READER_OR_ADMIN, Rule
 
-_OF_A_PROJECT: Final = "not system_scope:all"
-ADMIN_OR_SERVICE: Final = f"(role:admin or role:service) and {_OF_A_PROJECT}"
-SERVICE_ONLY: Final = f"role:service and {_OF_A_PROJECT}"
-OWN_PROJECT: Final = f"(role:admin or role:service or (role:reader and project_id:%(project_id)s)) and {_OF_A_PROJECT}"
+ADMIN_OR_SERVICE: Final = f"{ADMIN} or role:service"
+SERVICE_ONLY: Final = "role:service"
+OWN_PROJECT: Final = f"{PROJECT_READER_OR_ADMIN} or role:service"
 
 
 def _rule(name: str, doc: str, check: str = ADMIN_OR_SERVICE) -> Rule:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sundog.api.kit.bodies import parse_query
 from sundog.api.kit.context import Context
+from sundog.api.kit.policy import OF_PROJECTS
 from sundog.api.kit.service import NO_TOKEN, Reply, Service
 from sundog.api.kit.versions import Version
 from sundog.api.placement import policy, queries, schemas, views, wording
@@ -26,6 +27,7 @@ SERVICE: Final = Service(
     invalid=wording.invalid,
     admit=wording.admit,
     history=HISTORY,
+    scopes=OF_PROJECTS,
 )
 
 

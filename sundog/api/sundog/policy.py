@@ -1,12 +1,17 @@
-"""Who may do what: everybody may look at the clock; hosts are administrators' only, as everywhere in OpenStack."""
+"""Who may do what: everybody may look at the clock; hosts are administrators' only, as everywhere in OpenStack.
 
-from sundog.api.kit.policy import ADMIN, ANYBODY, Rule
+Administrators of a domain have no part in what all domains share.
+"""
+
+from sundog.api.kit.policy import ADMIN, ANYBODY, OF_PROJECTS_AND_SYSTEM, Rule
 
 CLOCK_SHOW = Rule("sundog:clock:show", ANYBODY, "Show the clock")
-CLOCK_SET = Rule("sundog:clock:set", ADMIN, "Change the clock's rate, pause it, step it")
+CLOCK_SET = Rule("sundog:clock:set", ADMIN, "Change the clock's rate, pause it, step it", OF_PROJECTS_AND_SYSTEM)
 
-FLEET_LIST = Rule("sundog:fleet:list", ADMIN, "List and show hosts and their types")
-FLEET_ADD = Rule("sundog:fleet:add", ADMIN, "Add simulated hosts")
-FAULTS_LIST = Rule("sundog:faults:list", ADMIN, "List and show what is ordered to go wrong")
-FAULTS_ORDER = Rule("sundog:faults:order", ADMIN, "Let things go wrong on hosts, and take that back")
-EVENTS_WATCH = Rule("sundog:events:watch", ADMIN, "Watch what happens on hosts")
+FLEET_LIST = Rule("sundog:fleet:list", ADMIN, "List and show hosts and their types", OF_PROJECTS_AND_SYSTEM)
+FLEET_ADD = Rule("sundog:fleet:add", ADMIN, "Add simulated hosts", OF_PROJECTS_AND_SYSTEM)
+FAULTS_LIST = Rule("sundog:faults:list", ADMIN, "List and show what is ordered to go wrong", OF_PROJECTS_AND_SYSTEM)
+FAULTS_ORDER = Rule(
+    "sundog:faults:order", ADMIN, "Let things go wrong on hosts, and take that back", OF_PROJECTS_AND_SYSTEM
+)
+EVENTS_WATCH = Rule("sundog:events:watch", ADMIN, "Watch what happens on hosts", OF_PROJECTS_AND_SYSTEM)

@@ -25,6 +25,7 @@ BEARERS = {
     "bob": Principal("u3", project_id="b", roles=("member", "reader")),
     "carol": Principal("u4", project_id="c", roles=("member", "reader")),
     "domain": Principal("u6", domain_id="default", roles=("member", "reader")),
+    "unscoped": Principal("u7", roles=("member", "reader")),
     "admin": Principal("u5", project_id="x", roles=("admin", "manager", "member", "reader")),
 }
 DATA = {"content-type": "application/octet-stream"}
@@ -54,7 +55,7 @@ class Cloud:
         )
         self.app = application([SERVICE], desk)
         self.anybody = Client(self.app)
-        self.alice, self.reader, self.bob, self.carol, self.domain, self.admin = (
+        self.alice, self.reader, self.bob, self.carol, self.domain, self.unscoped, self.admin = (
             Client(self.app, x_auth_token=name) for name in BEARERS
         )
 

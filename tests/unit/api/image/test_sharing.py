@@ -147,14 +147,22 @@ def test_only_administrators_publicize_and_members_communitize(cloud: Cloud) -> 
         assert client.patch(f"{IMAGES}/{image_id}", json=change, headers=PATCH).status_code == status
 
 
-def test_a_token_without_project_has_no_images_of_its_own(cloud: Cloud) -> None:
+def test_a_token_for_a_domain_has_no_part_in_images_not_even_in_public_ones(cloud: Cloud) -> None:
     orphan = cloud.make(cloud.admin, owner=None, visibility="public", data=b"x")
-    shared = cloud.make()
     assert cloud.domain.get(IMAGES).status_code == 403
     assert cloud.domain.post(IMAGES, json={}).status_code == 403
-    assert cloud.domain.get(f"{IMAGES}/{shared}").status_code == 404
-    assert cloud.show(orphan, cloud.domain)["owner"] is None
+    for image in (orphan, cloud.make()):
+        assert cloud.domain.get(f"{IMAGES}/{image}").status_code == 404
+        change = [{"op": "replace", "path": "/name", "value": "mine"}]
+        assert cloud.domain.patch(f"{IMAGES}/{image}", json=change, headers=PATCH).status_code == 404
+        assert cloud.domain.delete(f"{IMAGES}/{image}").status_code == 404
+        assert cloud.domain.get(f"{IMAGES}/{image}/members").status_code == 404
+
+
+def test_who_has_no_project_does_not_own_what_belongs_to_none(cloud: Cloud) -> None:
+    orphan = cloud.make(cloud.admin, owner=None, visibility="public", data=b"x")
+    assert cloud.show(orphan, cloud.unscoped)["owner"] is None
     change = [{"op": "replace", "path": "/name", "value": "mine"}]
-    assert cloud.domain.patch(f"{IMAGES}/{orphan}", json=change, headers=PATCH).status_code == 403
-    assert cloud.domain.delete(f"{IMAGES}/{orphan}").status_code == 403
-    assert cloud.domain.get(f"{IMAGES}/{orphan}/members").status_code == 403
+    assert cloud.unscoped.patch(f"{IMAGES}/{orphan}", json=change, headers=PATCH).status_code == 403
+    assert cloud.unscoped.delete(f"{IMAGES}/{orphan}").status_code == 403
+    assert cloud.unscoped.get(f"{IMAGES}/{orphan}/members").status_code == 403

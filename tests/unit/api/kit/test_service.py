@@ -6,12 +6,14 @@ import logging
 
 import pytest
 
+from sundog.api.kit.application import application
 from sundog.api.kit.bodies import MOST_BYTES
+from sundog.api.kit.context import Context
 from sundog.api.kit.policy import Policy, Rule, read_policy_file
-from sundog.api.kit.service import Service
+from sundog.api.kit.service import NO_TOKEN, Desk, Reply, Service
 from sundog.errors import InputError
 from tests.unit.api.client import Client
-from tests.unit.api.kit.sample import Cloud, fault, make_app, zoo
+from tests.unit.api.kit.sample import Cloud, authenticate, fault, make_app, zoo
 
 
 def client(token: str = "member-a", cloud: Cloud | None = None, **options) -> Client:
@@ -233,3 +235,18 @@ def test_openapi_is_made_from_the_tables():
     assert told["components"]["schemas"]["Legged"]["additionalProperties"] is False
     assert told["paths"]["/zoo/v2.1/animals/{animal_id}"]["get"]["parameters"][0]["name"] == "animal_id"
     assert "security" not in told["paths"]["/zoo/v2.1"]["get"]
+
+
+def test_a_header_that_names_what_a_client_sent_holds_no_more_than_a_header_can():
+    service = Service("x", prefix="/x", fault=fault)
+
+    @service.operation("PUT", "/tags/{tag}", NO_TOKEN, status=201)
+    async def tag(ctx: Context, tag: str) -> Reply:
+        return Reply(None, headers={"location": ctx.link(f"/tags/{tag}")})
+
+    desk = Desk(None, Policy([]), authenticate, lambda: "req-1")
+    client = Client(application([service], desk))
+    answer = client.put("/x/tags/%F2%B9%9D%8C%0D%0Aset-cookie:%20a=b")
+    assert answer.status_code == 201
+    assert answer.headers["location"] == "http://cloud.test/x/tags/%F2%B9%9D%8C%0D%0Aset-cookie: a=b"
+    assert "set-cookie" not in answer.headers

@@ -1,0 +1,172 @@
+"""Every operation of every service, asked for by every kind of caller: as OpenStack's documented defaults say.
+
+The tables beside this are written by hand from those defaults, and know nothing of our rules.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sundog import app
+from sundog.api.kit.policy import Policy
+from sundog.api.kit.service import NO_TOKEN, Operation, Service
+from tests.unit.api.rbac import compute, identity, image, network, placement, sundog
+from tests.unit.api.rbac.personas import FOR_A_PROJECT, ON_ACME, ON_SYSTEM, PERSONAS
+from tests.unit.api.rbac.requests import PREPARED, SEEN_BY, request_for
+from tests.unit.api.rbac.world import LATER, World, at
+
+TABLES = {
+    each.__name__.rpartition(".")[2]: each.TABLE for each in (compute, identity, image, network, placement, sundog)
+}
+GUARDED = [
+    (service, operation)
+    for service in app.SERVICES
+    for operation in service.operations
+    if operation.rule is not NO_TOKEN
+]
+RULES = [(service, rule) for service in app.SERVICES for rule in service.rules]
+HIDING = frozenset({"image", "network"})
+"""Services that answer 404 to whoever may not see a thing, be it there or not."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    world = World(tmp_path_factory.mktemp("state"))
+    yield world
+    world.close()
+
+
+@pytest.fixture(scope="module")
+def principals(world):
+    return world.principals()
+
+
+def named(case: tuple[Service, Operation]) -> str:
+    service, operation = case
+    return f"{operation.method} {service.prefix}{operation.path} {operation.until or operation.since or ''}"
+
+
+def test_every_rule_has_its_line_and_every_service_its_table():
+    for service in app.SERVICES:
+        names = {rule.name for rule in service.rules}
+        assert sorted(names - set(TABLES[service.name])) == []
+
+
+@pytest.mark.parametrize("case", RULES, ids=lambda case: f"{case[0].name} {case[1].name}")
+def test_a_rule_lets_those_do_it_to_what_is_project_as_whom_openstack_lets(world, principals, case):
+    service, rule = case
+    policy, target = Policy(service.rules), target_of(world)
+    assert {who for who in PERSONAS if policy.allows(rule, principals[who], target)} == TABLES[service.name][rule.name]
+
+
+def target_of(world: World) -> dict[str, Any]:
+    """Something of project A's, as all services tell it to their rules."""
+    ids = world.ids
+    about = {
+        "user.id": ids["user member"], "user.domain_id": ids["acme"], "project.id": ids["A"],
+        "project.domain_id": ids["acme"], "group.domain_id": ids["acme"], "domain.id": ids["acme"],
+        "domain_id": ids["acme"], "role.name": "member", "role.domain_id": None,
+        "credential.user_id": ids["user member"], "token.user_id": ids["user member"],
+    }  # fmt: skip
+    return {
+        "project_id": ids["A"], "tenant_id": ids["A"], "user_id": ids["user member"], "owner": ids["A"],
+        "member_id": "another", "visibility": "private", "shared": False, "external": False, "network_device": False,
+        "network:project_id": ids["A"], "security_group:project_id": ids["A"],
+        **{f"target.{name}": value for name, value in about.items()},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("case", GUARDED, ids=named)
+def test_an_operation_is_open_to_those_to_whom_openstack_opens_it_and_closed_to_others(world, case):
+    service, operation = case
+    request = request_for(world, service, operation)
+
+    async def ask() -> dict[str, Any]:
+        return {
+            who: await world.send(request.method, request.path, world.tokens.get(who), **request.options)
+            for who in ("none", "expired", "revoked", *PERSONAS)
+        }
+
+    answers = at(LATER, ask)
+    found = {who: answer.status_code for who, answer in answers.items()}
+    expected = {who: expectation(service, operation, who, about_a=request.about_a) for who in found}
+    assert {who: status for who, status in found.items() if not expected[who](status)} == {}
+    if is_list(service, operation):
+        for who in PERSONAS:
+            if who not in TABLES[service.name][operation.rule.name] and found[who] == 200:
+                shown = [name for name, each in world.ids.items() if each in answers[who].text and name in OF_A]
+                assert shown == [], f"{who} sees what is A's in a list"
+
+
+OF_A = frozenset({
+    "A", "network", "subnet", "port", "router", "floating IP", "security group", "rule", "subnet pool", "image",
+    "queued image", "shared image", "credential", "user member", "group",
+})  # fmt: skip
+
+
+def is_list(service: Service, operation: Operation) -> bool:
+    return operation.method == "GET" and "{" not in operation.path
+
+
+def expectation(service: Service, operation: Operation, who: str, *, about_a: bool) -> Any:
+    """Whether a status is what ``who`` is to be answered."""
+    if who in ("none", "expired", "revoked"):
+        return lambda status: status == 401
+    table = TABLES[service.name]
+    allowed = table[operation.rule.name]
+    if not about_a:
+        # About what is the caller's own, these are in their project or domain what others are in A's.
+        peers = {"stranger": "manager", "other_domain": "domain_manager"}
+        allowed |= {mine for mine, like in peers.items() if like in allowed}
+        allowed |= frozenset(PERSONAS) if is_filtered(service, operation) else frozenset()
+    allowed = ONLY.get(f"{service.name} {operation.method} {operation.path}", allowed)
+    if who in allowed:
+        return lambda status: is_answered(service, operation, status)
+    if service.name not in PREPARED:
+        return lambda status: status >= 400 and status != 500
+    if has_no_project(service, operation, who):
+        return lambda status: status in (400, 404)
+    if service.name in HIDING and about_a and who not in seen_by(service, operation):
+        return lambda status: status == 404
+    return lambda status: status == 403
+
+
+ONLY = {"identity GET /v3/auth/catalog": frozenset(PERSONAS) - {*ON_ACME, *ON_SYSTEM, "other_domain", "unscoped"}}
+"""Operations that have a further condition: a catalogue is made for a project alone."""
+
+
+def is_filtered(service: Service, operation: Operation) -> bool:
+    """Lists that are open to all, and have what the caller may see."""
+    if service.name == "network":
+        return is_list(service, operation) and "quota" not in operation.path
+    return operation.path == "/v3/credentials" and operation.method == "GET"
+
+
+def has_no_project(service: Service, operation: Operation, who: str) -> bool:
+    """Neutron wants to know for whom a thing is to be, before it looks at any rule."""
+    named = service.name == "network" and operation.method == "POST" and "{" not in operation.path
+    return named and who not in FOR_A_PROJECT - {"unscoped"}
+
+
+def is_answered(service: Service, operation: Operation, status: int) -> bool:
+    """Whether a status tells that policy had nothing against it. A write that would be done is refused by the store."""
+    if status in (401, 403) or status >= 500:
+        return status == 503
+    # Where policy comes first, whatever else is wrong may be found after it.
+    return operation.own or service.name not in PREPARED or status not in (400, 404, 413, 415)
+
+
+def seen_by(service: Service, operation: Operation) -> frozenset[str]:
+    """Who may know that what an operation is about is there."""
+    table, name = TABLES[service.name], operation.rule.name
+    if service.name == "image":
+        return table["get_image"]
+    told = SEEN_BY.get(f"{service.name} {operation.method} {operation.path}")
+    if told is not None:
+        return table[told]
+    if "quota" in name or "_" not in name:
+        return frozenset(PERSONAS)
+    kind = "router" if operation.path.startswith("/v2.0/routers/") else name.partition(":")[0].partition("_")[2]
+    return table[f"get_{kind}"]
