@@ -49,6 +49,11 @@ class Small:
     image_id: str
     network_id: str
 
+    @property
+    def image(self) -> Images:
+        """As a whole cloud calls it."""
+        return self.images
+
     def create(self, caller: Caller = OWNER, *, flavor: Flavor = SMALL, **facts: Any) -> Server:
         """One server, begun."""
         return self.create_several(1, caller, flavor=flavor, **facts)[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sundog.control.compute.actions import begin_event, new_action, supersede
 from sundog.control.compute.books import get_server
@@ -19,6 +19,9 @@ Underway: TypeAlias = "asyncio.Task[SundogError | None]"
 
 Prepare: TypeAlias = Callable[[Tx, Server], Mapping[str, Any]]
 """``(transaction, server) -> args``: what a request does beyond the usual, and what its saga must know."""
+
+_ANYWHERE: Final = ("delete", "force_delete", "unshelve")
+"""What may be asked of a server that is on no host, as one that could not be built."""
 
 
 def check_lock(caller: Caller, server: Server) -> None:
@@ -59,7 +62,8 @@ class Requests:
     ) -> Underway:
         """Check, write down and begin a transition of the table. ``saga`` has its name unless it is told.
 
-        Raises: NotFound; Conflict for a locked server, or one whose state forbids it; and what ``prepare`` raises.
+        Raises: NotFound; Conflict for a locked server, one whose state forbids it, or one that has no host; and what
+        ``prepare`` raises.
         """
         begun: list[Underway] = []
         with self._parts.books.writing() as tx:
@@ -67,6 +71,8 @@ class Requests:
             if lock:
                 check_lock(caller, server)
             transition = check_state(server, name)
+            if server.host is None and name not in _ANYWHERE:
+                raise Conflict(f"Instance {server.id} is not ready", server=server.id)
             args = dict(prepare(tx, server)) if prepare is not None else {}
             action = accept(tx, self._parts, caller, server, transition, {"saga": saga or name, **args}, event)
             tx.on_commit(lambda: begun.append(self._worker.begin(action)))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sundog.control.compute.records import ServerFlavor, ServerImage
 from sundog.control.placement import Placement
 from sundog.core.scheduler import Decision, NoValidHost, Request, Scheduler, ServerGroup, Shape, make_shape
-from sundog.core.scheduler.extra_specs import asked_of_placement
+from sundog.core.scheduler.extra_specs import Asked, asked_of_placement
 from sundog.core.scheduler.facts import HostFacts
 from sundog.core.scheduler.policies import Policy
 from sundog.core.scheduler.request import Details
@@ -127,12 +127,8 @@ def shape_of(wish: Wish) -> Shape:
     Raises: Invalid for extra specs that ask nonsense.
     """
     flavor = wish.flavor
-    try:
-        asked = asked_of_placement(flavor.extra_specs)
-    except ValueError as error:
-        raise Invalid(f"Flavor {flavor.name} cannot be scheduled: {error}.", flavor=flavor.id) from error
-    disk = flavor.root_gb + flavor.ephemeral_gb + -(-flavor.swap_mb // 1024)
-    resources = {"VCPU": flavor.vcpus, "MEMORY_MB": flavor.memory_mb, "DISK_GB": disk} | asked.resources
+    asked = _asked(flavor)
+    resources = _resources(flavor, asked)
     properties = wish.image.properties if wish.image is not None else {}
     return make_shape(
         resources,
@@ -153,6 +149,26 @@ def shape_of(wish: Wish) -> Shape:
         ),
         name=flavor.name,
     )
+
+
+def resources_of(flavor: ServerFlavor) -> dict[str, int]:
+    """What a server of a flavor takes in all, by resource class; nothing that is 0.
+
+    Raises: Invalid for extra specs that ask nonsense.
+    """
+    return {name: int(amount) for name, amount in _resources(flavor, _asked(flavor)).items() if amount}
+
+
+def _asked(flavor: ServerFlavor) -> Asked:
+    try:
+        return asked_of_placement(flavor.extra_specs)
+    except ValueError as error:
+        raise Invalid(f"Flavor {flavor.name} cannot be scheduled: {error}.", flavor=flavor.id) from error
+
+
+def _resources(flavor: ServerFlavor, asked: Asked) -> dict[str, int]:
+    disk = flavor.root_gb + flavor.ephemeral_gb + -(-flavor.swap_mb // 1024)
+    return {"VCPU": flavor.vcpus, "MEMORY_MB": flavor.memory_mb, "DISK_GB": disk} | asked.resources
 
 
 def _traits(properties: Mapping[str, str], wanted: str) -> list[str]:

@@ -122,6 +122,11 @@ class ImageFiles:
             path.unlink()
         return stray
 
+    def names(self) -> dict[str, list[str]]:
+        """The files that there are, sorted: ``images``, ``staged`` and ``incoming``."""
+        folders = (self._incoming, self._staged, self._images)
+        return {folder.name: sorted(path.name for path in folder.iterdir()) for folder in folders}
+
     def staged_ids(self) -> set[str]:
         """The images for which data wait to be imported."""
         return {path.name for path in self._staged.iterdir()}

@@ -41,6 +41,10 @@ class Images:
         """Take back what was under way when the process ended, and remove files of no image; how many those were."""
         return self.data.recover()
 
+    def files(self) -> dict[str, list[str]]:
+        """The names of the files of data that there are: ``images``, ``staged`` (to be imported), ``incoming``."""
+        return self._files.names()
+
     def create(self, new: NewImage) -> Image:
         """Make an image, without data.
 

@@ -228,3 +228,19 @@ def test_an_image_that_is_too_large_is_refused() -> None:
             cloud.create(image_id="none", flavor=SMALL)
 
     run(main)
+
+
+@pytest.mark.parametrize("ask", ["stop", "rescue", "reboot"])
+def test_a_server_without_a_host_can_only_be_deleted(ask: str) -> None:
+    async def main(cloud: Small) -> None:
+        cloud.driver.faults.order(OperationFault(FaultKind.FAIL, "spawn", count=3))
+        server = cloud.create()
+        await cloud.idle()
+        assert cloud.show(server).host is None
+        more = ("HARD",) if ask == "reboot" else ()
+        with pytest.raises(Conflict, match=rf"Instance {server.id} is not ready"):
+            getattr(cloud.compute.power, ask)(OWNER, server.id, *more)
+        cloud.compute.servers.delete(OWNER, server.id)
+        await cloud.idle()
+
+    run(main)
