@@ -136,6 +136,11 @@ class Fleet:
         self._watches[watch] = None
         return watch
 
+    @property
+    def watches(self) -> int:
+        """How many are open."""
+        return len(self._watches)
+
     def forget(self, watch: Watch) -> None:
         """``watch`` is closed."""
         self._watches.pop(watch, None)

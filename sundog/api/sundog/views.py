@@ -30,7 +30,7 @@ def clock(reading: Reading) -> dict[str, Any]:
 def host(record: HostRecord) -> dict[str, Any]:
     """A host. Amounts are what it has, in the units of their resource classes, before ratios."""
     return host_in_short(record) | {
-        "resources": {name: each.total for name, each in record.inventory.items()},
+        "resources": {name: int(each.total) for name, each in record.inventory.items()},
         "traits": list(record.traits),
         "aggregates": list(record.aggregates),
         "devices": [each.name for each in record.devices],
