@@ -126,17 +126,16 @@ def make_cloud(
     driver = driver or SimulatedDriver(warp.World(seed=seed), ())
     placement = Placement(store, Pool(ResourceClasses()), new_uuid=ids.uuid)
     network, images = Network(store, ids), Images(store, ids, ImageFiles(folder / "images"))
+    made = Compute(store, ids, driver, placement=placement, network=network, images=images, settings=compute, seed=seed)
     return Cloud(
         store=store,
         clock=Clock(),
-        fleet=Fleet(driver, playground),
+        fleet=Fleet(driver, made.hosts, playground),
         identity=Identity(store, ids, identity),
         placement=placement,
         image=images,
         network=network,
-        compute=Compute(
-            store, ids, driver, placement=placement, network=network, images=images, settings=compute, seed=seed
-        ),
+        compute=made,
     )
 
 

@@ -29,7 +29,7 @@ class Readings:
 
 async def read(cloud: Cloud) -> Readings:
     """Take the readings."""
-    found = Counter(host.state for host in await cloud.fleet.hosts())
+    found = Counter(host.record.state for host in await cloud.fleet.hosts())
     capacity, used = _resources(cloud.placement.pool)
     return Readings(
         clock=cloud.clock.read(),

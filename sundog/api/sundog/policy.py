@@ -7,6 +7,7 @@ CLOCK_SET = Rule("sundog:clock:set", ADMIN, "Change the clock's rate, pause it, 
 
 FLEET_LIST = Rule("sundog:fleet:list", ADMIN, "List and show hosts and their types")
 FLEET_ADD = Rule("sundog:fleet:add", ADMIN, "Add simulated hosts")
+FLEET_DRAIN = Rule("sundog:fleet:drain", ADMIN, "Give hosts no new servers, and give them some again")
 FAULTS_LIST = Rule("sundog:faults:list", ADMIN, "List and show what is ordered to go wrong")
 FAULTS_ORDER = Rule("sundog:faults:order", ADMIN, "Let things go wrong on hosts, and take that back")
 EVENTS_WATCH = Rule("sundog:events:watch", ADMIN, "Watch what happens on hosts")

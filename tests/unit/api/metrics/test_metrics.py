@@ -5,48 +5,21 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
-from typing import Any
 
-import httpx2 as httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from sundog import app
 from sundog.api.kit.meter import Meter
 from sundog.backends.playground import FaultKind, HostFault, OperationFault, Scope
-from sundog.backends.simulated import SimulatedFleet, identical_hosts
-from sundog.control.identity import CatalogueItem, bootstrap
-from sundog.control.identity import Settings as IdentitySettings
 from sundog.control.placement.records import NewProvider
-from sundog.control.store import open_store
 from sundog.core.pool import Inventory
 from sundog.runtime import warp
+from tests.unit.api.whole import Whole
 
-CHEAP = IdentitySettings(argon2_memory_kib=8, argon2_passes=1)
 
-
-class Here:
-    """A whole cloud of four hosts in a world, and ``get`` for one request."""
-
-    def __init__(self, world: warp.World, folder) -> None:
-        self.fleet = SimulatedFleet(world, identical_hosts(4))
-        store = open_store(app.MEMORY)
-        self.cloud = app.make_cloud(store, folder, 1, CHEAP, driver=self.fleet.driver, playground=self.fleet)
-        item = CatalogueItem("identity", "keystone", "/identity")
-        made = bootstrap(self.cloud.identity, "canary-password", address="http://cloud.test", catalogue=[item])
-        self.cloud.identity.users.create("stranger", made.domain_id, password="canary-stranger")
-        self.app = app.make_app(self.cloud, 1)
-
-    async def send(self, method: str, path: str, *, client: str = "127.0.0.1", host: str = "localhost", **options: Any):
-        transport = httpx.ASGITransport(app=self.app, client=(client, 1))
-        async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as sender:
-            return await sender.request(method, path, **options)
-
-    async def token(self, name: str, password: str) -> str:
-        user = {"name": name, "domain": {"id": "default"}, "password": password}
-        scope = {"scope": {"project": {"name": "admin", "domain": {"id": "default"}}}} if name == "admin" else {}
-        body = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}} | scope}
-        return (await self.send("POST", "/identity/v3/auth/tokens", json=body)).headers["x-subject-token"]
+class Here(Whole):
+    """A whole cloud, and what it says at /metrics."""
 
     async def samples(self) -> dict[tuple[str, ...], float]:
         """Every sample, by its name and the values of its labels in the order of their names."""
