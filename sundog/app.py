@@ -30,6 +30,7 @@ from sundog.api.kit.links import is_loopback
 from sundog.api.kit.policy import Policy
 from sundog.api.kit.server import Listen, serve
 from sundog.api.kit.service import Desk, Service
+from sundog.api.metrics import SERVICE as METRICS
 from sundog.api.network import SERVICE as NETWORK
 from sundog.api.placement import SERVICE as PLACEMENT
 from sundog.api.sundog import SERVICE as SUNDOG
@@ -66,7 +67,7 @@ from sundog.runtime.ids import Ids, random_secret, random_seed
 from sundog.runtime.seeds import Streams
 from sundog.units import Seconds
 
-SERVICES: Final[tuple[Service, ...]] = (IDENTITY, IMAGE, NETWORK, PLACEMENT, COMPUTE, SUNDOG)
+SERVICES: Final[tuple[Service, ...]] = (IDENTITY, IMAGE, NETWORK, PLACEMENT, COMPUTE, SUNDOG, METRICS)
 
 CATALOGUE: Final = (
     CatalogueItem("identity", "keystone", "/identity"),
@@ -134,26 +135,27 @@ def make_cloud(
     driver = driver or SimulatedDriver(warp.World(seed=seed), ())
     placement = Placement(store, Pool(ResourceClasses()), new_uuid=ids.uuid)
     network, images = Network(store, ids), Images(store, ids, ImageFiles(folder / "images"))
+    made = Compute(
+        store,
+        ids,
+        driver,
+        placement=placement,
+        network=network,
+        images=images,
+        policy=load_policy(placement_policy),
+        policy_name=placement_policy,
+        settings=compute,
+        seed=seed,
+    )
     return Cloud(
         store=store,
         clock=Clock(),
-        fleet=Fleet(driver, playground),
+        fleet=Fleet(driver, made.hosts, playground),
         identity=Identity(store, ids, identity),
         placement=placement,
         image=images,
         network=network,
-        compute=Compute(
-            store,
-            ids,
-            driver,
-            placement=placement,
-            network=network,
-            images=images,
-            policy=load_policy(placement_policy),
-            policy_name=placement_policy,
-            settings=compute,
-            seed=seed,
-        ),
+        compute=made,
     )
 
 

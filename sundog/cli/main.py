@@ -26,6 +26,7 @@ from sundog.cli.compare import compare
 from sundog.cli.progress import Progress
 from sundog.cli.serve import serve
 from sundog.cli.sweep import sweep
+from sundog.cli.tempest_conf import tempest_conf
 from sundog.core.scheduler import ELSEWHERE, policy_names
 from sundog.errors import InputError, OutputError, SundogError
 from sundog.runtime.seeds import Streams
@@ -257,6 +258,7 @@ def explain(
 app.command()(sweep)
 app.command()(compare)
 app.command()(serve)
+app.command()(tempest_conf)
 
 
 @app.command()

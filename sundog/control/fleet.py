@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from sundog.backends.contract import ComputeDriver, EventKind, EventStream, HostRecord, LifecycleEvent
 from sundog.backends.playground import HostFault, NewHosts, OperationFault, Playground, Scope, StandingOrder
+from sundog.control.compute.records import Host
 from sundog.errors import Conflict, InputError, Invalid, NotFound, Unavailable
 from sundog.runtime import aio, clock
 from sundog.sim.spec import HostType
@@ -39,11 +40,39 @@ class Happening:
     generation: int | None = None
 
 
-class Fleet:
-    """The hosts that ``driver`` knows; what else can be done to them is ``playground``'s, None for real ones."""
+@dataclass(frozen=True, slots=True)
+class FleetHost:
+    """A host as the driver knows it, and whether compute gives it servers; ``reason`` says why not."""
 
-    def __init__(self, driver: ComputeDriver, playground: Playground | None = None) -> None:
-        self._driver, self._playground = driver, playground
+    record: HostRecord
+    enabled: bool = True
+    reason: str | None = None
+
+
+class HostServices(Protocol):
+    """Compute's services, one on each host; ``compute.Hosts`` are some."""
+
+    def by_uuid(self, uuid: str | None) -> Host | None:
+        """The service on a host, None if compute does not know it yet."""
+        ...
+
+    def update(self, service_id: str, *, disabled: bool | None, disabled_reason: str | None) -> Host:
+        """Let it take new servers, or none any more."""
+        ...
+
+    async def register(self) -> None:
+        """Get to know the driver's hosts."""
+        ...
+
+
+class Fleet:
+    """The hosts that ``driver`` knows, with compute's ``services`` on them.
+
+    What else can be done to them is ``playground``'s, None for real ones.
+    """
+
+    def __init__(self, driver: ComputeDriver, services: HostServices, playground: Playground | None = None) -> None:
+        self._driver, self._services, self._playground = driver, services, playground
         self._watches: dict[Watch, None] = {}
         self._names: dict[str, str] = {}
 
@@ -51,20 +80,24 @@ class Fleet:
 
     async def hosts(
         self, *, state: str | None = None, rack: str | None = None, zone: str | None = None
-    ) -> list[HostRecord]:
+    ) -> list[FleetHost]:
         """The hosts that have all that is given, in the order in which they came."""
         return [
-            host
+            self._told(host)
             for host in await self._driver.hosts(deadline=_DEADLINE)
             if state in (None, host.state) and rack in (None, host.rack) and zone in (None, host.zone)
         ]
 
-    async def host(self, name: str) -> HostRecord:
+    async def host(self, name: str) -> FleetHost:
         """The host with this id or name. Raises: NotFound."""
         return (await self._of(Scope(host=name)))[0]
 
-    async def _of(self, scope: Scope) -> list[HostRecord]:
-        found = [host for host in await self._driver.hosts(deadline=_DEADLINE) if host in scope]
+    def _told(self, host: HostRecord) -> FleetHost:
+        service = self._services.by_uuid(host.uuid)
+        return FleetHost(host) if service is None else FleetHost(host, not service.disabled, service.disabled_reason)
+
+    async def _of(self, scope: Scope) -> list[FleetHost]:
+        found = [self._told(host) for host in await self._driver.hosts(deadline=_DEADLINE) if host in scope]
         if not found:
             asked = ", ".join(
                 f"{what} {name!r}"
@@ -74,20 +107,37 @@ class Fleet:
             raise NotFound(f"there is no host with {asked or 'anything'}; list the hosts to see their racks and zones")
         return found
 
+    async def drain(self, scope: Scope, reason: str | None = None) -> list[FleetHost]:
+        """Give the hosts of a scope no new servers; what runs there runs on. Raises: NotFound."""
+        return await self._enable(scope, disabled=True, reason=reason)
+
+    async def undrain(self, scope: Scope) -> list[FleetHost]:
+        """Give the hosts of a scope servers again. Raises: NotFound."""
+        return await self._enable(scope, disabled=False, reason=None)
+
+    async def _enable(self, scope: Scope, *, disabled: bool, reason: str | None) -> list[FleetHost]:
+        await self._services.register()  # a host that has only just come
+        for host in await self._of(scope):
+            service = self._services.by_uuid(host.record.uuid)
+            if service is not None:
+                self._services.update(service.service_id, disabled=disabled, disabled_reason=reason)
+        return await self._of(scope)
+
     def types(self) -> Sequence[HostType]:
         """The types of simulated hosts. Raises: Conflict on real ones."""
         return self._simulated().types()
 
-    async def add(self, new: NewHosts) -> list[HostRecord]:
-        """Hosts that are there from now on. Raises: Conflict on real ones; Invalid for a type that cannot be."""
+    async def add(self, new: NewHosts) -> list[FleetHost]:
+        """Hosts that take servers from now on. Raises: Conflict on real ones; Invalid for a type that cannot be."""
         with _asked():
             added = self._simulated().add_hosts(new)
+        await self._services.register()
         by_id = {host.uuid: host for host in await self._driver.hosts(deadline=_DEADLINE)}
-        return [by_id[uuid] for uuid in added]
+        return [self._told(by_id[uuid]) for uuid in added]
 
     # ---------------------------------------------------------------- what goes wrong
 
-    async def strike(self, fault: HostFault, scope: Scope) -> list[HostRecord]:
+    async def strike(self, fault: HostFault, scope: Scope) -> list[FleetHost]:
         """Let something befall every host of a scope, now; the hosts as they are known after it.
 
         Raises: Conflict on real hosts; NotFound for a scope without any.
@@ -135,6 +185,11 @@ class Fleet:
         watch = Watch(self, self._driver.events())
         self._watches[watch] = None
         return watch
+
+    @property
+    def watches(self) -> int:
+        """How many are open."""
+        return len(self._watches)
 
     def forget(self, watch: Watch) -> None:
         """``watch`` is closed."""

@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import compile_path
 
+from sundog.api.kit.faults import plain
+from sundog.api.kit.meter import Measured, Meter
 from sundog.api.kit.openapi import described
 from sundog.api.kit.service import Desk, Service
 from sundog.api.kit.versions import Version
@@ -25,7 +27,10 @@ _SLASHES: Final = re.compile("//+")
 
 
 def application(services: Sequence[Service], desk: Desk, *, version: str = "") -> FastAPI:
-    """The ASGI application of these services. Its OpenAPI is made from their tables, at ``/openapi.json``."""
+    """The ASGI application of these services. Its OpenAPI is made from their tables, at ``/openapi.json``.
+
+    ``app.state.meter`` measures its requests.
+    """
     app = FastAPI(
         title="Sundog", version=version, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
     )
@@ -46,7 +51,7 @@ def application(services: Sequence[Service], desk: Desk, *, version: str = "") -
         path = request.url.path
         service = next((s for s in services if path == s.prefix or path.startswith(s.prefix + "/")), None)
         if service is None:
-            return JSONResponse({"error": {"code": status, "message": message}}, status)
+            return JSONResponse(plain(status, message), status)
         request_id, version = desk.request_id(), _version(service, request)
         refusal = service.refusal(status, message, request_id=request_id, version=version)
         response = service.finished(refusal, request_id, version)
@@ -56,6 +61,8 @@ def application(services: Sequence[Service], desk: Desk, *, version: str = "") -
 
     app.add_route("/openapi.json", openapi, include_in_schema=False)
     app.add_exception_handler(HTTPException, unrouted)
+    app.state.meter = Meter((service.name, service.prefix) for service in services)
+    app.add_middleware(Measured, meter=app.state.meter)
     app.add_middleware(OneSlash)
     return app
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from sundog import errors
 from sundog.errors import SundogError
@@ -30,3 +30,8 @@ def status_of(error: SundogError) -> int:
     if isinstance(own, int):
         return own
     return next((int(STATUS[family]) for family in type(error).__mro__ if family in STATUS), 500)
+
+
+def plain(status: int, message: str, _error: SundogError | None = None) -> dict[str, Any]:
+    """``{"error": {"code": 404, "message": "..."}}``: the fault of what is no service of OpenStack's."""
+    return {"error": {"code": status, "message": message}}

@@ -10,6 +10,9 @@ CLOCK_SET = Rule("sundog:clock:set", ADMIN, "Change the clock's rate, pause it, 
 
 FLEET_LIST = Rule("sundog:fleet:list", ADMIN, "List and show hosts and their types", OF_PROJECTS_AND_SYSTEM)
 FLEET_ADD = Rule("sundog:fleet:add", ADMIN, "Add simulated hosts", OF_PROJECTS_AND_SYSTEM)
+FLEET_DRAIN = Rule(
+    "sundog:fleet:drain", ADMIN, "Give hosts no new servers, and give them some again", OF_PROJECTS_AND_SYSTEM
+)
 FAULTS_LIST = Rule("sundog:faults:list", ADMIN, "List and show what is ordered to go wrong", OF_PROJECTS_AND_SYSTEM)
 FAULTS_ORDER = Rule(
     "sundog:faults:order", ADMIN, "Let things go wrong on hosts, and take that back", OF_PROJECTS_AND_SYSTEM

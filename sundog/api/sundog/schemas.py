@@ -89,12 +89,7 @@ class AddHosts(Body):
     hosts: Hosts
 
 
-# ---------------------------------------------------------------- faults
-
-_LONGEST: Final = 366 * 86400.0
-
-
-class FaultScope(Body):
+class HostScope(Body):
     """Which hosts: one by name or id, those of a rack or a zone, those that have all that is given; empty is all."""
 
     host: str | None = None
@@ -106,18 +101,48 @@ class FaultScope(Body):
         return Scope(self.host, self.rack, self.zone)
 
 
+class Drained(Body):
+    """Hosts that get no new servers, and why."""
+
+    scope: HostScope
+    reason: str | None = Field(None, min_length=1, max_length=255)
+
+
+class Drain(Body):
+    """``{"drain": {"scope": {"rack": "nova-r0"}, "reason": "a new switch"}}``."""
+
+    drain: Drained
+
+
+class Undrained(Body):
+    """Hosts that get servers again."""
+
+    scope: HostScope
+
+
+class Undrain(Body):
+    """``{"undrain": {"scope": {"rack": "nova-r0"}}}``."""
+
+    undrain: Undrained
+
+
+# ---------------------------------------------------------------- faults
+
+_LONGEST: Final = 366 * 86400.0
+
+
 class OfHosts(Body):
     """Something that befalls hosts, now. Its scope is always said: nobody kills all of them by leaving it out."""
 
     kind: HostFault
-    scope: FaultScope
+    scope: HostScope
 
 
 class OfOperations(Body):
     """The next ``count`` operations of a kind go wrong; null is all of them, or any operation."""
 
     kind: FaultKind
-    scope: FaultScope = FaultScope()
+    scope: HostScope = HostScope()
     operation: Literal[OPERATIONS] | None = None  # type: ignore[valid-type]
     count: int | None = Field(1, ge=1, le=2**31 - 1)
     probability: float = Field(1.0, gt=0.0, le=1.0, allow_inf_nan=False)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Final
 
-from sundog.backends.contract import HostRecord
 from sundog.backends.playground import StandingOrder
 from sundog.control.clock import Reading
-from sundog.control.fleet import Happening
+from sundog.control.fleet import FleetHost, Happening
 from sundog.sim.spec import HostType
 
 _TIME: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -27,10 +26,11 @@ def clock(reading: Reading) -> dict[str, Any]:
     }
 
 
-def host(record: HostRecord) -> dict[str, Any]:
+def host(told: FleetHost) -> dict[str, Any]:
     """A host. Amounts are what it has, in the units of their resource classes, before ratios."""
-    return host_in_short(record) | {
-        "resources": {name: each.total for name, each in record.inventory.items()},
+    record = told.record
+    return host_in_short(told) | {
+        "resources": {name: int(each.total) for name, each in record.inventory.items()},
         "traits": list(record.traits),
         "aggregates": list(record.aggregates),
         "devices": [each.name for each in record.devices],
@@ -38,14 +38,17 @@ def host(record: HostRecord) -> dict[str, Any]:
     }
 
 
-def host_in_short(record: HostRecord) -> dict[str, Any]:
-    """A host: who it is, how it is, where it stands."""
+def host_in_short(told: FleetHost) -> dict[str, Any]:
+    """A host: who it is, how it is, where it stands, whether it takes servers."""
+    record = told.record
     return {
         "id": record.uuid,
         "name": record.name,
         "state": record.state,
         "rack": record.rack,
         "zone": record.zone,
+        "enabled": told.enabled,
+        "reason": told.reason,
     }
 
 

@@ -34,3 +34,18 @@ async def add_hosts(ctx: Context, body: schemas.AddHosts) -> dict[str, Any]:
     asked = body.hosts
     added = await ctx.cloud.fleet.add(NewHosts(asked.type, asked.count, asked.zone, asked.rack))
     return {"hosts": [views.host(each) for each in added]}
+
+
+@SERVICE.operation("POST", "/fleet/drain", policy.FLEET_DRAIN)
+async def drain_hosts(ctx: Context, body: schemas.Drain) -> dict[str, Any]:
+    """Give hosts no new servers: their compute services are disabled, and what runs there runs on."""
+    asked = body.drain
+    return {
+        "hosts": [views.host_in_short(each) for each in await ctx.cloud.fleet.drain(asked.scope.record(), asked.reason)]
+    }
+
+
+@SERVICE.operation("POST", "/fleet/undrain", policy.FLEET_DRAIN)
+async def undrain_hosts(ctx: Context, body: schemas.Undrain) -> dict[str, Any]:
+    """Give hosts servers again."""
+    return {"hosts": [views.host_in_short(each) for each in await ctx.cloud.fleet.undrain(body.undrain.scope.record())]}

@@ -133,6 +133,53 @@ def test_hosts_that_cannot_be_kept_are_not_added():
     assert warp.run(main) == 6
 
 
+async def enabled(here):
+    return [each["name"] for each in (await here.told("GET", "/fleet/hosts"))["hosts"] if each["enabled"]]
+
+
+def test_a_rack_is_drained_with_a_reason_and_undrained():
+    async def main(here):
+        body = {"drain": {"scope": {"rack": "az1-r0"}, "reason": "a new switch"}}
+        told = (await here.told("POST", "/fleet/drain", body))["hosts"]
+        assert [(each["name"], each["enabled"], each["reason"]) for each in told] == [
+            ("small-0", False, "a new switch"), ("small-1", False, "a new switch"),
+        ]  # fmt: skip
+        assert await enabled(here) == ["small-2", "small-3", "small-4", "small-5"]
+        one = {"undrain": {"scope": {"host": "small-1"}}}
+        assert (await here.told("POST", "/fleet/undrain", one))["hosts"][0]["reason"] is None
+        assert await enabled(here) == ["small-1", "small-2", "small-3", "small-4", "small-5"]
+
+    play(main)
+
+
+def test_a_host_that_was_just_added_can_be_drained():
+    async def main(here):
+        await here.told("POST", "/fleet/hosts", {"hosts": {"type": "small"}}, status=201)
+        await here.told("POST", "/fleet/drain", {"drain": {"scope": {"host": "small-6"}}})
+        assert "small-6" not in await enabled(here)
+
+    play(main)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/fleet/drain", {"drain": {"scope": {"rack": "az9"}}}, 404),
+        ("/fleet/drain", {"drain": {}}, 400),
+        ("/fleet/drain", {"drain": {"scope": {}, "reason": ""}}, 400),
+        ("/fleet/drain", {"drain": {"scope": {}, "reason": "x" * 256}}, 400),
+        ("/fleet/undrain", {"undrain": {"scope": {"zone": "az9"}}}, 404),
+        ("/fleet/undrain", {"undrain": {"scope": {}, "reason": "none"}}, 400),
+    ],
+)
+def test_a_drain_of_nothing_or_of_nobody_knows_what_is_refused(path, body, status):
+    async def main(here):
+        assert (await here.ask("POST", path, body)).status_code == status
+        assert len(await enabled(here)) == 6
+
+    play(main)
+
+
 def test_real_hosts_are_listed_and_none_is_added():
     async def main(here):
         assert len(await names(here)) == 6
@@ -147,6 +194,11 @@ def test_hosts_are_the_administrators(token):
     async def main(here):
         for path in ("/fleet/hosts", "/fleet/hosts/small-0", "/fleet/types", "/events"):
             assert (await here.ask("GET", path, token=token)).status_code == 403
-        assert (await here.ask("POST", "/fleet/hosts", {"hosts": {"type": "small"}}, token=token)).status_code == 403
+        for path, body in (
+            ("/fleet/hosts", {"hosts": {"type": "small"}}),
+            ("/fleet/drain", {"drain": {"scope": {}}}),
+            ("/fleet/undrain", {"undrain": {"scope": {}}}),
+        ):
+            assert (await here.ask("POST", path, body, token=token)).status_code == 403
 
     play(main)

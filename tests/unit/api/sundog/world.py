@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,8 +19,10 @@ from sundog.backends.contract import ComputeDriver
 from sundog.backends.playground import Playground
 from sundog.backends.simulated import AddedHosts, FleetPlan, SimulatedFleet
 from sundog.control.clock import Clock
+from sundog.control.compute.records import Host
 from sundog.control.fleet import Fleet
 from sundog.runtime import warp
+from sundog.runtime.clock import EPOCH
 from sundog.sim.spec import HostGroup, HostType
 from tests.unit.api.kit.sample import authenticate
 
@@ -62,8 +64,30 @@ class Here:
         return {each["name"]: each["state"] for each in (await self.told("GET", "/fleet/hosts"))["hosts"]}
 
 
+class Services:
+    """Compute's services on hosts, in memory: each host gets one when it is registered."""
+
+    def __init__(self, driver: ComputeDriver) -> None:
+        self._driver = driver
+        self._hosts: dict[str, Host] = {}
+
+    async def register(self) -> None:
+        for number, each in enumerate(await self._driver.hosts(deadline=1)):
+            known = Host(number, each.uuid, each.name, f"service-{number}", False, None, False, EPOCH, EPOCH, True, "")
+            self._hosts.setdefault(each.uuid, known)
+
+    def by_uuid(self, uuid: str | None) -> Host | None:
+        return self._hosts.get(uuid or "")
+
+    def update(self, service_id: str, *, disabled: bool | None, disabled_reason: str | None) -> Host:
+        host = next(each for each in self._hosts.values() if each.service_id == service_id)
+        after = replace(host, disabled=bool(disabled), disabled_reason=disabled_reason)
+        self._hosts[host.uuid] = after
+        return after
+
+
 def make_app(driver: ComputeDriver, playground: Playground | None) -> tuple[Fleet, Any]:
-    fleet = Fleet(driver, playground)
+    fleet = Fleet(driver, Services(driver), playground)
     cloud = SimpleNamespace(clock=Clock(), fleet=fleet)
     return fleet, application([SERVICE], Desk(cloud, Policy(SERVICE.rules), authenticate, lambda: "req-1"))
 

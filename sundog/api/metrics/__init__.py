@@ -1,0 +1,17 @@
+"""``/metrics``: what a monitoring system asks for, in Prometheus' text format.
+
+A scraper on this machine needs no token, since one that lasts for an hour is none that it could be given once and for
+all. Anybody else needs an administrator's.
+"""
+
+from __future__ import annotations
+
+from sundog.api.kit.faults import plain
+from sundog.api.kit.policy import ADMIN, Rule
+from sundog.api.kit.service import Service
+
+SHOW = Rule("sundog:metrics:show", ADMIN, "Show metrics from another machine")
+
+SERVICE = Service("metrics", prefix="/metrics", fault=plain, rules=(SHOW,))
+
+from sundog.api.metrics import routes  # noqa: E402, F401 - fills the table

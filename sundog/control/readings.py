@@ -1,0 +1,51 @@
+"""What the cloud as a whole looks like now, in numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sundog.backends.contract import HostState
+from sundog.control import clock
+from sundog.control.cloud import Cloud
+from sundog.core.pool import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """``hosts`` by state; ``capacity`` (after reserves and ratios) and ``used`` by resource class, over all providers.
+
+    ``faults`` are orders that stand, ``streams`` open streams of events.
+    """
+
+    clock: clock.Reading
+    hosts: Mapping[str, int]
+    capacity: Mapping[str, float]
+    used: Mapping[str, float]
+    faults: int
+    streams: int
+
+
+async def read(cloud: Cloud) -> Readings:
+    """Take the readings."""
+    found = Counter(host.record.state for host in await cloud.fleet.hosts())
+    capacity, used = _resources(cloud.placement.pool)
+    return Readings(
+        clock=cloud.clock.read(),
+        hosts={str(state): found[state] for state in HostState},
+        capacity=capacity,
+        used=used,
+        faults=len(cloud.fleet.orders()),
+        streams=cloud.fleet.watches,
+    )
+
+
+def _resources(pool: Pool) -> tuple[dict[str, float], dict[str, float]]:
+    """Capacity and use of every class that any provider has, in the class's own unit."""
+    capacity, used = pool.capacity.sum(axis=1), pool.used.sum(axis=1)
+    there = [(column, each) for column, each in enumerate(pool.classes) if capacity[column] or used[column]]
+    return (
+        {each.name: each.value(int(capacity[column])) for column, each in there},
+        {each.name: each.value(int(used[column])) for column, each in there},
+    )
