@@ -14,6 +14,7 @@ from sundog.api.kit.service import Desk
 from sundog.control.compute.books import Books
 from sundog.control.compute.bootstrap import bootstrap
 from sundog.control.compute.flavors import Flavors
+from sundog.control.compute.keypairs import Keypairs
 from sundog.control.compute.quotas import Quotas
 from sundog.control.principal import Principal
 from sundog.control.store import open_store
@@ -68,7 +69,7 @@ class Cloud:
         self.store = open_store(":memory:")
         self.store.migrate()
         books = Books(self.store, Ids(Streams(1).stream("ids")), ticking())
-        self.compute = SimpleNamespace(flavors=Flavors(books), quotas=Quotas(books))
+        self.compute = SimpleNamespace(flavors=Flavors(books), keypairs=Keypairs(books), quotas=Quotas(books))
         bootstrap(self.compute)
         numbers = iter(range(1, 1_000_000))
         cloud = SimpleNamespace(compute=self.compute, identity=SimpleNamespace(projects=Projects()))
