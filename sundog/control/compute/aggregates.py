@@ -52,9 +52,13 @@ class Aggregates:
     def __init__(self, books: Books, placement: Placement) -> None:
         self._books, self._placement = books, placement
         self._pool, self._facts = placement.pool, HostFacts()
+        self._stands: dict[str, str] = {}
 
     def load(self, pool: Pool, facts: HostFacts) -> None:
-        """Tell the pool and the scheduler what is in the store, and from now on what changes."""
+        """Tell the pool and the scheduler what is in the store, and from now on what changes.
+
+        A host that is in no zone of an aggregate's is in the one where the pool has it now.
+        """
         self._pool, self._facts = pool, facts
         with self._books.reading() as tx:
             for each in _all(tx):
@@ -64,9 +68,9 @@ class Aggregates:
         for uuid in uuids:
             standing = self._placement.books.providers.get(uuid)
             if standing is not None:
-                zone = zones.get(uuid) or pool.zone_of(standing.row) or DEFAULT_ZONE
-                if pool.zone_of(standing.row) != zone:
-                    pool.set_zone(standing.row, zone)
+                self._stands[uuid] = pool.zone_of(standing.row) or DEFAULT_ZONE
+                if uuid in zones:
+                    pool.set_zone(standing.row, zones[uuid])
 
     # ---------------------------------------------------------------- reading
 
@@ -211,7 +215,7 @@ class Aggregates:
             for uuid in hosts:
                 standing = self._placement.books.providers.get(uuid)
                 if standing is not None:
-                    self._pool.set_zone(standing.row, zones.get(uuid, DEFAULT_ZONE))
+                    self._pool.set_zone(standing.row, zones.get(uuid) or self._stands.get(uuid, DEFAULT_ZONE))
 
         tx.on_commit(apply)
 
