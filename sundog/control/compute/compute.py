@@ -9,9 +9,13 @@ from typing import Any
 
 from sundog.backends.contract import ComputeDriver
 from sundog.control.compute.actions import Actions
+from sundog.control.compute.aggregates import Aggregates
 from sundog.control.compute.books import Books
 from sundog.control.compute.flavors import Flavors
+from sundog.control.compute.groups import ServerGroups
 from sundog.control.compute.hosts import Hosts
+from sundog.control.compute.hypervisors import Hypervisors
+from sundog.control.compute.keypairs import Keypairs
 from sundog.control.compute.migrations import Migrations
 from sundog.control.compute.power import Power
 from sundog.control.compute.quotas import Quotas
@@ -20,6 +24,7 @@ from sundog.control.compute.sagas import SAGAS
 from sundog.control.compute.scheduling import Scheduling
 from sundog.control.compute.servers import Servers
 from sundog.control.compute.settings import DEFAULT, Settings
+from sundog.control.compute.usages import Usages
 from sundog.control.compute.work import Parts, Worker
 from sundog.control.image import Images
 from sundog.control.network import Network
@@ -55,8 +60,13 @@ class Compute:
         self.books = Books(store, ids, now)
         self.driver = driver
         self.flavors = Flavors(self.books)
+        self.keypairs = Keypairs(self.books)
+        self.groups = ServerGroups(self.books)
+        self.aggregates = Aggregates(self.books, placement)
         self.quotas = Quotas(self.books)
+        self.usages = Usages(self.books)
         self.hosts = Hosts(self.books, placement, driver)
+        self.hypervisors = Hypervisors(self.books, placement, self.hosts)
         self.scheduling = Scheduling(placement, policy, policy_name=policy_name, seed=seed)
         self.books.moved = self.scheduling.moved
         parts = Parts(
@@ -74,6 +84,7 @@ class Compute:
         """Take over the driver's hosts, go on with what was under way, and follow what happens from now on."""
         events = self.driver.events()
         await self.hosts.register()
+        self.aggregates.load(self.scheduling.scheduler.pool, self.scheduling.facts)
         self.scheduling.load(self._members())
         self.worker.resume()
         self.reconciler.wake([host.uuid for host in self.hosts.list_all() if host.is_up])

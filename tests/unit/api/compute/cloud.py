@@ -1,9 +1,11 @@
-"""A cloud of compute's catalogue alone, in the same process: flavors, keypairs and what else needs no host."""
+"""A cloud with compute alone, in the same process: three hosts, the flavors of a new cloud, and no servers."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,15 +13,21 @@ from sundog.api.compute import SERVICE
 from sundog.api.kit.application import application
 from sundog.api.kit.policy import Policy
 from sundog.api.kit.service import Desk
-from sundog.control.compute.books import Books
+from sundog.backends.simulated import SimulatedDriver
+from sundog.control.compute import Compute
 from sundog.control.compute.bootstrap import bootstrap
-from sundog.control.compute.flavors import Flavors
-from sundog.control.compute.quotas import Quotas
+from sundog.control.image import ImageFiles, Images
+from sundog.control.network import Network
+from sundog.control.placement import Placement
 from sundog.control.principal import Principal
 from sundog.control.store import open_store
+from sundog.control.viewer import EVERYTHING
+from sundog.core.pool import Pool, ResourceClasses
 from sundog.errors import NotFound, Unauthorized
+from sundog.runtime import warp
 from sundog.runtime.ids import Ids
 from sundog.runtime.seeds import Streams
+from tests.drivers import PLAIN, make_hosts
 from tests.unit.api.client import Client
 
 MEMBER = ("member", "reader")
@@ -62,14 +70,22 @@ class Person(Client):
 
 
 class Cloud:
-    """Its application, and clients of it."""
+    """Its application, and clients of it. Nothing happens by itself: no task of compute's runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self.store = open_store(":memory:")
         self.store.migrate()
-        books = Books(self.store, Ids(Streams(1).stream("ids")), ticking())
-        self.compute = SimpleNamespace(flavors=Flavors(books), quotas=Quotas(books))
+        ids, now = Ids(Streams(1).stream("ids")), ticking()
+        self.placement = Placement(self.store, Pool(ResourceClasses()), new_uuid=ids.uuid, now=now)
+        network, images = Network(self.store, ids, now), Images(self.store, ids, ImageFiles(folder))
+        driver = SimulatedDriver(warp.World(seed=1), make_hosts(3), timings=PLAIN)
+        self.compute = Compute(
+            self.store, ids, driver, placement=self.placement, network=network, images=images, now=now
+        )
+        asyncio.run(self.compute.hosts.register())
+        self.compute.aggregates.load(self.placement.pool, self.compute.scheduling.facts)
         bootstrap(self.compute)
+        self.viewer = EVERYTHING
         numbers = iter(range(1, 1_000_000))
         cloud = SimpleNamespace(compute=self.compute, identity=SimpleNamespace(projects=Projects()))
         desk = Desk(cloud, Policy(SERVICE.rules), authenticate, lambda: f"req-{next(numbers)}")

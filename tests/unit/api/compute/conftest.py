@@ -4,7 +4,7 @@ from tests.unit.api.compute.cloud import Cloud
 
 
 @pytest.fixture
-def cloud():
-    cloud = Cloud()
+def cloud(tmp_path):
+    cloud = Cloud(tmp_path)
     yield cloud
     cloud.store.close()
