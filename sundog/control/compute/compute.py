@@ -32,6 +32,7 @@ from sundog.control.placement import Placement
 from sundog.control.store import Store
 from sundog.control.store.tables import compute as tables
 from sundog.core.scheduler.policies import Policy
+from sundog.core.scheduler.policies.nova import Nova
 from sundog.runtime.clock import utcnow
 from sundog.runtime.ids import Ids
 
@@ -39,7 +40,7 @@ from sundog.runtime.ids import Ids
 class Compute:
     """Compute over a store and a driver. Between :meth:`start` and :meth:`stop` it works by itself.
 
-    ``policy`` decides where servers go.
+    ``policy`` decides where servers go, Nova's own unless another is given.
     """
 
     def __init__(
@@ -51,8 +52,8 @@ class Compute:
         placement: Placement,
         network: Network,
         images: Images,
-        policy: Policy,
-        policy_name: str = "",
+        policy: Policy | None = None,
+        policy_name: str = "nova",
         settings: Settings = DEFAULT,
         seed: int = 0,
         now: Callable[[], datetime] = utcnow,
@@ -67,7 +68,7 @@ class Compute:
         self.usages = Usages(self.books)
         self.hosts = Hosts(self.books, placement, driver)
         self.hypervisors = Hypervisors(self.books, placement, self.hosts)
-        self.scheduling = Scheduling(placement, policy, policy_name=policy_name, seed=seed)
+        self.scheduling = Scheduling(placement, policy or Nova(), policy_name=policy_name, seed=seed)
         self.books.moved = self.scheduling.moved
         parts = Parts(
             self.books, driver, placement, network, images, self.hosts, self.scheduling, settings
