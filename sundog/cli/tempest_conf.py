@@ -216,7 +216,7 @@ def _answer(status: int, headers: Any, body: bytes) -> Answer:
 
 def find_out(access: Access, send: Send) -> Facts:
     """Ask a cloud. Raises: InputError if it does not let the administrator in, or answers something else."""
-    token, told = _log_in(access, send)
+    token, told = log_in(access, send)
     at = {
         each["type"]: next(e["url"] for e in each["endpoints"] if e["interface"] == "public").rstrip("/")
         for each in told["catalog"]
@@ -253,7 +253,7 @@ def find_out(access: Access, send: Send) -> Facts:
     )
 
 
-def _log_in(access: Access, send: Send) -> tuple[str, Any]:
+def log_in(access: Access, send: Send) -> tuple[str, Any]:
     """A token of the administrator's, and what it says."""
     user = {"name": access.username, "domain": {"id": access.user_domain}, "password": access.password}
     scope = {"project": {"name": access.project, "domain": {"id": access.project_domain}}}
