@@ -26,19 +26,29 @@ Row = tuple[Service, Operation]
 
 
 def described(services: Sequence[Service], version: str) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of these services. Of several operations on one path and method it has the newest."""
+    """The OpenAPI 3.1 document of these services.
+
+    Of several operations on one path and method it has the newest; but all actions, of which each has its own body.
+    """
     newest = {
-        (_path(service, each), each.method): (service, each) for service in services for each in service.operations
+        (_path(service, each), each.method, each.action): (service, each)
+        for service in services
+        for each in service.operations
     }
+    routes: dict[tuple[str, str], list[Row]] = {}
+    for (path, method, _), row in newest.items():
+        routes.setdefault((path, method), []).append(row)
     told = [each for _, row in newest.items() for each in (row[1].query, row[1].body) if each is not None]
     models = [(model, "validation") for model in dict.fromkeys(told)]
     names, components = models_json_schema(models, ref_template=_REFERENCE)  # type: ignore[arg-type]
     schemas = components.get("$defs", {})
     references = {model: names[(model, "validation")] for model, _ in models}
-    ids = _ids(newest)
+    ids = _ids({route: rows[0] for route, rows in routes.items()})
     paths: dict[str, dict[str, Any]] = {}
-    for (path, method), (service, operation) in newest.items():
-        about = _operation(service, operation, references, schemas)
+    for (path, method), rows in routes.items():
+        about = _operation(*rows[0], references, schemas)
+        if rows[0][1].action is not None:
+            about = _actions(about, rows, references)
         paths.setdefault(path, {})[method.lower()] = {"operationId": ids[path, method], **about}
     return {
         "openapi": "3.1.0",
@@ -89,6 +99,29 @@ def _operation(
     if operation.until is not None:
         described["x-openstack-max-ver"] = str(operation.until)
     return described
+
+
+def _actions(about: dict[str, Any], rows: Sequence[Row], references: Mapping[type[BaseModel], Any]) -> dict[str, Any]:
+    """All actions of a path as one operation; ``about`` is the first of them."""
+    bodies = [
+        {"title": each.action, **(references[each.body] if each.body is not None else _bare(each.action))}
+        for _, each in rows
+    ]
+    responses = {status: told for row in rows for status, told in _responses(*row).items()}
+    for status in (400, 415):
+        responses.setdefault(str(status), {"description": HTTPStatus(status).phrase})
+    shared = {name: value for name, value in about.items() if not name.startswith("x-openstack-")}
+    return shared | {
+        "summary": "Do what the only key of the body says",
+        "requestBody": {"content": {"application/json": {"schema": {"oneOf": bodies}}}, "required": True},
+        "responses": responses,
+        "x-openstack-policies": {each.action: each.rule.name for _, each in rows},
+    }
+
+
+def _bare(action: str | None) -> dict[str, Any]:
+    """The body of an action that looks at nothing but its name."""
+    return {"type": "object", "properties": {action: {}}, "required": [action], "additionalProperties": False}
 
 
 def _parameters(

@@ -5,6 +5,9 @@ that version, policy, query and body, the handler, and whatever went wrong as th
 given the :class:`~sundog.api.kit.context.Context` and then, by name, the parts of the path, ``query`` and ``body`` if
 it has parameters of these names, whose annotations are their models. It returns what the body of the answer is, None
 for an empty one, or a :class:`Reply` where the status or headers depend on the case.
+
+Nova has many operations on one path and method, which the only key of the body tells apart: actions. They are rows of
+the table like all others, each with its own rule.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ from sundog.api.kit.links import public_base
 from sundog.api.kit.policy import Policy, Rule
 from sundog.api.kit.versions import History, Version, parse_version
 from sundog.control.principal import Principal
-from sundog.errors import InvariantError, NotFound, SundogError, Unauthorized
+from sundog.errors import Invalid, InvariantError, NotFound, SundogError, Unauthorized
 
 _LOG: Final = logging.getLogger("sundog.api")
 
@@ -73,7 +76,11 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One row of a service's table. ``own`` says that its rule is about the caller's own project, see ``operation``."""
+    """One row of a service's table. ``own`` says that its rule is about the caller's own project, see ``operation``.
+
+    ``action`` is the only key that the body may have, where that tells operations on one path apart. A query or body
+    that has a model is checked, but given to the handler only if that ``takes`` it.
+    """
 
     method: str
     path: str
@@ -88,6 +95,8 @@ class Operation:
     body: type[BaseModel] | None
     media: Mapping[str, Any]
     """For a handler that reads the body itself: the media types that it takes, with the JSON schema of each."""
+    action: str | None = None
+    takes: frozenset[str] = frozenset(("query", "body"))
 
     def serves(self, version: Version | None) -> bool:
         """Whether this is the operation for a version of its path and method."""
@@ -170,6 +179,9 @@ class Service:
         own: bool = True,
         most_bytes: int = bodies.MOST_BYTES,
         media: Mapping[str, Any] | None = None,
+        action: str | None = None,
+        body: type[BaseModel] | None = None,
+        query: type[BaseModel] | None = None,
     ) -> Callable[[Handler], Handler]:
         """Declare the function below as the handler of a method and path, for a range of versions.
 
@@ -177,6 +189,10 @@ class Service:
         caller's own project before anything else is looked at; without, the handler asks (``ctx.require``) when it
         knows what the request is about, and an answer for which nothing was asked is never sent. ``media`` tells
         readers of OpenAPI what a handler takes that reads the body itself: media types, with the JSON schema of each.
+
+        ``action`` is the key of the body by which operations on the same path are told apart. ``body`` and ``query``
+        are models to take instead of those in the handler's annotations, for a handler of several versions; what they
+        are for is checked even if the handler does not take it.
 
         Raises: ValueError for a part of the path that the handler does not take.
         """
@@ -197,9 +213,11 @@ class Service:
                 until=last,
                 own=own,
                 most_bytes=most_bytes,
-                query=hints.get("query"),
-                body=hints.get("body"),
                 media=media or {},
+                query=query or hints.get("query"),
+                body=body or hints.get("body"),
+                action=action,
+                takes=frozenset(hints),
             )
             self.operations.append(operation)
             return handler
@@ -224,14 +242,18 @@ class Service:
             try:
                 principal = _authenticated(request, operations, desk)
                 version = self.history.asked(request.headers) if self.history is not None else None
-                operation = next((each for each in reversed(operations) if each.serves(version)), None)
+                data, candidates = None, operations
+                if operations[0].action is not None:
+                    data = await bodies.read_bytes(request, max(each.most_bytes for each in operations))
+                    candidates = _of_action(operations, data)
+                operation = next((each for each in reversed(candidates) if each.serves(version)), None)
                 if operation is None:
                     raise NotFound("The resource could not be found.")
                 root = public_base(request.headers, request.url.scheme)
                 context = Context(
                     desk.cloud, request, request_id, root, self.prefix, desk.policy, version, principal
                 )  # fmt: skip
-                response = await _served(context, operation, self)
+                response = await _served(context, operation, self, data)
             except SundogError as exc:
                 status = status_of(exc)
                 if status >= 500:
@@ -287,8 +309,26 @@ def _authenticated(request: Request, operations: list[Operation], desk: Desk) ->
     return desk.authenticate(token)
 
 
-async def _served(context: Context, operation: Operation, service: Service) -> Response:
-    """Policy, query and body, then the handler."""
+def _of_action(operations: list[Operation], data: bytes) -> list[Operation]:
+    """Those that a body asks for by its only key.
+
+    Raises: Invalid for a body that is not JSON, has not one key, or one that stands for nothing; as Nova says it.
+    """
+    try:
+        told = json.loads(data or b"null")
+    except (ValueError, RecursionError):
+        told = None
+    if not isinstance(told, dict) or len(told) != 1:
+        raise Invalid("Malformed request body")
+    (action,) = told
+    found = [each for each in operations if each.action == action]
+    if not found:
+        raise Invalid(f"There is no such action: {action}", action=action)
+    return found
+
+
+async def _served(context: Context, operation: Operation, service: Service, data: bytes | None = None) -> Response:
+    """Policy, query and body, then the handler. ``data`` is the body where it was read already."""
     request, who = context.request, context.principal
     if who is not None and operation.own:
         # Two that are missing would be equal to a rule: who has no project would own what belongs to none.
@@ -297,13 +337,15 @@ async def _served(context: Context, operation: Operation, service: Service) -> R
     if service.admit is not None:
         service.admit(context, operation)
     told: dict[str, Any] = dict(request.path_params)
+    parts: dict[str, Any] = {}
     if operation.query is not None:
-        told["query"] = bodies.parse_query(operation.query, request, service.invalid)
+        parts["query"] = bodies.parse_query(operation.query, request, service.invalid)
     if operation.body is not None:
-        data = await bodies.read_bytes(request, operation.most_bytes)
-        told["body"] = bodies.parse_body(
-            operation.body, data, request.headers.get("content-type", ""), invalid=service.invalid
-        )
+        if data is None:
+            data = await bodies.read_bytes(request, operation.most_bytes)
+        content_type = request.headers.get("content-type", "")
+        parts["body"] = bodies.parse_body(operation.body, data, content_type, invalid=service.invalid)
+    told |= {name: part for name, part in parts.items() if name in operation.takes}
     result = await operation.handler(context, **told)
     if who is not None and not context.asked:
         raise InvariantError(f"{operation.method} {operation.path} was answered without asking {operation.rule.name}")

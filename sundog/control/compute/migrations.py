@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, or_
 
 from sundog.control.compute.books import Books, migration_of, values_of
 from sundog.control.compute.records import Migration
 from sundog.control.store import Tx
 from sundog.control.store.tables import compute as tables
-from sundog.errors import NotFound
+from sundog.errors import Invalid, NotFound
 
 OPEN: Final = (
     "accepted",
@@ -25,6 +27,26 @@ OPEN: Final = (
     "reverting",
 )
 """Statuses of a migration that is not over: of which two copies may exist, or a claim on the source."""
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationQuery:
+    """Which migrations, and which page of them; None is any.
+
+    ``host`` is the uuid of the source or the target. ``marker`` is the uuid of the last migration of the page before.
+    """
+
+    server_id: str | None = None
+    project_id: str | None = None
+    user_id: str | None = None
+    status: str | None = None
+    type: str | None = None
+    host: str | None = None
+    source: str | None = None
+    changes_since: datetime | None = None
+    changes_before: datetime | None = None
+    limit: int | None = None
+    marker: str | None = None
 
 
 class Migrations:
@@ -41,6 +63,31 @@ class Migrations:
         order = c.number.desc() if newest_first else c.number
         with self._books.reading() as tx:
             return [migration_of(row) for row in tx.find(tables.migrations, *where, order_by=order, limit=limit)]
+
+    def find(self, query: MigrationQuery) -> list[Migration]:
+        """The migrations that are asked for, the newest first.
+
+        Raises: Invalid for a marker that is none of all.
+        """
+        c = tables.migrations.c
+        where = [
+            c[name] == value
+            for name in ("server_id", "project_id", "user_id", "status", "type", "source")
+            if (value := getattr(query, name)) is not None
+        ]
+        if query.host is not None:
+            where.append(or_(c.source == query.host, c.target == query.host))
+        if query.changes_since is not None:
+            where.append(c.updated_at >= query.changes_since)
+        if query.changes_before is not None:
+            where.append(c.updated_at <= query.changes_before)
+        if query.marker is not None:
+            with self._books.reading() as tx:
+                row = tx.get(tables.migrations, uuid=query.marker)
+            if row is None:
+                raise Invalid(f"Marker {query.marker} could not be found.", marker=query.marker)
+            where.append(c.number < row["number"])
+        return self.list_all(*where, limit=query.limit)
 
     def show(self, server_id: str, number: int) -> Migration:
         """A migration of a server.

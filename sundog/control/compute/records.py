@@ -228,12 +228,12 @@ class NewServer:
 class ServerQuery:
     """Which servers, in which order, and which page of them.
 
-    ``equals`` are columns and the value that each must have; ``like`` regular expressions by column (``name``,
-    ``hostname``), which match anywhere. ``statuses`` are pairs of vm states and task states (None: any). ``deleted``:
-    only those that are deleted, only those that are not, or with None both. ``changes_since`` and ``changes_before``
-    are about ``updated_at``. ``tags`` must all be there, one of ``tags_any``, not all of ``not_tags``, none of
-    ``not_tags_any``. ``fixed_ip`` matches addresses of ports. ``sort`` are columns and whether they go down. ``marker``
-    is the id of the last server of the page before.
+    ``equals`` are columns and the value that each must have, or ``flavor_id`` and ``locked``; ``like`` regular
+    expressions by column (``name``, ``hostname``), which match anywhere. ``vm_states`` and ``task_states`` are those
+    that it may be in (None: any). ``deleted``: only those that are deleted, only those that are not, or with None both.
+    ``changes_since`` and ``changes_before`` are about ``updated_at``. ``tags`` must all be there, one of ``tags_any``,
+    not all of ``not_tags``, none of ``not_tags_any``. ``fixed_ip`` matches addresses of ports. ``sort`` are columns and
+    whether they go down. ``marker`` is the id of the last server of the page before.
     """
 
     equals: Mapping[str, Any] = field(default_factory=dict)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, String, and_, or_, type_coerce
 
 from sundog.control.compute import creating, ports, quotas
 from sundog.control.compute.actions import DONE, new_action
@@ -222,7 +223,13 @@ def _conditions(query: ServerQuery) -> list[ColumnElement[bool]]:
     c = tables.servers.c
     where: list[ColumnElement[bool]] = []
     for name, value in query.equals.items():
-        where.append(c[name].is_(None) if value is None else c[name] == value)
+        if name == "flavor_id":
+            # The flavor is JSON, and its id comes first in it.
+            where.append(type_coerce(c.flavor, String).startswith(f'{{"id":{json.dumps(value)},', autoescape=True))
+        elif name == "locked":
+            where.append(c.locked_by.is_not(None) if value else c.locked_by.is_(None))
+        else:
+            where.append(c[name].is_(None) if value is None else c[name] == value)
     for name, pattern in query.like.items():
         where.append(c[name].regexp_match(pattern))
     if query.vm_states is not None:

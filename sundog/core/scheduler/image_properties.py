@@ -96,7 +96,7 @@ _NUMBERS: Final = [
     "img_compression_level",
     "img_version",
 ]
-_OLD_NAMES: Final[Mapping[str, str]] = {
+OLD_NAMES: Final[Mapping[str, str]] = {
     "architecture": "hw_architecture",
     "owner_id": "img_owner_id",
     "vmware_disktype": "hw_disk_type",
@@ -120,6 +120,7 @@ _OLD_NAMES: Final[Mapping[str, str]] = {
     "hypervisor_version_requires": "img_hv_requested_version",
     "hypervisor_type": "img_hv_type",
 }
+"""Names that properties had once, with those that they have now."""
 _ALIASES: Final[Mapping[str, Mapping[str, str]]] = {
     "hw_architecture": dict.fromkeys(("i386", "i486", "i586", "x86_32", "x86_32p"), "i686") | {"amd64": "x86_64"},
     "img_hv_type": {"xapi": "xen"},
@@ -136,8 +137,8 @@ def canonical(properties: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """
     found: dict[str, str] = {}
     for name, value in properties.items():
-        if name in _OLD_NAMES and _OLD_NAMES[name] not in properties:
-            found[_OLD_NAMES[name]] = _value(_OLD_NAMES[name], value)
+        if name in OLD_NAMES and OLD_NAMES[name] not in properties:
+            found[OLD_NAMES[name]] = _value(OLD_NAMES[name], value)
     found |= {name: _value(name, value) for name, value in properties.items() if name in KNOWN}
     traits = required_traits(properties)
     if traits:

@@ -27,7 +27,7 @@ SPOOFED = {
 
 def named(case: tuple[Service, Operation]) -> str:
     service, operation = case
-    return f"{operation.method} {service.prefix}{operation.path} {operation.since or ''}"
+    return f"{operation.method} {service.prefix}{operation.path} {operation.action or ''} {operation.since or ''}"
 
 
 def path_of(service: Service, operation: Operation) -> str:
@@ -68,7 +68,8 @@ def ask(client: Client, service: Service, operation: Operation, token: str | Non
     told = {} if token is None else {"x-auth-token": token}
     if operation.since is not None and service.history is not None:
         told["openstack-api-version"] = f"{service.history.service_type} {operation.since}"
-    return client(operation.method, path_of(service, operation), headers=told | headers)
+    body = {} if operation.action is None else {"json": {operation.action: None}}
+    return client(operation.method, path_of(service, operation), headers=told | headers, **body)
 
 
 @pytest.mark.parametrize("case", GUARDED, ids=named)

@@ -66,7 +66,8 @@ def _truth(value: Any) -> Any:
     raise ValueError(f"{str(value)[:255]!r} is not one of the words for a truth value")
 
 
-def _uuid(value: str) -> str:
+def check_uuid(value: str) -> str:
+    """A UUID, with or without hyphens. Raises: ValueError."""
     if not _UUID.fullmatch(value):
         raise ValueError(f"{value[:255]!r} is not a 'uuid'")
     return value
@@ -79,6 +80,6 @@ Positive = Annotated[Whole, Field(ge=1, le=MOST_INT)]
 Truth = Annotated[bool, BeforeValidator(_truth)]
 """A truth value that may come as one of Nova's words for it."""
 Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
-Uuid = Annotated[str, AfterValidator(_uuid)]
+Uuid = Annotated[str, AfterValidator(check_uuid)]
 ProjectId = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9-]*$")]
 Limit = Annotated[Whole, Field(ge=0)]

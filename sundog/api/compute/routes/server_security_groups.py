@@ -1,0 +1,25 @@
+"""Security groups of a server."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sundog.api.compute.common import server_of, stepped
+from sundog.api.compute.policy import RULES
+from sundog.api.compute.schemas.server_details import nothing
+from sundog.api.compute.views import server_details as views
+from sundog.api.compute.views.common import BASE
+from sundog.api.kit.context import Context
+from sundog.control.viewer import Viewer
+
+_RULE: Final = "os_compute_api:os-security-groups:list"
+
+
+@stepped("GET", f"{BASE}/servers/{{server_id}}/os-security-groups", RULES[_RULE], queries=nothing(), own=False)
+async def list_server_security_groups(ctx: Context, server_id: str) -> dict[str, Any]:
+    """List the security groups of a server's ports."""
+    server = server_of(ctx, server_id, _RULE)
+    ids = {group for port in ctx.cloud.compute.servers.ports(server) for group in port.security_groups}
+    groups = {each.id: each for each in ctx.cloud.network.groups.list_all(Viewer(server.project_id))}
+    told = [views.security_group(group, groups) for group in groups.values() if group.id in ids]
+    return {"security_groups": sorted(told, key=lambda each: (each["tenant_id"], each["name"]))}
