@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pandas as pd
 import typer
 from rich.console import Console
 
-from sundog.analysis import compare_report as reports
-from sundog.analysis.compare import compare as compare_cells
 from sundog.errors import InputError
 from sundog.scenarios.folder import RUN_FILE
 from sundog.scenarios.sweep.folder import FIXED, SWEEP_FILE, read_sweep
 from sundog.scenarios.sweep.plan import label_of, parse_vary
+
+# Statistics and plots take a second to import, for which no other command should wait.
+if TYPE_CHECKING:
+    from sundog.analysis.compare_report import Progress
 
 
 def compare(
@@ -32,6 +34,9 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
     """Compare the variants of a sweep: means with intervals, differences seed by seed, ranks, a Pareto front."""
+    from sundog.analysis import compare_report as reports
+    from sundog.analysis.compare import compare as compare_cells
+
     axes = pareto.split(",") if pareto is not None else None
     if axes is not None and len(axes) != 2:
         raise InputError(f"--pareto {pareto}: name two metrics, parted by a comma")
@@ -50,7 +55,9 @@ def compare(
     console.print(f"Comparison: {(target / 'compare.md').resolve()}", soft_wrap=True, markup=False)
 
 
-def _sweep(folder: Path) -> tuple[pd.DataFrame, dict[str, tuple[Any, ...]], dict[str, str], reports.Progress]:
+def _sweep(folder: Path) -> tuple[pd.DataFrame, dict[str, tuple[Any, ...]], dict[str, str], Progress]:
+    from sundog.analysis.compare_report import Progress
+
     if not folder.is_dir():
         raise InputError("is not a folder; give one that `sundog sweep --out DIR` wrote", path=folder)
     if (folder / RUN_FILE).is_file() and not (folder / SWEEP_FILE).is_file():
@@ -60,14 +67,16 @@ def _sweep(folder: Path) -> tuple[pd.DataFrame, dict[str, tuple[Any, ...]], dict
     figures = [name for name in schema.names if name not in sweep.varied and name not in FIXED]
     units = {name: (schema.field(name).metadata or {}).get(b"unit", b"").decode() for name in figures}
     failed = len(sweep.table) - sweep.table.column("error").null_count
-    progress = reports.Progress(sweep.cells, len(sweep.table) - failed, failed)
+    progress = Progress(sweep.cells, len(sweep.table) - failed, failed)
     if progress.done == 0:
         raise InputError(f"has no finished cells yet ({progress.text})", path=folder)
     return sweep.table.to_pandas(), dict(sweep.varied), units, progress
 
 
-def _runs(folders: Sequence[Path]) -> tuple[pd.DataFrame, dict[str, tuple[Any, ...]], dict[str, str], reports.Progress]:
+def _runs(folders: Sequence[Path]) -> tuple[pd.DataFrame, dict[str, tuple[Any, ...]], dict[str, str], Progress]:
     """Result folders as cells: those of one policy and scenario are runs of one variant if their seeds differ."""
+    from sundog.analysis.compare_report import Progress
+
     rows: list[dict[str, Any]] = []
     units: dict[str, str] = {}
     for folder in folders:
@@ -88,7 +97,7 @@ def _runs(folders: Sequence[Path]) -> tuple[pd.DataFrame, dict[str, tuple[Any, .
     if frame.duplicated([*keys, "seed"]).any() or not keys:
         keys.append("folder")  # they differ in something else
     levels = {key: tuple(dict.fromkeys(frame[key])) for key in keys}
-    return frame, levels, units, reports.Progress(len(rows), len(rows), 0)
+    return frame, levels, units, Progress(len(rows), len(rows), 0)
 
 
 def _labels(given: Sequence[str], levels: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
