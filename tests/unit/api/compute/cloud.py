@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -78,7 +79,8 @@ class Cloud:
         ids, now = Ids(Streams(1).stream("ids")), ticking()
         self.placement = Placement(self.store, Pool(ResourceClasses()), new_uuid=ids.uuid, now=now)
         network, images = Network(self.store, ids, now), Images(self.store, ids, ImageFiles(folder))
-        driver = SimulatedDriver(warp.World(seed=1), make_hosts(3), timings=PLAIN)
+        specs = [replace(each, uuid=str(ids.uuid())) for each in make_hosts(3)]
+        driver = SimulatedDriver(warp.World(seed=1), specs, timings=PLAIN)
         self.compute = Compute(
             self.store, ids, driver, placement=self.placement, network=network, images=images, now=now
         )
