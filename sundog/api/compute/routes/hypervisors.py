@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from sundog.api.compute.common import Steps, stepped
 from sundog.api.compute.policy import RULES
 from sundog.api.compute.schemas import hosts as schemas
 from sundog.api.compute.schemas.common import is_uuid
+from sundog.api.compute.schemas.server_details import AnyQuery
 from sundog.api.compute.service import SERVICE
 from sundog.api.compute.views import hosts as views
 from sundog.api.compute.views.common import next_links, page_limit
@@ -23,42 +25,20 @@ UPTIME, STATISTICS = RULES[f"{ROOT}:uptime"], RULES[f"{ROOT}:statistics"]
 MANY = "/v2.1/os-hypervisors"
 ONE = "/v2.1/os-hypervisors/{hypervisor_id}"
 
-AnyList = schemas.Page | schemas.ListHypervisors_2_53
+LISTS: Steps = {"2.1": AnyQuery, "2.33": schemas.Page, "2.53": schemas.ListHypervisors_2_53}
+
+AnyList = AnyQuery | schemas.Page | schemas.ListHypervisors_2_53
 
 
-@SERVICE.operation("GET", MANY, LIST, until="2.32")
-async def list_hypervisors(ctx: Context) -> dict[str, Any]:
-    """List hypervisors."""
-    return {"hypervisors": [views.hypervisor(ctx, each) for each in ctx.cloud.compute.hypervisors.list_all()]}
-
-
-@SERVICE.operation("GET", MANY, LIST, since="2.33", until="2.52")
-async def list_hypervisors_2_33(ctx: Context, query: schemas.Page) -> dict[str, Any]:
-    """List hypervisors, page by page."""
+@stepped("GET", MANY, LIST, queries=LISTS)
+async def list_hypervisors(ctx: Context, query: AnyList) -> dict[str, Any]:
+    """List hypervisors, since 2.33 page by page, since 2.53 by name too, with their servers if asked for."""
     return _listed(ctx, query, detailed=False)
 
 
-@SERVICE.operation("GET", MANY, LIST, since="2.53")
-async def list_hypervisors_2_53(ctx: Context, query: schemas.ListHypervisors_2_53) -> dict[str, Any]:
-    """List hypervisors, page by page or by name, with their servers if asked for."""
-    return _listed(ctx, query, detailed=False)
-
-
-@SERVICE.operation("GET", f"{MANY}/detail", DETAIL, until="2.32")
-async def list_hypervisors_in_detail(ctx: Context) -> dict[str, Any]:
+@stepped("GET", f"{MANY}/detail", DETAIL, queries=LISTS)
+async def list_hypervisors_in_detail(ctx: Context, query: AnyList) -> dict[str, Any]:
     """List hypervisors with all that is known of them."""
-    return {"hypervisors": _told(ctx, ctx.cloud.compute.hypervisors.list_all())}
-
-
-@SERVICE.operation("GET", f"{MANY}/detail", DETAIL, since="2.33", until="2.52")
-async def list_hypervisors_in_detail_2_33(ctx: Context, query: schemas.Page) -> dict[str, Any]:
-    """List hypervisors with all that is known of them, page by page."""
-    return _listed(ctx, query, detailed=True)
-
-
-@SERVICE.operation("GET", f"{MANY}/detail", DETAIL, since="2.53")
-async def list_hypervisors_in_detail_2_53(ctx: Context, query: schemas.ListHypervisors_2_53) -> dict[str, Any]:
-    """List hypervisors with all that is known of them, page by page or by name."""
     return _listed(ctx, query, detailed=True)
 
 
@@ -76,18 +56,14 @@ async def show_no_statistics(ctx: Context) -> dict[str, Any]:
     raise Invalid("Invalid uuid statistics")
 
 
-@SERVICE.operation("GET", ONE, SHOW, until="2.52")
-async def show_hypervisor(ctx: Context, hypervisor_id: str) -> dict[str, Any]:
-    """Show a hypervisor."""
-    return {"hypervisor": _told(ctx, [_one(ctx, hypervisor_id)])[0]}
-
-
-@SERVICE.operation("GET", ONE, SHOW, since="2.53")
-async def show_hypervisor_2_53(ctx: Context, hypervisor_id: str, query: schemas.ShowHypervisor_2_53) -> dict[str, Any]:
-    """Show a hypervisor, with its servers if asked for."""
+@stepped("GET", ONE, SHOW, queries={"2.1": AnyQuery, "2.53": schemas.ShowHypervisor_2_53})
+async def show_hypervisor(
+    ctx: Context, hypervisor_id: str, query: AnyQuery | schemas.ShowHypervisor_2_53
+) -> dict[str, Any]:
+    """Show a hypervisor, since 2.53 with its servers if asked for."""
     host = _one(ctx, hypervisor_id)
     told = _told(ctx, [host])
-    return {"hypervisor": (_joined(ctx, [host], told) if query.with_servers else told)[0]}
+    return {"hypervisor": (_joined(ctx, [host], told) if getattr(query, "with_servers", False) else told)[0]}
 
 
 @SERVICE.operation("GET", f"{ONE}/uptime", UPTIME, until="2.87")
@@ -115,26 +91,27 @@ async def list_hypervisor_servers(ctx: Context, hypervisor_id: str) -> dict[str,
 
 
 def _listed(ctx: Context, query: AnyList, *, detailed: bool) -> dict[str, Any]:
-    pattern = getattr(query, "pattern", None)
-    if pattern is not None and (query.limit is not None or query.marker):
+    pattern, limit, marker = (getattr(query, name, None) for name in ("pattern", "limit", "marker"))
+    if pattern is not None and (limit is not None or marker):
         raise Invalid("Paging over hypervisors with the hypervisor_hostname_pattern query parameter is not supported.")
-    hosts = _page(ctx, query) if pattern is None else _matching(ctx, pattern)
+    paged = ctx.at_least("2.33") and pattern is None
+    hosts: list[Host] = _page(ctx, limit, marker) if paged else _matching(ctx, pattern or "")
     told = _told(ctx, hosts) if detailed else [views.hypervisor(ctx, each) for each in hosts]
     if getattr(query, "with_servers", False):
         told = _joined(ctx, hosts, told)
-    more = next_links(ctx, [str(each["id"]) for each in told], query.limit) if pattern is None else []
+    more = next_links(ctx, [str(each["id"]) for each in told], limit) if paged else []
     return {"hypervisors": told} | ({"hypervisors_links": more} if more else {})
 
 
-def _page(ctx: Context, query: AnyList) -> list[Host]:
+def _page(ctx: Context, limit: int | None, marker: str | None) -> list[Host]:
     hosts: list[Host] = ctx.cloud.compute.hypervisors.list_all()
     begin = 0
-    if query.marker is not None:
+    if marker is not None:
         ids = [each.uuid if ctx.at_least("2.53") else str(each.number) for each in hosts]
-        if query.marker not in ids:
-            raise Invalid(f"marker [{query.marker}] not found", marker=query.marker)
-        begin = ids.index(query.marker) + 1
-    return hosts[begin : begin + page_limit(query.limit)]
+        if marker not in ids:
+            raise Invalid(f"marker [{marker}] not found", marker=marker)
+        begin = ids.index(marker) + 1
+    return hosts[begin : begin + page_limit(limit)]
 
 
 def _told(ctx: Context, hosts: list[Host]) -> list[dict[str, Any]]:
@@ -149,7 +126,7 @@ def _joined(ctx: Context, hosts: list[Host], told: list[dict[str, Any]]) -> list
 
 def _matching(ctx: Context, pattern: str) -> list[Host]:
     hosts: list[Host] = ctx.cloud.compute.hypervisors.list_all(pattern)
-    if not hosts:
+    if not hosts and pattern:
         raise NotFound(f"No hypervisor matching '{pattern}' could be found.", pattern=pattern)
     return hosts
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from sundog.api.compute.common import stepped
 from sundog.api.compute.policy import RULES
 from sundog.api.compute.schemas import hosts as schemas
 from sundog.api.compute.schemas.common import is_uuid
@@ -21,27 +22,15 @@ MANY = "/v2.1/os-services"
 ONE = "/v2.1/os-services/{service_id}"
 
 
-@SERVICE.operation("GET", MANY, LIST, until="2.74")
+@stepped("GET", MANY, LIST, queries={"2.1": schemas.ListServices, "2.75": schemas.ListServices_2_75})
 async def list_services(ctx: Context, query: schemas.ListServices) -> dict[str, Any]:
     """List services."""
     return {"services": [views.service(ctx, each) for each in _chosen(ctx, query)]}
 
 
-@SERVICE.operation("GET", MANY, LIST, since="2.75")
-async def list_services_2_75(ctx: Context, query: schemas.ListServices_2_75) -> dict[str, Any]:
-    """List services."""
-    return {"services": [views.service(ctx, each) for each in _chosen(ctx, query)]}
-
-
-@SERVICE.operation("PUT", ONE, UPDATE, until="2.10")
+@stepped("PUT", ONE, UPDATE, bodies={"2.1": schemas.OneService, "2.11": schemas.OneService_2_11}, until="2.52")
 async def change_service(ctx: Context, service_id: str, body: schemas.OneService) -> dict[str, Any]:
-    """Enable or disable a service; the last part of the path says what is to be done."""
-    return _changed(ctx, service_id, body)
-
-
-@SERVICE.operation("PUT", ONE, UPDATE, since="2.11", until="2.52")
-async def change_service_2_11(ctx: Context, service_id: str, body: schemas.OneService_2_11) -> dict[str, Any]:
-    """Enable or disable a service, or say that it is down; the last part of the path says what is to be done."""
+    """Enable or disable a service, or since 2.11 force it down: the last part of the path says which."""
     return _changed(ctx, service_id, body)
 
 
@@ -82,7 +71,7 @@ def _chosen(ctx: Context, query: schemas.ListServices) -> list[Host]:
     return [each for each in hosts if query.host in (None, "", each.name)]
 
 
-def _changed(ctx: Context, action: str, body: schemas.OneService | schemas.OneService_2_11) -> dict[str, Any]:
+def _changed(ctx: Context, action: str, body: schemas.OneService) -> dict[str, Any]:
     forced = getattr(body, "forced_down", None)
     known = ("enable", "disable", "disable-log-reason") + (("force-down",) if ctx.at_least("2.11") else ())
     if action not in known:

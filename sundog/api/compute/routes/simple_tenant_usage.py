@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from sundog.api.compute.common import stepped
 from sundog.api.compute.policy import RULES
 from sundog.api.compute.schemas import quotas as schemas
-from sundog.api.compute.service import SERVICE
 from sundog.api.compute.views import quotas as views
 from sundog.api.compute.views.common import next_links, page_limit
 from sundog.api.kit.context import Context
@@ -21,43 +21,9 @@ ONE = "/v2.1/os-simple-tenant-usage/{project_id}"
 _FORMATS = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%d %H:%M:%S.%f")
 
 
-@SERVICE.operation("GET", MANY, LIST, until="2.39")
-async def list_usages(ctx: Context, query: schemas.Period) -> dict[str, Any]:
-    """List what all projects have used in a period."""
-    return _listed(ctx, query)
-
-
-@SERVICE.operation("GET", MANY, LIST, since="2.40", until="2.74")
-async def list_usages_2_40(ctx: Context, query: schemas.Period_2_40) -> dict[str, Any]:
-    """List what all projects have used in a period, page by page."""
-    return _listed(ctx, query)
-
-
-@SERVICE.operation("GET", MANY, LIST, since="2.75")
-async def list_usages_2_75(ctx: Context, query: schemas.Period_2_75) -> dict[str, Any]:
-    """List what all projects have used in a period, page by page."""
-    return _listed(ctx, query)
-
-
-@SERVICE.operation("GET", ONE, SHOW, until="2.39", own=False)
-async def show_usage(ctx: Context, project_id: str, query: schemas.OfOne_2_1) -> dict[str, Any]:
-    """Show what a project has used in a period."""
-    return _shown(ctx, project_id, query)
-
-
-@SERVICE.operation("GET", ONE, SHOW, since="2.40", until="2.74", own=False)
-async def show_usage_2_40(ctx: Context, project_id: str, query: schemas.OfOne_2_40) -> dict[str, Any]:
-    """Show what a project has used in a period, page by page."""
-    return _shown(ctx, project_id, query)
-
-
-@SERVICE.operation("GET", ONE, SHOW, since="2.75", own=False)
-async def show_usage_2_75(ctx: Context, project_id: str, query: schemas.OfOne_2_75) -> dict[str, Any]:
-    """Show what a project has used in a period, page by page."""
-    return _shown(ctx, project_id, query)
-
-
-def _listed(ctx: Context, query: schemas.Period | schemas.Period_2_40) -> dict[str, Any]:
+@stepped("GET", MANY, LIST, queries={"2.1": schemas.Period, "2.40": schemas.Period_2_40, "2.75": schemas.Period_2_75})
+async def list_usages(ctx: Context, query: schemas.Period | schemas.Period_2_40) -> dict[str, Any]:
+    """List what all projects have used in a period, since 2.40 page by page."""
     begin, end = _period(ctx, query.start, query.end)
     limit, marker = getattr(query, "limit", None), getattr(query, "marker", None)
     usages = ctx.cloud.compute.usages.over(begin, end, marker=marker, limit=page_limit(limit))
@@ -66,7 +32,15 @@ def _listed(ctx: Context, query: schemas.Period | schemas.Period_2_40) -> dict[s
     return told | ({"tenant_usages_links": more} if more else {})
 
 
-def _shown(ctx: Context, project_id: str, query: schemas.OfOne_2_1 | schemas.OfOne_2_40) -> dict[str, Any]:
+@stepped(
+    "GET",
+    ONE,
+    SHOW,
+    queries={"2.1": schemas.OfOne_2_1, "2.40": schemas.OfOne_2_40, "2.75": schemas.OfOne_2_75},
+    own=False,
+)
+async def show_usage(ctx: Context, project_id: str, query: schemas.OfOne_2_1 | schemas.OfOne_2_40) -> dict[str, Any]:
+    """Show what a project has used in a period, since 2.40 page by page."""
     ctx.require(SHOW, {"project_id": project_id})
     begin, end = _period(ctx, query.start, query.end)
     limit, marker = getattr(query, "limit", None), getattr(query, "marker", None)

@@ -59,9 +59,6 @@ class ForcedQuota_2_57(Quota_2_57):
     force: Truth = False
 
 
-AnyForcedQuota = ForcedQuota | ForcedQuota_2_36 | ForcedQuota_2_57
-
-
 class UpdateQuota(Body):
     """Changed limits of a project or a user."""
 
@@ -80,6 +77,9 @@ class UpdateQuota_2_57(Body):
     quota_set: ForcedQuota_2_57
 
 
+AnyUpdateQuota = UpdateQuota | UpdateQuota_2_36 | UpdateQuota_2_57
+
+
 class UpdateClass(Body):
     """Changed limits of a class."""
 
@@ -96,6 +96,9 @@ class UpdateClass_2_57(Body):
     """Changed limits of a class."""
 
     quota_class_set: Quota_2_57
+
+
+AnyUpdateClass = UpdateClass | UpdateClass_2_50 | UpdateClass_2_57
 
 
 class OfUser(Query):
