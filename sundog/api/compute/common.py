@@ -1,4 +1,4 @@
-"""What the operations on servers have in common: whose they are, and operations that differ by version."""
+"""What operations have in common: who asks, whose servers they are about, and how they differ by version."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sundog.api.kit.policy import Rule
 from sundog.api.kit.service import Handler
 from sundog.api.kit.versions import Version, parse_version
 from sundog.control.compute.records import Caller, Flavor, Server
+from sundog.control.viewer import Viewer
 from sundog.errors import Invalid, NotFound
 from sundog.runtime.ids import random_secret
 
@@ -28,6 +29,19 @@ Steps = Mapping[str, type[BaseModel]]
 def caller(ctx: Context) -> Caller:
     """Who asks, as the control plane writes it down."""
     return Caller.of(ctx.who, ctx.request_id)
+
+
+def viewer(ctx: Context) -> Viewer:
+    """For whom things are looked up."""
+    return caller(ctx).viewer
+
+
+def check_project(ctx: Context, project_id: str) -> None:
+    """Raises: Invalid if there is no such project."""
+    try:
+        ctx.cloud.identity.projects.show(project_id)
+    except NotFound:
+        raise Invalid(f"Project ID {project_id} is not a valid project.", project=project_id) from None
 
 
 def server_of(ctx: Context, server_id: str, rule: str, *, deleted: bool = False) -> Server:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sundog.api.compute.asking import check_project, viewer
+from sundog.api.compute.common import Steps, check_project, stepped, viewer
 from sundog.api.compute.policy import RULES
 from sundog.api.compute.schemas import flavors as schemas
-from sundog.api.compute.schemas.common import NoQuery
 from sundog.api.compute.schemas.extra_specs import check_spec
+from sundog.api.compute.schemas.server_details import nothing
 from sundog.api.compute.service import SERVICE
 from sundog.api.compute.views import flavors as views
-from sundog.api.compute.views.common import next_links, page_limit
+from sundog.api.compute.views.common import BASE, next_links, page_limit
 from sundog.api.kit.context import Context
 from sundog.api.kit.policy import ANYBODY, Rule
 from sundog.control.compute.flavors import FlavorQuery, no_spec
@@ -30,92 +30,38 @@ _TRUE = ("1", "t", "true", "on", "y", "yes")
 _FALSE = ("0", "f", "false", "off", "n", "no")
 
 AnyList = schemas.ListFlavors | schemas.ListFlavors_2_102
+AnyNew = schemas.CreateFlavor | schemas.CreateFlavor_2_55 | schemas.CreateFlavor_2_102
+LISTS: Steps = {"2.1": schemas.ListFlavors, "2.75": schemas.ListFlavors_2_75, "2.102": schemas.ListFlavors_2_102}
+NEW: Steps = {"2.1": schemas.CreateFlavor, "2.55": schemas.CreateFlavor_2_55, "2.102": schemas.CreateFlavor_2_102}
+ONE = f"{BASE}/flavors/{{flavor_id}}"
 
 
 # ---------------------------------------------------------------- flavors
 
 
-@SERVICE.operation("GET", "/v2.1/flavors", LIST, until="2.74")
-async def list_flavors(ctx: Context, query: schemas.ListFlavors) -> dict[str, Any]:
+@stepped("GET", f"{BASE}/flavors", LIST, queries=LISTS)
+async def list_flavors(ctx: Context, query: AnyList) -> dict[str, Any]:
     """List flavors in brief."""
     return _listed(ctx, query, detailed=False)
 
 
-@SERVICE.operation("GET", "/v2.1/flavors", LIST, since="2.75", until="2.101")
-async def list_flavors_2_75(ctx: Context, query: schemas.ListFlavors_2_75) -> dict[str, Any]:
-    """List flavors in brief."""
-    return _listed(ctx, query, detailed=False)
-
-
-@SERVICE.operation("GET", "/v2.1/flavors", LIST, since="2.102")
-async def list_flavors_2_102(ctx: Context, query: schemas.ListFlavors_2_102) -> dict[str, Any]:
-    """List flavors in brief."""
-    return _listed(ctx, query, detailed=False)
-
-
-@SERVICE.operation("GET", "/v2.1/flavors/detail", LIST, until="2.74")
-async def list_flavors_in_detail(ctx: Context, query: schemas.ListFlavors) -> dict[str, Any]:
+@stepped("GET", f"{BASE}/flavors/detail", LIST, queries=LISTS)
+async def list_flavors_in_detail(ctx: Context, query: AnyList) -> dict[str, Any]:
     """List flavors with all that is known of them."""
     return _listed(ctx, query, detailed=True)
 
 
-@SERVICE.operation("GET", "/v2.1/flavors/detail", LIST, since="2.75", until="2.101")
-async def list_flavors_in_detail_2_75(ctx: Context, query: schemas.ListFlavors_2_75) -> dict[str, Any]:
-    """List flavors with all that is known of them."""
-    return _listed(ctx, query, detailed=True)
-
-
-@SERVICE.operation("GET", "/v2.1/flavors/detail", LIST, since="2.102")
-async def list_flavors_in_detail_2_102(ctx: Context, query: schemas.ListFlavors_2_102) -> dict[str, Any]:
-    """List flavors with all that is known of them."""
-    return _listed(ctx, query, detailed=True)
-
-
-@SERVICE.operation("GET", "/v2.1/flavors/{flavor_id}", LIST)
+@stepped("GET", ONE, LIST, queries=nothing())
 async def show_flavor(ctx: Context, flavor_id: str) -> dict[str, Any]:
     """Show a flavor."""
     flavor = ctx.cloud.compute.flavors.show(viewer(ctx), flavor_id)
     return {"flavor": views.full(ctx, flavor, specs=views.may_see_specs(ctx))}
 
 
-@SERVICE.operation("GET", "/v2.1/flavors/{flavor_id}", LIST, since="2.102")
-async def show_flavor_2_102(ctx: Context, flavor_id: str, query: NoQuery) -> dict[str, Any]:
-    """Show a flavor."""
-    return await show_flavor(ctx, flavor_id)
-
-
-@SERVICE.operation("POST", "/v2.1/flavors", CREATE, until="2.54")
-async def create_flavor(ctx: Context, body: schemas.CreateFlavor) -> dict[str, Any]:
+@stepped("POST", f"{BASE}/flavors", CREATE, bodies=NEW)
+async def create_flavor(ctx: Context, body: AnyNew) -> dict[str, Any]:
     """Create a flavor."""
-    return _created(ctx, body.flavor)
-
-
-@SERVICE.operation("POST", "/v2.1/flavors", CREATE, since="2.55", until="2.101")
-async def create_flavor_2_55(ctx: Context, body: schemas.CreateFlavor_2_55) -> dict[str, Any]:
-    """Create a flavor, with a description."""
-    return _created(ctx, body.flavor)
-
-
-@SERVICE.operation("POST", "/v2.1/flavors", CREATE, since="2.102")
-async def create_flavor_2_102(ctx: Context, body: schemas.CreateFlavor_2_102) -> dict[str, Any]:
-    """Create a flavor, with a description and without a factor."""
-    return _created(ctx, body.flavor)
-
-
-@SERVICE.operation("PUT", "/v2.1/flavors/{flavor_id}", UPDATE, since="2.55")
-async def update_flavor(ctx: Context, flavor_id: str, body: schemas.UpdateFlavor) -> dict[str, Any]:
-    """Describe a flavor anew."""
-    flavor = ctx.cloud.compute.flavors.update(flavor_id, body.flavor.description)
-    return {"flavor": views.full(ctx, flavor, specs=views.may_see_specs(ctx))}
-
-
-@SERVICE.operation("DELETE", "/v2.1/flavors/{flavor_id}", DELETE, status=202)
-async def delete_flavor(ctx: Context, flavor_id: str) -> None:
-    """Delete a flavor."""
-    ctx.cloud.compute.flavors.delete(flavor_id)
-
-
-def _created(ctx: Context, new: schemas.NewFlavor | schemas.NewFlavor_2_55 | schemas.NewFlavor_2_102) -> dict[str, Any]:
+    new = body.flavor
     told = Flavor(
         id=new.id or "",
         name=new.name,
@@ -130,6 +76,19 @@ def _created(ctx: Context, new: schemas.NewFlavor | schemas.NewFlavor_2_55 | sch
     )
     flavor = ctx.cloud.compute.flavors.create(told)
     return {"flavor": views.full(ctx, flavor, specs=views.may_see_specs(ctx))}
+
+
+@SERVICE.operation("PUT", ONE, UPDATE, since="2.55")
+async def update_flavor(ctx: Context, flavor_id: str, body: schemas.UpdateFlavor) -> dict[str, Any]:
+    """Describe a flavor anew."""
+    flavor = ctx.cloud.compute.flavors.update(flavor_id, body.flavor.description)
+    return {"flavor": views.full(ctx, flavor, specs=views.may_see_specs(ctx))}
+
+
+@SERVICE.operation("DELETE", ONE, DELETE, status=202)
+async def delete_flavor(ctx: Context, flavor_id: str) -> None:
+    """Delete a flavor."""
+    ctx.cloud.compute.flavors.delete(flavor_id)
 
 
 def _listed(ctx: Context, query: AnyList, *, detailed: bool) -> dict[str, Any]:
@@ -171,20 +130,20 @@ def _least(name: str, text: str | None) -> int:
 # ---------------------------------------------------------------- extra specs
 
 
-@SERVICE.operation("GET", "/v2.1/flavors/{flavor_id}/os-extra_specs", RULES[f"{SPECS}:index"])
+@stepped("GET", f"{ONE}/os-extra_specs", RULES[f"{SPECS}:index"], queries=nothing())
 async def list_extra_specs(ctx: Context, flavor_id: str) -> dict[str, Any]:
     """List the extra specs of a flavor."""
     return {"extra_specs": dict(ctx.cloud.compute.flavors.show(viewer(ctx), flavor_id).extra_specs)}
 
 
-@SERVICE.operation("POST", "/v2.1/flavors/{flavor_id}/os-extra_specs", RULES[f"{SPECS}:create"])
+@SERVICE.operation("POST", f"{ONE}/os-extra_specs", RULES[f"{SPECS}:create"])
 async def create_extra_specs(ctx: Context, flavor_id: str, body: schemas.CreateSpecs) -> dict[str, Any]:
     """Add extra specs to a flavor, or change those that are there."""
     ctx.cloud.compute.flavors.set_specs(flavor_id, _specs(ctx, body.extra_specs))
     return {"extra_specs": body.extra_specs}
 
 
-@SERVICE.operation("GET", "/v2.1/flavors/{flavor_id}/os-extra_specs/{key}", RULES[f"{SPECS}:show"])
+@stepped("GET", f"{ONE}/os-extra_specs/{{key}}", RULES[f"{SPECS}:show"], queries=nothing())
 async def show_extra_spec(ctx: Context, flavor_id: str, key: str) -> dict[str, Any]:
     """Show an extra spec of a flavor."""
     specs = ctx.cloud.compute.flavors.show(viewer(ctx), flavor_id).extra_specs
@@ -193,7 +152,7 @@ async def show_extra_spec(ctx: Context, flavor_id: str, key: str) -> dict[str, A
     return {key: specs[key]}
 
 
-@SERVICE.operation("PUT", "/v2.1/flavors/{flavor_id}/os-extra_specs/{key}", RULES[f"{SPECS}:update"])
+@SERVICE.operation("PUT", f"{ONE}/os-extra_specs/{{key}}", RULES[f"{SPECS}:update"])
 async def update_extra_spec(ctx: Context, flavor_id: str, key: str, body: schemas.UpdateSpec) -> dict[str, Any]:
     """Change an extra spec of a flavor, or add it."""
     specs = _specs(ctx, body.root)
@@ -203,7 +162,7 @@ async def update_extra_spec(ctx: Context, flavor_id: str, key: str, body: schema
     return body.root
 
 
-@SERVICE.operation("DELETE", "/v2.1/flavors/{flavor_id}/os-extra_specs/{key}", RULES[f"{SPECS}:delete"])
+@SERVICE.operation("DELETE", f"{ONE}/os-extra_specs/{{key}}", RULES[f"{SPECS}:delete"])
 async def delete_extra_spec(ctx: Context, flavor_id: str, key: str) -> None:
     """Remove an extra spec of a flavor."""
     ctx.cloud.compute.flavors.delete_spec(flavor_id, key)
@@ -220,7 +179,7 @@ def _specs(ctx: Context, told: dict[str, Any]) -> dict[str, str]:
 # ---------------------------------------------------------------- access
 
 
-@SERVICE.operation("GET", "/v2.1/flavors/{flavor_id}/os-flavor-access", RULES[ACCESS])
+@stepped("GET", f"{ONE}/os-flavor-access", RULES[ACCESS], queries=nothing())
 async def list_flavor_access(ctx: Context, flavor_id: str) -> dict[str, Any]:
     """List the projects that may use a flavor which is not public."""
     flavor = ctx.cloud.compute.flavors.show(viewer(ctx), flavor_id)
@@ -229,16 +188,17 @@ async def list_flavor_access(ctx: Context, flavor_id: str) -> dict[str, Any]:
     return views.access(flavor_id, ctx.cloud.compute.flavors.access(flavor_id))
 
 
-@SERVICE.operation("POST", "/v2.1/flavors/{flavor_id}/action", RULES[f"{ACCESS}:add_tenant_access"], own=False)
-async def change_flavor_access(ctx: Context, flavor_id: str, body: schemas.FlavorAction) -> dict[str, Any]:
-    """Let a project use a flavor that is not public, or no longer."""
-    flavors = ctx.cloud.compute.flavors
-    if body.remove is not None and body.add is None:
-        ctx.require(RULES[f"{ACCESS}:remove_tenant_access"], {})
-        return views.access(flavor_id, flavors.remove_access(flavor_id, body.remove.tenant))
-    ctx.require(RULES[f"{ACCESS}:add_tenant_access"], {})
-    if body.add is None or body.remove is not None:
-        raise Invalid("Malformed request body: it must have one of addTenantAccess and removeTenantAccess")
-    check_project(ctx, body.add.tenant)
-    public_too = not ctx.at_least("2.7")
-    return views.access(flavor_id, flavors.add_access(flavor_id, body.add.tenant, public_too=public_too))
+@SERVICE.operation("POST", f"{ONE}/action", RULES[f"{ACCESS}:add_tenant_access"], action="addTenantAccess")
+async def add_flavor_access(ctx: Context, flavor_id: str, body: schemas.AddAccess) -> dict[str, Any]:
+    """Let a project use a flavor that is not public."""
+    project_id, public_too = body.addTenantAccess.tenant, not ctx.at_least("2.7")
+    check_project(ctx, project_id)
+    projects = ctx.cloud.compute.flavors.add_access(flavor_id, project_id, public_too=public_too)
+    return views.access(flavor_id, projects)
+
+
+@SERVICE.operation("POST", f"{ONE}/action", RULES[f"{ACCESS}:remove_tenant_access"], action="removeTenantAccess")
+async def remove_flavor_access(ctx: Context, flavor_id: str, body: schemas.RemoveAccess) -> dict[str, Any]:
+    """Let a project no longer use a flavor that is not public. The project may be gone itself."""
+    projects = ctx.cloud.compute.flavors.remove_access(flavor_id, body.removeTenantAccess.tenant)
+    return views.access(flavor_id, projects)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sundog.api.compute.asking import caller, viewer
+from sundog.api.compute.common import Steps, caller, stepped, viewer
 from sundog.api.compute.policy import RULES
 from sundog.api.compute.schemas import server_groups as schemas
-from sundog.api.compute.schemas.common import NoQuery
+from sundog.api.compute.schemas.server_details import nothing
 from sundog.api.compute.service import SERVICE
 from sundog.api.compute.views import server_groups as views
 from sundog.api.compute.views.common import page_limit
@@ -23,41 +23,29 @@ CREATE = RULES["os_compute_api:os-server-groups:create"]
 DELETE = RULES["os_compute_api:os-server-groups:delete"]
 MANY = "/v2.1/os-server-groups"
 ONE = "/v2.1/os-server-groups/{group_id}"
+LISTS: Steps = {"2.1": schemas.ListGroups, "2.75": schemas.ListGroups_2_75}
 
 
-@SERVICE.operation("GET", MANY, LIST, until="2.74")
-async def list_server_groups(ctx: Context, query: schemas.ListGroups) -> dict[str, Any]:
+@stepped("GET", MANY, LIST, queries=LISTS)
+async def list_server_groups(ctx: Context, query: schemas.ListGroups | schemas.ListGroups_2_75) -> dict[str, Any]:
     """List the server groups of the project, or of all."""
-    return _listed(ctx, query)
+    whose = Viewer(ctx.who.project_id)
+    if query.all_projects is not None and ctx.who.is_admin:
+        ctx.require(LIST_ALL, {"project_id": ctx.who.project_id or ""})
+        whose = EVERYTHING
+    groups = ctx.cloud.compute.groups.list_all(whose, offset=query.offset, limit=page_limit(query.limit))
+    return {"server_groups": [views.group(ctx, each) for each in groups]}
 
 
-@SERVICE.operation("GET", MANY, LIST, since="2.75")
-async def list_server_groups_2_75(ctx: Context, query: schemas.ListGroups_2_75) -> dict[str, Any]:
-    """List the server groups of the project, or of all."""
-    return _listed(ctx, query)
-
-
-@SERVICE.operation("GET", ONE, SHOW, own=False)
+@stepped("GET", ONE, SHOW, queries=nothing(), own=False)
 async def show_server_group(ctx: Context, group_id: str) -> dict[str, Any]:
     """Show a server group."""
     return {"server_group": views.group(ctx, _allowed(ctx, SHOW, group_id))}
 
 
-@SERVICE.operation("GET", ONE, SHOW, since="2.102", own=False)
-async def show_server_group_2_102(ctx: Context, group_id: str, query: NoQuery) -> dict[str, Any]:
-    """Show a server group."""
-    return await show_server_group(ctx, group_id)
-
-
-@SERVICE.operation("POST", MANY, CREATE, until="2.14")
-async def create_server_group(ctx: Context, body: schemas.CreateGroup) -> dict[str, Any]:
-    """Create a server group."""
-    return _created(ctx, body.server_group.name, body.server_group.policies[0])
-
-
-@SERVICE.operation("POST", MANY, CREATE, since="2.15", until="2.63")
-async def create_server_group_2_15(ctx: Context, body: schemas.CreateGroup_2_15) -> dict[str, Any]:
-    """Create a server group, whose policy may be soft."""
+@stepped("POST", MANY, CREATE, bodies={"2.1": schemas.CreateGroup, "2.15": schemas.CreateGroup_2_15}, until="2.63")
+async def create_server_group(ctx: Context, body: schemas.CreateGroup | schemas.CreateGroup_2_15) -> dict[str, Any]:
+    """Create a server group with one policy."""
     return _created(ctx, body.server_group.name, body.server_group.policies[0])
 
 
@@ -85,12 +73,3 @@ def _allowed(ctx: Context, rule: Rule, group_id: str) -> ServerGroup:
 def _created(ctx: Context, name: str, policy: str, most: int | None = None) -> dict[str, Any]:
     group = ctx.cloud.compute.groups.create(caller(ctx), name, policy, max_server_per_host=most)
     return {"server_group": views.group(ctx, group)}
-
-
-def _listed(ctx: Context, query: schemas.ListGroups | schemas.ListGroups_2_75) -> dict[str, Any]:
-    whose = Viewer(ctx.who.project_id)
-    if query.all_projects is not None and ctx.who.is_admin:
-        ctx.require(LIST_ALL, {"project_id": ctx.who.project_id or ""})
-        whose = EVERYTHING
-    groups = ctx.cloud.compute.groups.list_all(whose, offset=query.offset, limit=page_limit(query.limit))
-    return {"server_groups": [views.group(ctx, each) for each in groups]}

@@ -92,15 +92,19 @@ class NewMetadata(Part):
     metadata: Metadata
 
 
-class AggregateAction(Body):
-    """One of the things that are done to an aggregate."""
+class AddHost(Body):
+    """A host that comes."""
 
-    add_host: OneHost | None = None
-    remove_host: OneHost | None = None
-    set_metadata: NewMetadata | None = None
+    add_host: OneHost
 
-    @model_validator(mode="after")
-    def _one(self) -> AggregateAction:
-        if len(self.model_fields_set) != 1 or getattr(self, next(iter(self.model_fields_set))) is None:
-            raise ValueError("the body must have one of add_host, remove_host and set_metadata")
-        return self
+
+class RemoveHost(Body):
+    """A host that goes."""
+
+    remove_host: OneHost
+
+
+class SetMetadata(Body):
+    """Changed metadata."""
+
+    set_metadata: NewMetadata

@@ -66,9 +66,14 @@ def _truth(value: Any) -> Any:
     raise ValueError(f"{str(value)[:255]!r} is not one of the words for a truth value")
 
 
+def is_uuid(text: str) -> bool:
+    """Whether this is a UUID, with hyphens or without."""
+    return _UUID.fullmatch(text) is not None
+
+
 def check_uuid(value: str) -> str:
     """A UUID, with or without hyphens. Raises: ValueError."""
-    if not _UUID.fullmatch(value):
+    if not is_uuid(value):
         raise ValueError(f"{value[:255]!r} is not a 'uuid'")
     return value
 

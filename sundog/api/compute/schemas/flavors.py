@@ -188,8 +188,13 @@ class Tenant(Part):
     tenant: Annotated[str, Field(min_length=1, max_length=255)]
 
 
-class FlavorAction(Body):
-    """Access given to a project, or taken away; one of the two."""
+class AddAccess(Body):
+    """Access given to a project."""
 
-    add: Tenant | None = Field(None, alias="addTenantAccess")
-    remove: Tenant | None = Field(None, alias="removeTenantAccess")
+    addTenantAccess: Tenant
+
+
+class RemoveAccess(Body):
+    """Access taken away from a project."""
+
+    removeTenantAccess: Tenant

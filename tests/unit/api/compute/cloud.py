@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -20,7 +21,6 @@ from sundog.control.image import ImageFiles, Images
 from sundog.control.network import Network
 from sundog.control.placement import Placement
 from sundog.control.principal import Principal
-from sundog.control.store import open_store
 from sundog.control.viewer import EVERYTHING
 from sundog.core.pool import Pool, ResourceClasses
 from sundog.errors import NotFound, Unauthorized
@@ -29,6 +29,7 @@ from sundog.runtime.ids import Ids
 from sundog.runtime.seeds import Streams
 from tests.drivers import PLAIN, make_hosts
 from tests.unit.api.client import Client
+from tests.unit.control.compute.rows import fresh_store
 
 MEMBER = ("member", "reader")
 BEARERS = {
@@ -73,12 +74,12 @@ class Cloud:
     """Its application, and clients of it. Nothing happens by itself: no task of compute's runs."""
 
     def __init__(self, folder: Path) -> None:
-        self.store = open_store(":memory:")
-        self.store.migrate()
+        self.store = fresh_store()
         ids, now = Ids(Streams(1).stream("ids")), ticking()
         self.placement = Placement(self.store, Pool(ResourceClasses()), new_uuid=ids.uuid, now=now)
         network, images = Network(self.store, ids, now), Images(self.store, ids, ImageFiles(folder))
-        driver = SimulatedDriver(warp.World(seed=1), make_hosts(3), timings=PLAIN)
+        specs = [replace(each, uuid=str(ids.uuid())) for each in make_hosts(3)]
+        driver = SimulatedDriver(warp.World(seed=1), specs, timings=PLAIN)
         self.compute = Compute(
             self.store, ids, driver, placement=self.placement, network=network, images=images, now=now
         )

@@ -1,35 +1,34 @@
-"""Rows of servers, for tests of what only counts or lists them."""
+"""Stores in memory and rows in them, for tests of what only counts or lists servers."""
 
 from __future__ import annotations
 
+import functools
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
 from sundog.control.compute.records import Flavor, ServerFlavor, flavor_columns
-from sundog.control.store import Store
+from sundog.control.store import Store, open_store
 from sundog.control.store.tables import compute as tables
 
 _NUMBERS = count(1)
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 
 
-def add_host(store: Store, name: str, **values: Any) -> str:
-    """A host; its uuid."""
-    number = next(_NUMBERS)
-    uuid = f"aaaaaaaa-0000-4000-8000-{number:012d}"
-    row = {
-        "uuid": uuid,
-        "name": name,
-        "service_id": f"bbbbbbbb-0000-4000-8000-{number:012d}",
-        "disabled": False,
-        "forced_down": False,
-        "created_at": BEGIN,
-        "updated_at": BEGIN,
-    }
-    with store.begin() as tx:
-        tx.insert(tables.hosts, **(row | values))
-    return uuid
+def fresh_store() -> Store:
+    """A store in memory whose tables are up to date: migrated once, and copied since."""
+    store = open_store(":memory:")
+    store._connection.connection.driver_connection.deserialize(_migrated())  # type: ignore[union-attr]
+    return store
+
+
+@functools.cache
+def _migrated() -> bytes:
+    store = open_store(":memory:")
+    store.migrate()
+    data: bytes = store._connection.connection.driver_connection.serialize()  # type: ignore[union-attr]
+    store.close()
+    return data
 
 
 def add_server(store: Store, *, vcpus: int = 1, memory_mb: int = 512, **values: Any) -> str:

@@ -11,19 +11,17 @@ from hypothesis import strategies as st
 from sundog.control.compute import quotas
 from sundog.control.compute.books import Books
 from sundog.control.compute.quotas import Quotas
-from sundog.control.store import open_store
 from sundog.errors import Invalid, QuotaExceeded
 from sundog.runtime.ids import Ids
 from sundog.runtime.seeds import Streams
-from tests.unit.control.compute.rows import add_server
+from tests.unit.control.compute.rows import add_server, fresh_store
 
 PROJECT, USER = "project-a", "u1"
 
 
 @pytest.fixture
 def store():
-    store = open_store(":memory:")
-    store.migrate()
+    store = fresh_store()
     yield store
     store.close()
 
@@ -125,8 +123,7 @@ def test_users_cannot_be_given_more_than_their_project_has(own):
 @settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(1, 8), st.integers(1, 9000)), max_size=20))
 def test_what_passes_the_check_never_exceeds_the_limits(sizes):
-    store = open_store(":memory:")
-    store.migrate()
+    store = fresh_store()
     for vcpus, memory_mb in sizes:
         try:
             check(store, instances=1, cores=vcpus, ram_mb=memory_mb)
