@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import fields, is_dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, String, select, type_coerce
 
 from sundog.control.compute.records import (
     Action,
@@ -78,39 +79,54 @@ def _stored(value: Any) -> Any:
     return as_json(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
-def servers_of(reader: Reader, rows: Sequence[Row]) -> list[Server]:
-    """Rows as servers, with their tags."""
+def find_servers(
+    reader: Reader,
+    *where: ColumnElement[bool],
+    order_by: Sequence[ColumnElement[Any]] | None = None,
+    limit: int | None = None,
+) -> list[Server]:
+    """The servers that meet ``where``, in the order in which they were made unless another is told."""
+    order = [tables.servers.c.number] if order_by is None else order_by
+    rows = reader.execute(select(*_COLUMNS).where(*where).order_by(*order).limit(limit)).all()
+    tags = _tags(reader, [row[0] for row in rows])
+    known: dict[str, Any] = {}
+    return [_server(row, tags.get(row[0], ()), known) for row in rows]
+
+
+def _tags(reader: Reader, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
     c = tables.server_tags.c
-    ids = [row["id"] for row in rows]
+    found: dict[str, tuple[str, ...]] = {}
     # For more than these many, reading all is as fast as naming each.
     where = [] if len(ids) > 500 else [c.server_id.in_(ids)]
-    tags: dict[str, list[str]] = {}
     if ids:
-        for row in reader.find(tables.server_tags, *where):
-            tags.setdefault(row["server_id"], []).append(row["tag"])
-    return [_server(row, tuple(tags.get(row["id"], ()))) for row in rows]
+        for row in reader.execute(select(c.server_id, c.tag).where(*where).order_by(c.server_id, c.tag)):
+            found[row.server_id] = (*found.get(row.server_id, ()), row.tag)
+    return found
 
 
-def _server(row: Row, tags: tuple[str, ...]) -> Server:
-    values = {name: row[name] for name in _PLAIN}
-    return Server(
-        **values,
-        fault=None if row["fault"] is None else Fault(**row["fault"]),
-        flavor=ServerFlavor(**row["flavor"]),
-        image=ServerImage(**row["image"]) if row["image"] else None,
-        kept=row["kept"] or {},
-        tags=tags,
-    )
+_JSON: Final = ("flavor", "image", "fault", "kept")
+"""Columns that are more than plain values; they are read as texts, and each text but once for a page of servers."""
+
+_FIELDS: Final = [each.name for each in fields(Server) if each.name != "tags"]
+_COLUMNS: Final = [
+    type_coerce(tables.servers.c[name], String) if name in _JSON else tables.servers.c[name] for name in _FIELDS
+]
+_AT: Final = {name: _FIELDS.index(name) for name in _JSON}
 
 
-_PLAIN = tuple(
-    each.name for each in fields(Server) if each.name not in ("fault", "flavor", "image", "kept", "tags")
-)  # fmt: skip
-
-
-def find_servers(reader: Reader, *where: ColumnElement[bool]) -> list[Server]:
-    """The servers that meet ``where``, in the order in which they were made."""
-    return servers_of(reader, reader.find(tables.servers, *where))
+def _server(row: Sequence[Any], tags: tuple[str, ...], known: dict[str, Any]) -> Server:
+    """A row of ``_COLUMNS`` as a server; ``known`` has the flavors and images of those before, which are mostly its."""
+    values = [*row, tags]
+    for name, kind in (("flavor", ServerFlavor), ("image", ServerImage)):
+        text = values[_AT[name]]
+        if text not in known:
+            told = None if text is None else json.loads(text)
+            known[text] = kind(**told) if told else None
+        values[_AT[name]] = known[text]
+    fault, kept = values[_AT["fault"]], values[_AT["kept"]]
+    values[_AT["fault"]] = None if fault is None else Fault(**json.loads(fault))
+    values[_AT["kept"]] = {} if kept is None else json.loads(kept)
+    return Server(*values)
 
 
 def get_server(reader: Reader, viewer: Viewer, server_id: str, *, deleted: bool = False, tags: bool = True) -> Server:
@@ -122,7 +138,20 @@ def get_server(reader: Reader, viewer: Viewer, server_id: str, *, deleted: bool 
     hidden = row is None or not (viewer.sees_all or row["project_id"] == viewer.project_id)
     if row is None or hidden or (row["deleted_at"] is not None and not deleted):
         raise no_server(server_id)
-    return servers_of(reader, [row])[0] if tags else _server(row, ())
+    return _one(row, _tags(reader, [server_id]).get(server_id, ()) if tags else ())
+
+
+def _one(row: Row, tags: tuple[str, ...]) -> Server:
+    """A whole row as a server."""
+    values = {name: row[name] for name in _FIELDS if name not in _JSON}
+    return Server(
+        **values,
+        fault=None if row["fault"] is None else Fault(**row["fault"]),
+        flavor=ServerFlavor(**row["flavor"]),
+        image=ServerImage(**row["image"]) if row["image"] else None,
+        kept=row["kept"] or {},
+        tags=tags,
+    )
 
 
 def no_server(server_id: str) -> NotFound:

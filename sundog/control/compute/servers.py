@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, String, and_, or_, type_coerce
 
 from sundog.control.compute import creating, ports, quotas
 from sundog.control.compute.actions import DONE, new_action
-from sundog.control.compute.books import get_server, servers_of
+from sundog.control.compute.books import find_servers, get_server
 from sundog.control.compute.records import Address, Caller, NewServer, Server, ServerQuery
 from sundog.control.compute.requests import Requests, check_lock, check_state
 from sundog.control.network.records import Port
@@ -57,11 +57,9 @@ class Servers(Requests):
             order = [*((c[name], down) for name, down in query.sort), (c.number, True)]
             if query.marker is not None:
                 where.append(_after(_marker(tx, viewer, query), order))
-            rows = tx.find(
-                tables.servers, *where, order_by=[_ordered(*each) for each in order],
-                limit=query.limit,
-            )  # fmt: skip
-            return servers_of(tx, rows)
+            return find_servers(
+                tx, *where, order_by=[column.desc() if down else column for column, down in order], limit=query.limit
+            )
 
     def addresses(self, servers: Sequence[Server]) -> dict[str, list[Address]]:
         """The addresses of servers, by id."""
@@ -76,13 +74,7 @@ class Servers(Requests):
     def security_groups(self, servers: Sequence[Server]) -> dict[str, list[str]]:
         """The names of the security groups of servers, by id, each once."""
         with self._parts.books.reading() as tx:
-            table = network_tables.security_groups
-            found = ports.ports_of(tx, [each.id for each in servers])
-            names = {row["id"]: row["name"] for row in tx.find(table)}
-        return {
-            server_id: list(dict.fromkeys(names[group] for port in mine for group in port.security_groups))
-            for server_id, mine in found.items()
-        }
+            return ports.group_names_of(tx, [each.id for each in servers])
 
     # ---------------------------------------------------------------- making and changing
 
