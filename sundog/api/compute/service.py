@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from sundog.api.compute.history import HISTORY
 from sundog.api.compute.policy import RULES
+from sundog.api.kit.policy import OF_PROJECTS
 from sundog.api.kit.service import Service
 from sundog.errors import SundogError, Unauthorized
 
@@ -67,5 +68,6 @@ SERVICE: Final = Service(
     history=HISTORY,
     request_id_headers=("x-openstack-request-id", "x-compute-request-id"),
     rules=tuple(RULES.values()),
+    scopes=OF_PROJECTS,
 )
 """The paths begin with ``/v2.1``, and have no project in them, as since 2.18."""

@@ -13,13 +13,13 @@ from sundog.api.compute.service import SERVICE
 from sundog.api.compute.views import flavors as views
 from sundog.api.compute.views.common import BASE, next_links, page_limit
 from sundog.api.kit.context import Context
-from sundog.api.kit.policy import ANYBODY, Rule
+from sundog.api.kit.policy import ANYBODY, OF_ALL, Rule
 from sundog.control.compute.flavors import FlavorQuery, no_spec
 from sundog.control.compute.records import Flavor
 from sundog.errors import Invalid, NotFound
 
 # Nova asks no rule for these: whoever has a token sees the flavors that are theirs to use.
-LIST = Rule("os_compute_api:flavors", ANYBODY, "Flavors: list and show")
+LIST = Rule("os_compute_api:flavors", ANYBODY, "Flavors: list and show", OF_ALL)
 CREATE = RULES["os_compute_api:os-flavor-manage:create"]
 UPDATE = RULES["os_compute_api:os-flavor-manage:update"]
 DELETE = RULES["os_compute_api:os-flavor-manage:delete"]

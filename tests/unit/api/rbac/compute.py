@@ -209,4 +209,5 @@ TABLE = table("""
     os_compute_api:os-volumes-attachments:update              member
     os_compute_api:os-volumes-attachments:swap                admin, service
     os_compute_api:os-volumes-attachments:delete              member
+    os_compute_api:flavors                                    everybody   # ours: Nova asks no rule for flavors
 """)

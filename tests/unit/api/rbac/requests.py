@@ -32,6 +32,12 @@ _AFTER: Final = {
 }  # fmt: skip
 """By service and what comes before it in a path: which of the world's ids stands there."""
 
+_NOBODYS: Final = {"compute": frozenset({"flavors", "extensions"})}
+"""By service, what belongs to no project: it is asked for as a member of one's own."""
+
+STREAMS: Final = frozenset({"sundog GET /events"})
+"""Operations whose answers never end."""
+
 _TEXTS: Final = {
     "tags": "t", "schemas": "image", "inventories": "VCPU", "resource_classes": "CUSTOM_X", "traits": "CUSTOM_T",
     "extensions": "security-group",
@@ -76,7 +82,10 @@ def request_for(world: World, service: Service, operation: Operation) -> Request
         options["params"] = {"project_id": world.ids["A"]}
     if key == "GET /allocation_candidates":
         options["params"] = {"resources": "VCPU:1"}
-    about_a = "{" in operation.path or f"{service.name} {key}" in NAMES_A or key.endswith("/auth/tokens")
+    nobodys = set(operation.path.split("/")) & _NOBODYS.get(service.name, frozenset())
+    about_a = (
+        ("{" in operation.path and not nobodys) or f"{service.name} {key}" in NAMES_A or key.endswith("/auth/tokens")
+    )
     return Request(operation.method, service.prefix + _path(world, service, operation), about_a, options)
 
 
@@ -107,7 +116,7 @@ def _headers(world: World, service: Service, operation: Operation) -> dict[str, 
     return headers
 
 
-def _kind(kind: str, **values: Any) -> Callable[[World], Any]:
+def _kind(kind: str, /, **values: Any) -> Callable[[World], Any]:
     """A body whose values that begin with ``id:`` are ids of the world."""
     return lambda world: {kind: _with_ids(world, values)}
 
@@ -181,6 +190,8 @@ BODIES: Final[dict[str, Callable[[World], Any]]] = {
     ),
     "network PUT /v2.0/quotas/{project_id}": _kind("quota", port=5),
     # ---- sundog
+    "sundog POST /faults": _kind("fault", kind="kill", scope={}),
+    "sundog POST /fleet/hosts": _kind("hosts", type="compute"),
     "sundog PUT /clock": _kind("clock", rate=60),
     "sundog POST /clock/step": _kind("step", seconds=1),
 } | {

@@ -6,6 +6,11 @@ TABLE = table(
     """
     sundog:clock:show    anybody
     sundog:clock:set     admin
+    sundog:fleet:list    admin
+    sundog:fleet:add     admin
+    sundog:faults:list   admin
+    sundog:faults:order  admin
+    sundog:events:watch  admin
     """,
     IDENTITY_WORDS,
 )
