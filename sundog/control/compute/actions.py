@@ -157,11 +157,13 @@ def set_action(tx: Tx, books: Books, action: Action, **values: Any) -> Action:
     return replace(action, **values)
 
 
-def supersede(tx: Tx, books: Books, server_id: str, why: str) -> None:
-    """End what is under way on a server, since something else takes its place."""
-    for action in unfinished(tx, server_id):
+def supersede(tx: Tx, books: Books, server_id: str, why: str) -> Sequence[Action]:
+    """End what is under way on a server, since something else takes its place; what that was."""
+    ended = unfinished(tx, server_id)
+    for action in ended:
         end_events(tx, books, action, failure=why)
         set_action(tx, books, action, phase=DONE, message=why)
+    return ended
 
 
 def unfinished(reader: Reader, server_id: str | None = None) -> Sequence[Action]:

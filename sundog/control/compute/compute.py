@@ -19,11 +19,13 @@ from sundog.control.compute.keypairs import Keypairs
 from sundog.control.compute.migrations import Migrations
 from sundog.control.compute.power import Power
 from sundog.control.compute.quotas import Quotas
+from sundog.control.compute.rebuilding import Rebuilding
 from sundog.control.compute.reconciling import Reconciler
 from sundog.control.compute.sagas import SAGAS
 from sundog.control.compute.scheduling import Scheduling
 from sundog.control.compute.servers import Servers
 from sundog.control.compute.settings import DEFAULT, Settings
+from sundog.control.compute.snapshots import Snapshots
 from sundog.control.compute.usages import Usages
 from sundog.control.compute.work import Parts, Worker
 from sundog.control.image import Images
@@ -77,6 +79,8 @@ class Compute:
         self.reconciler = Reconciler(parts, self.worker)
         self.servers = Servers(parts, self.worker)
         self.power = Power(parts, self.worker)
+        self.rebuilding = Rebuilding(parts, self.worker)
+        self.snapshots = Snapshots(parts, self.worker)
         self.actions = Actions(self.books)
         self.migrations = Migrations(self.books)
         self._tasks: list[asyncio.Task[Any]] = []

@@ -152,7 +152,7 @@ def _rows(tx: Tx, parts: Parts, caller: Caller, new: NewServer, image: ServerIma
     books = parts.books
     now = books.now()
     reservation = "r-" + "".join(_DIGITS[int(books.ids.hex(4), 16) % 36] for _ in range(8))
-    key = _key(tx, caller, new.key_name)
+    key = keypair(tx, caller, new.key_name)
     servers = []
     for index in range(count):
         server_id = books.new_uuid()
@@ -183,8 +183,8 @@ def _rows(tx: Tx, parts: Parts, caller: Caller, new: NewServer, image: ServerIma
     return servers
 
 
-def _key(tx: Tx, caller: Caller, name: str | None) -> Mapping[str, str] | None:
-    """Raises: Invalid if the user has no such keypair."""
+def keypair(tx: Tx, caller: Caller, name: str | None) -> Mapping[str, str] | None:
+    """A keypair of the caller's, as a server keeps it. Raises: Invalid if there is no such keypair."""
     if name is None:
         return None
     row = tx.get(tables.keypairs, user_id=caller.user_id, name=name)

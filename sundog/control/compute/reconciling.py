@@ -10,7 +10,7 @@ from sundog.backends.contract import EventKind, EventStream, HostState, Lifecycl
 from sundog.control.compute.books import find_servers, get_server
 from sundog.control.compute.migrations import open_ones
 from sundog.control.compute.records import Server
-from sundog.control.compute.sagas.common import POWER
+from sundog.control.compute.sagas.common import COPIES, POWER
 from sundog.control.compute.work import Parts, Worker
 from sundog.control.store import Reader
 from sundog.control.store.tables import compute as tables
@@ -165,7 +165,7 @@ def expected_on(reader: Reader, host: str) -> tuple[list[Server], list[rules.Cop
     """The servers that should be on a host, and the copies that moves may have left or made there."""
     s, m = tables.servers.c, tables.migrations.c
     known = find_servers(reader, s.host == host, s.deleted_at.is_(None), s.vm_state != VmState.SHELVED_OFFLOADED)
-    allowed = []
+    allowed = [(server.id, generation) for server in known for generation in server.kept.get(COPIES, ())]
     for move in open_ones(reader, (m.source == host) | (m.target == host)):
         if move.source == host:
             allowed.append((move.server_id, move.source_generation))

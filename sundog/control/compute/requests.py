@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
+from sundog.control.compute import imaging
 from sundog.control.compute.actions import begin_event, new_action, supersede
 from sundog.control.compute.books import get_server
 from sundog.control.compute.records import Action, Caller, Server
@@ -91,7 +92,8 @@ def accept(
     """Write down what was asked; whatever was under way on the server gives way to it."""
     books = parts.books
     if server.task_state is not None or transition.after is VmState.DELETED:
-        supersede(tx, books, server.id, f"{transition.action} was asked meanwhile")
+        for ended in supersede(tx, books, server.id, f"{transition.action} was asked meanwhile"):
+            imaging.drop_image(tx, parts, ended)
     progress = 0 if transition.task in (TaskState.MIGRATING, TaskState.RESIZE_PREP) else server.progress
     books.change(tx, server, task_state=transition.task, progress=progress)
     action = new_action(tx, books, caller, server, transition.action, args=args)

@@ -6,7 +6,7 @@ A decision is turned into allocations, which Placement writes; nothing else ever
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sundog.control.compute.records import ServerFlavor, ServerImage
@@ -92,6 +92,18 @@ class Scheduling:
             for name, amount in classes.values(amounts).items():
                 mine[name] = mine.get(name, 0) + int(amount)
         return Place(books.uuids[decision.row], decision.host, allocations)
+
+    def against(self, wish: Wish, host: str, *, filters: Collection[str]) -> list[tuple[str, str]]:
+        """Which of these filters refuse a host, by name, and why. Empty for a host that the scheduler does not see."""
+        request, scheduler = request_of(wish), self.scheduler
+        demand = scheduler.shaped(request.shape).demand
+        row = scheduler.hosts.index(host)
+        failed = []
+        for each in scheduler.filters if row is not None else ():
+            passes = each.passes(request, demand, scheduler.hosts) if each.name in filters else None
+            if passes is not None and not passes[row]:
+                failed.append((each.name, each.reason(request, demand, scheduler.hosts, row)))
+        return failed
 
     def placed(self, place: Place) -> None:
         """A server took a place: policies that go round begin behind it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Final
 
@@ -45,8 +46,8 @@ class Images:
         """The names of the files of data that there are: ``images``, ``staged`` (to be imported), ``incoming``."""
         return self._files.names()
 
-    def create(self, new: NewImage) -> Image:
-        """Make an image, without data.
+    def create(self, new: NewImage, *, tx: Tx | None = None) -> Image:
+        """Make an image, without data, as a part of ``tx`` where that is given.
 
         Raises: Conflict if there is or was an image with the id; TooLarge for more properties or tags than are allowed;
         Invalid for a negative size.
@@ -75,7 +76,7 @@ class Images:
             tags=tuple(sorted(set(new.tags))),
         )
         self._check(image)
-        with self._store.begin() as tx:
+        with nullcontext(tx) if tx is not None else self._store.begin() as tx:
             if tx.get(tables.images, id=image.id) is not None:
                 raise Conflict(f"Image ID {image.id} already exists!", image=image.id)
             tx.insert(tables.images, **books.columns(image))
@@ -123,12 +124,14 @@ class Images:
             _write_lists(tx, image)
             return books.image_of(tx, who, image_id)
 
-    def delete(self, who: Principal, image_id: str) -> None:
-        """Delete an image and its data. Data that are arriving are dropped when they have come to their end.
+    def delete(self, who: Principal, image_id: str, *, tx: Tx | None = None) -> None:
+        """Delete an image and its data, as a part of ``tx`` where that is given.
+
+        Data that are arriving are dropped when they have come to their end.
 
         Raises: NotFound; Forbidden for a protected image.
         """
-        with self._store.begin() as tx:
+        with nullcontext(tx) if tx is not None else self._store.begin() as tx:
             image = books.image_of(tx, who, image_id)
             if image.protected:
                 raise Forbidden(f"Image {image_id} is protected and cannot be deleted.", image=image_id)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Final
 
 from sundog.control.image import books
 from sundog.control.image.records import Image, Member
 from sundog.control.image.settings import Settings
 from sundog.control.principal import Principal
-from sundog.control.store import Reader, Store
+from sundog.control.store import Reader, Store, Tx
 from sundog.control.store.store import Where
 from sundog.control.store.tables import image as tables
 from sundog.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
@@ -24,13 +25,13 @@ class Members:
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store, self._settings = store, settings
 
-    def add(self, who: Principal, image_id: str, member_id: str) -> Member:
-        """Share an image with a project.
+    def add(self, who: Principal, image_id: str, member_id: str, *, tx: Tx | None = None) -> Member:
+        """Share an image with a project, as a part of ``tx`` where that is given.
 
         Raises: NotFound; Forbidden for an image that is not shared; Conflict if it is shared with it already; TooLarge
         for more members than are allowed.
         """
-        with self._store.begin() as tx:
+        with nullcontext(tx) if tx is not None else self._store.begin() as tx:
             image = _shared(tx, who, image_id)
             if tx.get(tables.members, image_id=image_id, member_id=member_id) is not None:
                 raise Conflict(f"Member {member_id} is duplicated for image {image_id}", member=member_id)

@@ -11,6 +11,9 @@ from sundog.control.compute.records import Server, ServerFlavor, ServerImage
 from sundog.control.compute.work import Work
 from sundog.core.lifecycle.servers import Power
 
+COPIES: Final = "copies"
+"""In a server's ``kept``: generations of copies that may be on its host besides its own, as while it is rebuilt."""
+
 POWER: Final = {
     PowerState.NOSTATE: Power.NOSTATE,
     PowerState.RUNNING: Power.RUNNING,

@@ -10,7 +10,7 @@ from sundog.control.compute.books import migration_of
 from sundog.control.compute.creating import CONSUMER_TYPE
 from sundog.control.compute.migrations import OPEN, set_status
 from sundog.control.compute.records import Migration, Server
-from sundog.control.compute.sagas.common import key_of
+from sundog.control.compute.sagas.common import COPIES
 from sundog.control.compute.work import Saga, Work, work_server
 from sundog.control.placement.records import Wanted
 from sundog.control.store import Reader
@@ -58,7 +58,8 @@ def copies_of(server: Server, moves: list[Migration]) -> list[tuple[str, ServerK
     """Every copy of a server that there may be, and on which host, each once."""
     found: dict[tuple[str, ServerKey], None] = {}
     if server.host is not None:
-        found[server.host, key_of(server)] = None
+        for generation in (server.generation, *server.kept.get(COPIES, ())):
+            found[server.host, ServerKey(server.id, generation)] = None
     for move in moves:
         found[move.source, ServerKey(server.id, move.source_generation)] = None
         if move.target is not None:
