@@ -25,6 +25,7 @@ from sundog.cli import place as placing
 from sundog.cli.compare import compare
 from sundog.cli.progress import Progress
 from sundog.cli.serve import serve
+from sundog.cli.soak import soak
 from sundog.cli.sweep import sweep
 from sundog.cli.tempest_conf import tempest_conf
 from sundog.core.scheduler import ELSEWHERE, policy_names
@@ -259,6 +260,7 @@ app.command()(sweep)
 app.command()(compare)
 app.command()(serve)
 app.command()(tempest_conf)
+app.command()(soak)
 
 
 @app.command()
