@@ -22,6 +22,7 @@ import sundog
 from sundog.analysis import analyse, render_summary
 from sundog.cli import explain as explanations
 from sundog.cli import place as placing
+from sundog.cli.audit import audit
 from sundog.cli.compare import compare
 from sundog.cli.progress import Progress
 from sundog.cli.serve import serve
@@ -261,6 +262,7 @@ app.command()(compare)
 app.command()(serve)
 app.command()(tempest_conf)
 app.command()(soak)
+app.command()(audit)
 
 
 @app.command()
