@@ -11,7 +11,7 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -44,6 +44,8 @@ from sundog.backends.simulated import (
     SimulatedFleet,
     identical_hosts,
 )
+from sundog.control.audit import PATIENCE, Finding, audit
+from sundog.control.audit import heal as put_right
 from sundog.control.clock import Clock
 from sundog.control.cloud import Cloud
 from sundog.control.compute import Compute
@@ -58,6 +60,7 @@ from sundog.control.network import Network
 from sundog.control.network import bootstrap as bootstrap_network
 from sundog.control.placement import Placement
 from sundog.control.store import Store, open_store
+from sundog.control.store.engines import FILE_NAME
 from sundog.control.store.tables.meta import meta
 from sundog.core.pool import Pool, ResourceClasses
 from sundog.core.scheduler import load_policy
@@ -175,33 +178,16 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
 
     Raises: InputError for settings that cannot be used; OutputError if the state folder is another process's.
     """
-    with ExitStack() as at_the_end:
-        folder = at_the_end.enter_context(_folder(settings.state))
-        store = open_store(MEMORY if settings.state == MEMORY else folder)
-        at_the_end.callback(store.close)
-        store.migrate()
-        ledger = None
-        if settings.state != MEMORY:
-            (folder / "hosts.db").touch(mode=0o600)
-            ledger = FileLedger(folder / "hosts.db")
-            at_the_end.callback(ledger.close)
-        epoch = _epoch(store)
-        beginning = _beginning(store, settings, epoch)
+    with _opened(settings) as state:
+        store, beginning = state.store, state.beginning
 
         async def main(world: warp.World) -> None:
-            fleet = SimulatedFleet(
-                world,
-                beginning.fleet,
-                elapsed=beginning.elapsed,
-                added=beginning.added,
-                ledger=ledger,
-                keep=lambda added: _note_hosts(store, added),
-            )
+            fleet = state.fleet(world)
             # A token should last as long for those who wait in real time, however fast the cloud's time goes.
             identity = replace(settings.identity, token_life=settings.identity.token_life * max(1.0, settings.speed))
             cloud = make_cloud(
                 store,
-                folder,
+                state.folder,
                 beginning.ids_seed,
                 identity,
                 driver=fleet.driver,
@@ -209,7 +195,7 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
                 placement_policy=settings.placement_policy,
             )
             app = make_app(cloud, beginning.ids_seed, settings.policy)
-            clouds = _prepare(cloud, folder, settings)
+            clouds = _prepare(cloud, state.folder, settings)
             await cloud.compute.start()
 
             def ready() -> None:
@@ -224,10 +210,95 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
             await cloud.compute.stop()
             _note_time(store)
 
-        warp.run(main, rate=settings.speed, seed=beginning.seed, epoch=epoch)
+        warp.run(main, rate=settings.speed, seed=beginning.seed, epoch=state.epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """What an audit found in a cloud, what of it is ``left``, and how many things were ``healed``."""
+
+    found: tuple[Finding, ...]
+    left: tuple[Finding, ...]
+    healed: int = 0
+
+
+def audit_cloud(state: str, *, heal: bool = False) -> Audited:
+    """Audit the cloud of a state folder that is not being served.
+
+    With ``heal`` the cloud goes on with what was under way, in no time, and what can be put right is.
+    Raises: InputError if there is no cloud; OutputError if the folder is another process's.
+    """
+    if not (Path(state).expanduser() / FILE_NAME).is_file():
+        raise InputError("there is no cloud in this folder; say with --state where it is", path=state)
+    with _opened(Settings(state=state)) as opened:
+
+        async def main(world: warp.World) -> Audited:
+            driver = opened.fleet(world).driver
+            cloud = make_cloud(opened.store, opened.folder, opened.beginning.ids_seed, driver=driver)
+            await cloud.compute.hosts.register()
+            found = await audit(cloud)
+            if not heal:
+                return Audited(tuple(found), tuple(found))
+            healed = await _healed(cloud)
+            left = await audit(cloud)
+            await cloud.compute.stop()
+            _note_time(opened.store)
+            return Audited(tuple(found), tuple(left), healed)
+
+        return warp.run(main, seed=opened.beginning.seed, epoch=opened.epoch)
+
+
+async def _healed(cloud: Cloud) -> int:
+    """Let a cloud come to rest and put right what is not; how many things that were."""
+    cloud.image.recover()
+    await cloud.compute.start()
+    with suppress(TimeoutError):
+        async with aio.timeout(PATIENCE):
+            await cloud.compute.worker.idle()
+    return await put_right(cloud, [each for each in await audit(cloud) if not each.note])
 
 
 # ---------------------------------------------------------------- the state folder
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A state that is open: its folder, what is in it, what time it is there, and how it was begun."""
+
+    folder: Path
+    store: Store
+    ledger: FileLedger | None
+    epoch: datetime
+    beginning: _Beginning
+
+    def fleet(self, world: warp.World) -> SimulatedFleet:
+        """Its hosts, in a world."""
+        begun = self.beginning
+        return SimulatedFleet(
+            world,
+            begun.fleet,
+            elapsed=begun.elapsed,
+            added=begun.added,
+            ledger=self.ledger,
+            keep=lambda added: _note_hosts(self.store, added),
+        )
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[_State]:
+    """The state that the settings name, made if it is not there, and locked."""
+    with ExitStack() as at_the_end:
+        folder = at_the_end.enter_context(_folder(settings.state))
+        store = open_store(MEMORY if settings.state == MEMORY else folder)
+        at_the_end.callback(store.close)
+        store.migrate()
+        ledger = None
+        if settings.state != MEMORY:
+            (folder / "hosts.db").touch(mode=0o600)
+            ledger = FileLedger(folder / "hosts.db")
+            at_the_end.callback(ledger.close)
+        epoch = _epoch(store)
+        yield _State(folder, store, ledger, epoch, _beginning(store, settings, epoch))
 
 
 @contextmanager

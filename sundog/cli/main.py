@@ -22,9 +22,11 @@ import sundog
 from sundog.analysis import analyse, render_summary
 from sundog.cli import explain as explanations
 from sundog.cli import place as placing
+from sundog.cli.audit import audit
 from sundog.cli.compare import compare
 from sundog.cli.progress import Progress
 from sundog.cli.serve import serve
+from sundog.cli.soak import soak
 from sundog.cli.sweep import sweep
 from sundog.cli.tempest_conf import tempest_conf
 from sundog.core.scheduler import ELSEWHERE, policy_names
@@ -259,6 +261,8 @@ app.command()(sweep)
 app.command()(compare)
 app.command()(serve)
 app.command()(tempest_conf)
+app.command()(soak)
+app.command()(audit)
 
 
 @app.command()

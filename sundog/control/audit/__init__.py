@@ -14,7 +14,18 @@ from sundog.control.audit.parts import Audited
 from sundog.runtime.clock import utcnow
 from sundog.units import Seconds
 
-__all__ = ["Audited", "Finding", "Kind", "audit", "check_books", "check_copies", "heal", "look"]
+__all__ = [
+    "PATIENCE",
+    "Audited",
+    "Finding",
+    "Kind",
+    "audit",
+    "check_books",
+    "check_copies",
+    "check_sizes",
+    "heal",
+    "look",
+]
 
 PATIENCE: Seconds = 6 * 3600.0
 """How long something may be under way before it is called stuck: longer than every deadline and its repetitions."""
