@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sundog.backends.simulated import SimulatedDriver
 from sundog.control.audit import Kind, audit, check_books, check_copies, check_sizes, look
 from sundog.control.audit.books import Snapshot, has_place
-from sundog.control.compute.books import find_servers, servers_of
+from sundog.control.compute.books import find_servers
 from sundog.control.store import Reader, Store
 from sundog.control.store.tables import compute as tables
 from sundog.errors import PoolError
@@ -109,7 +109,7 @@ def _metadata(reader: Reader, told: Told) -> Iterator[str]:
 
 def _truth(reader: Reader, driver: SimulatedDriver) -> Iterator[str]:
     """I10: hosts hold what the books say, neither more nor less, whatever the control plane believes."""
-    for server in servers_of(reader, reader.find(tables.servers)):
+    for server in find_servers(reader):
         if server.deleted_at is None and server.host is not None and server.host not in driver.truth():
             yield f"I10 server {server.id} is on host {server.host}, which is not there"
     snapshot = look(reader)

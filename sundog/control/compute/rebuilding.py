@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sundog.control.compute import creating
+from sundog.control.compute import creating, quotas
 from sundog.control.compute.books import get_server
 from sundog.control.compute.records import Caller, Server, as_json
 from sundog.control.compute.requests import Requests, Underway
@@ -43,7 +43,7 @@ class Rebuilding(Requests):
 
         def prepare(tx: Tx, server: Server) -> dict[str, Any]:
             values = {name: value for name, value in changes.items() if name in COLUMNS}
-            creating.check_metadata(tx, server.project_id, values.get("metadata", {}))
+            quotas.check_metadata(tx, server.project_id, server.user_id, len(values.get("metadata", {})))
             if "key_name" in changes:
                 values |= {
                     "key_name": changes["key_name"],
