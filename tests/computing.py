@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sundog.backends.simulated import HostSpec, SimulatedDriver
 from sundog.backends.simulated.console import empty_qcow2
 from sundog.control.compute import Caller, Compute, Settings
-from sundog.control.compute.records import Flavor, NewServer, Server
+from sundog.control.compute.actions import unfinished
+from sundog.control.compute.migrations import OPEN
+from sundog.control.compute.records import Flavor, NewServer, Server, ServerFlavor, ServerQuery
+from sundog.control.compute.sagas.common import POWER
 from sundog.control.compute.settings import DEFAULT
 from sundog.control.image import ImageFiles, Images
 from sundog.control.image.records import NewImage
 from sundog.control.network import Network
 from sundog.control.placement import Placement
 from sundog.control.store import Store, open_store
+from sundog.core.lifecycle.servers import VmState
 from sundog.core.pool import Pool, ResourceClasses
 from sundog.core.scheduler.policies.nova import Nova
-from sundog.runtime import warp
+from sundog.runtime import aio, warp
 from sundog.runtime.ids import Ids
 from sundog.runtime.seeds import Streams
 from tests.drivers import PLAIN, make_hosts
@@ -48,6 +52,9 @@ class Small:
     compute: Compute
     image_id: str
     network_id: str
+    ids: Ids
+    folder: Path
+    settings: Settings
 
     @property
     def image(self) -> Images:
@@ -79,6 +86,11 @@ class Small:
             pool.name(self.placement.books.providers[uuid].row): dict(amounts)
             for uuid, amounts in self.placement.held(consumer).items()
         }
+
+    def most_running(self) -> int:
+        """How many copies of one server really run at the same time, at most."""
+        running = [copy.uuid for held in self.copies().values() for copy in held if copy.power_state == "running"]
+        return max((running.count(each) for each in running), default=0)
 
     def copies(self) -> dict[str, list[Any]]:
         """What really is on each host that holds anything."""
@@ -136,7 +148,71 @@ async def make_small(
     network_id = add_network(network)
     if start:
         await compute.start()
-    return Small(store, driver, placement, network, images, compute, image_id, network_id)
+    return Small(store, driver, placement, network, images, compute, image_id, network_id, ids, folder, settings)
+
+
+async def restart(small: Small) -> Small:
+    """The control plane is broken off where it is, and another one starts over the same store and hosts."""
+    await small.compute.stop()
+    store, ids = small.store, small.ids
+    placement = Placement(store, Pool(ResourceClasses()), new_uuid=ids.uuid)
+    network, images = Network(store, ids), Images(store, ids, ImageFiles(small.folder))
+    images.recover()
+    compute = Compute(
+        store,
+        ids,
+        small.driver,
+        placement=placement,
+        network=network,
+        images=images,
+        policy=Nova(),
+        settings=small.settings,
+    )
+    await compute.start()
+    return replace(small, placement=placement, network=network, images=images, compute=compute)
+
+
+async def compare(small: Small) -> None:
+    """Compare every host that answers with the books until they agree."""
+    for host in small.compute.hosts.list_all():
+        while host.is_up and await small.compute.reconciler.look_at(host.uuid):
+            await aio.sleep(1.0)
+
+
+def audit(small: Small) -> None:
+    """What holds when nothing is under way: books, claims, ports and hosts agree, and nothing is left over.
+
+    Of ``realmode.md``: I1 (no overcommit), I2 (claims), I3 (one running copy), I10 (books and hosts).
+    """
+    servers = {each.id: each for each in small.compute.servers.list_all(ADMIN.viewer, ServerQuery())}
+    waiting = {each.server_id: each for each in small.compute.migrations.list_all() if each.status in OPEN}
+    assert {each.vm_state for each in servers.values() if each.id in waiting} <= {VmState.RESIZED}
+    assert [each.id for each in servers.values() if each.vm_state == VmState.RESIZED] == sorted(
+        waiting, key=list(servers).index
+    )
+    assert all(server.task_state is None for server in servers.values())
+    with small.store.read() as tx:
+        assert unfinished(tx) == []
+    claims, copies = {}, set()
+    for server in servers.values():
+        if server.host is not None:
+            claims[server.id] = {server.host: _amounts(server.flavor)}
+            copies.add((server.host, server.id, server.generation, False))
+        assert {port.host_id for port in small.compute.servers.ports(server)} <= {server.host or ""}
+    for move in waiting.values():
+        claims[move.uuid] = {move.source: _amounts(move.old_flavor)}
+        copies.add((move.source, move.server_id, move.source_generation, True))
+    assert {consumer: small.held(consumer) for consumer in small.placement.books.consumers} == claims
+    there = [(host, copy) for host, held in small.copies().items() for copy in held]
+    assert {(host, copy.uuid, copy.generation, copy.kept) for host, copy in there} == copies
+    for server in servers.values():
+        assert [POWER[copy.power_state] for _, copy in there if copy.uuid == server.id and not copy.kept] == (
+            [] if server.host is None else [server.power_state]
+        )
+
+
+def _amounts(flavor: ServerFlavor) -> dict[str, int]:
+    return {"VCPU": flavor.vcpus, "MEMORY_MB": flavor.memory_mb, "DISK_GB": flavor.root_gb}
 
 
 def run(main: Callable[[Small], Awaitable[T]], *, seed: int = 1, **options: Any) -> T:

@@ -17,6 +17,7 @@ from sundog.control.compute.hosts import Hosts
 from sundog.control.compute.hypervisors import Hypervisors
 from sundog.control.compute.keypairs import Keypairs
 from sundog.control.compute.migrations import Migrations
+from sundog.control.compute.moves import Moves
 from sundog.control.compute.power import Power
 from sundog.control.compute.quotas import Quotas
 from sundog.control.compute.rebuilding import Rebuilding
@@ -82,7 +83,8 @@ class Compute:
         self.rebuilding = Rebuilding(parts, self.worker)
         self.snapshots = Snapshots(parts, self.worker)
         self.actions = Actions(self.books)
-        self.migrations = Migrations(self.books)
+        self.moves = Moves(parts, self.worker)
+        self.migrations = Migrations(parts, self.worker)
         self._tasks: list[asyncio.Task[Any]] = []
 
     async def start(self) -> None:

@@ -75,9 +75,15 @@ class Hosts:
         host = self._hosts.get(uuid) if uuid is not None else None
         return host is not None and host.is_up
 
-    def is_fenced(self, uuid: str) -> bool:
-        """Whether nothing can be running on the host."""
-        return self._states.get(uuid) is HostState.FENCED
+    def answers(self, uuid: str | None) -> bool:
+        """Whether the host can be asked, whatever was said about it."""
+        return self._states.get(uuid or "") is HostState.UP
+
+    def is_off(self, uuid: str) -> bool:
+        """Whether nothing can be running on the host: it is fenced, or is silent and an administrator says so."""
+        host = self._hosts.get(uuid)
+        forced = host is not None and host.forced_down and not self.answers(uuid)
+        return forced or self._states.get(uuid) is HostState.FENCED
 
     def _told(self, host: Host) -> Host:
         standing = self._placement.books.providers.get(host.uuid)
@@ -112,7 +118,7 @@ class Hosts:
             forced_down=host.forced_down if forced_down is None else forced_down,
             updated_at=self._books.now(),
         )
-        after = replace(after, is_up=self._answers(host.uuid) and not after.forced_down)
+        after = replace(after, is_up=self.answers(host.uuid) and not after.forced_down)
         with self._books.writing() as tx:
             names = ("disabled", "disabled_reason", "forced_down", "updated_at")
             tx.update(tables.hosts, tables.hosts.c.uuid == host.uuid, **{name: getattr(after, name) for name in names})
@@ -130,7 +136,7 @@ class Hosts:
             if tx.count(tables.servers, s.host == host.uuid, s.deleted_at.is_(None)):
                 message = f"Unable to delete compute service {service_id}: its host {host.name} has instances."
                 raise Conflict(message, service=service_id)
-            if self._answers(host.uuid):
+            if self.answers(host.uuid):
                 raise Conflict(
                     f"Unable to delete compute service {service_id}: its host {host.name} is up and would come back.",
                     service=service_id,
@@ -167,9 +173,6 @@ class Hosts:
         self._add_providers([each for each in records if each.uuid not in self._placement.books.providers])
         for each in records:
             self._follow(each)
-
-    def _answers(self, uuid: str) -> bool:
-        return self._states.get(uuid) is HostState.UP
 
     def _remember(self, host: Host) -> None:
         """Keep what is known of a host, and let the scheduler know."""

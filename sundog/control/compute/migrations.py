@@ -9,14 +9,24 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, or_
 
-from sundog.control.compute.books import Books, migration_of, values_of
-from sundog.control.compute.records import Migration
-from sundog.control.store import Tx
+from sundog.backends.contract import MigrationProgress, ServerKey
+from sundog.control.compute.actions import DONE, new_action, set_action, unfinished
+from sundog.control.compute.books import Books, get_server, migration_of, values_of
+from sundog.control.compute.records import Caller, Migration
+from sundog.control.compute.requests import Requests, check_lock, check_state
+from sundog.control.store import Reader, Tx
 from sundog.control.store.tables import compute as tables
-from sundog.errors import Invalid, NotFound
+from sundog.errors import BackendFailed, Conflict, Invalid, NotFound, OutcomeUnknown
+from sundog.runtime import aio
+
+RESIZE: Final = "resize"
+MIGRATION: Final = "migration"
+LIVE_MIGRATION: Final = "live-migration"
+EVACUATION: Final = "evacuation"
 
 OPEN: Final = (
     "accepted",
+    "pre-migrating",
     "queued",
     "preparing",
     "running",
@@ -27,6 +37,9 @@ OPEN: Final = (
     "reverting",
 )
 """Statuses of a migration that is not over: of which two copies may exist, or a claim on the source."""
+
+_COPYING: Final = ("accepted", "queued", "preparing", "running")
+"""Statuses of a live migration that can be broken off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +62,8 @@ class MigrationQuery:
     marker: str | None = None
 
 
-class Migrations:
-    """Reading what was moved."""
-
-    def __init__(self, books: Books) -> None:
-        self._books = books
+class Migrations(Requests):
+    """Reading what was moved, and breaking off what is being moved."""
 
     def list_all(
         self, *where: ColumnElement[bool], limit: int | None = None, newest_first: bool = True
@@ -61,7 +71,7 @@ class Migrations:
         """The migrations that meet ``where``, conditions on the columns of the table."""
         c = tables.migrations.c
         order = c.number.desc() if newest_first else c.number
-        with self._books.reading() as tx:
+        with self._parts.books.reading() as tx:
             return [migration_of(row) for row in tx.find(tables.migrations, *where, order_by=order, limit=limit)]
 
     def find(self, query: MigrationQuery) -> list[Migration]:
@@ -82,7 +92,7 @@ class Migrations:
         if query.changes_before is not None:
             where.append(c.updated_at <= query.changes_before)
         if query.marker is not None:
-            with self._books.reading() as tx:
+            with self._parts.books.reading() as tx:
                 row = tx.get(tables.migrations, uuid=query.marker)
             if row is None:
                 raise Invalid(f"Marker {query.marker} could not be found.", marker=query.marker)
@@ -94,13 +104,69 @@ class Migrations:
 
         Raises: NotFound.
         """
-        with self._books.reading() as tx:
-            row = tx.get(tables.migrations, number=number)
-        if row is None or row["server_id"] != server_id:
-            raise NotFound(
-                f"Migration {number} for instance {server_id} not found", migration=number
-            )  # fmt: skip
-        return migration_of(row)
+        with self._parts.books.reading() as tx:
+            return _by_number(tx, server_id, number)
+
+    async def progress(self, migration: Migration) -> MigrationProgress | None:
+        """How far a live migration is; None if it is not copying, or its host does not say."""
+        if migration.type != LIVE_MIGRATION or migration.status not in _COPYING:
+            return None
+        key = ServerKey(migration.server_id, migration.source_generation)
+        ask, deadline = self._parts.driver.live_migration_progress, self._parts.settings.quick
+        try:
+            return await ask(migration.source, key, deadline=deadline)
+        except (BackendFailed, OutcomeUnknown):
+            return None
+
+    def abort(self, caller: Caller, server_id: str, number: int) -> None:
+        """Break a live migration off: the server stays where it is, unless it has arrived meanwhile.
+
+        Raises: NotFound; Conflict for a server that is not being migrated; Invalid for a migration that cannot be
+        broken off.
+        """
+        parts = self._parts
+        with parts.books.writing() as tx:
+            server = get_server(tx, caller.viewer, server_id)
+            check_lock(caller, server)
+            check_state(server, "abort_live_migration")
+            migration = _by_number(tx, server_id, number)
+            if migration.type != LIVE_MIGRATION or migration.status not in _COPYING:
+                raise _wrong_state(migration, "abort live migration")
+            if not parts.driver.capabilities.abort_live_migration:
+                raise Conflict("Aborting a live migration is not supported by the hosts.", server=server_id)
+            for action in unfinished(tx, server_id):
+                set_action(tx, parts.books, action, args={**action.args, "aborted": True})
+            new_action(tx, parts.books, caller, server, "live_migration_cancel", args={}, phase=DONE)
+            tx.on_commit(lambda: self._worker.aside(self._break_off(migration)))
+
+    async def _break_off(self, migration: Migration) -> None:
+        """Tell the host, until the migration is over: at first there may be nothing that could be broken off."""
+        driver, settings = self._parts.driver, self._parts.settings
+        key = ServerKey(migration.server_id, migration.source_generation)
+        while self.show(migration.server_id, migration.number).status in _COPYING:
+            try:
+                await driver.live_migration_abort(migration.source, key, deadline=settings.quick)
+            except (BackendFailed, OutcomeUnknown):
+                await aio.sleep(1.0)
+            else:
+                return
+
+
+def _by_number(reader: Reader, server_id: str, number: int) -> Migration:
+    row = reader.get(tables.migrations, number=number)
+    if row is None or row["server_id"] != server_id:
+        raise NotFound(f"Migration {number} for instance {server_id} not found", migration=number)
+    return migration_of(row)
+
+
+def _wrong_state(migration: Migration, what: str) -> Invalid:
+    return Invalid(
+        f"Migration {migration.number} state of instance {migration.server_id} is {migration.status}. "
+        f"Cannot {what} while the migration is in this state.", migration=migration.number,
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- for those who move
 
 
 def add(tx: Tx, migration: Migration) -> None:
@@ -109,9 +175,9 @@ def add(tx: Tx, migration: Migration) -> None:
     tx.insert(tables.migrations, **columns)
 
 
-def by_uuid(tx: Any, uuid: str) -> Migration:
+def by_uuid(reader: Reader, uuid: str) -> Migration:
     """The migration of this uuid."""
-    row = tx.get(tables.migrations, uuid=uuid)
+    row = reader.get(tables.migrations, uuid=uuid)
     assert row is not None, f"there is no migration {uuid}"
     return migration_of(row)
 
@@ -122,7 +188,7 @@ def set_status(tx: Tx, books: Books, migration: Migration, status: str, **values
     tx.update(tables.migrations, c.uuid == migration.uuid, status=status, updated_at=books.now(), **values)
 
 
-def open_ones(tx: Any, *where: ColumnElement[bool]) -> Sequence[Migration]:
+def open_ones(reader: Reader, *where: ColumnElement[bool]) -> Sequence[Migration]:
     """The migrations that are not over."""
     c = tables.migrations.c
-    return [migration_of(row) for row in tx.find(tables.migrations, c.status.in_(OPEN), *where)]
+    return [migration_of(row) for row in reader.find(tables.migrations, c.status.in_(OPEN), *where)]

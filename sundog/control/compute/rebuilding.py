@@ -9,7 +9,7 @@ from sundog.control.compute import creating, quotas
 from sundog.control.compute.books import get_server
 from sundog.control.compute.records import Caller, Server, as_json
 from sundog.control.compute.requests import Requests, Underway
-from sundog.control.compute.sagas.common import COPIES
+from sundog.control.compute.sagas.common import COPIES, next_generation
 from sundog.control.store import Tx
 from sundog.core.lifecycle.servers import VmState
 from sundog.errors import Invalid, NotSupported
@@ -50,7 +50,7 @@ class Rebuilding(Requests):
                     "key": creating.keypair(tx, caller, changes["key_name"]),
                 }
             copies = list(server.kept.get(COPIES, ()))
-            generation = max(server.generation, *copies, 0) + 1
+            generation = next_generation(tx, server)
             kept = {**server.kept, COPIES: [*copies, generation]}
             parts.books.change(tx, server, **values, image_id=image.id, image=image, progress=0, kept=kept)
             return {

@@ -8,7 +8,7 @@ from typing import Final
 
 from sundog.backends.contract import EventKind, EventStream, HostState, LifecycleEvent, ServerCopy, ServerKey
 from sundog.control.compute.books import find_servers, get_server
-from sundog.control.compute.migrations import open_ones
+from sundog.control.compute.migrations import EVACUATION, open_ones
 from sundog.control.compute.records import Server
 from sundog.control.compute.sagas.common import COPIES, POWER
 from sundog.control.compute.work import Parts, Worker
@@ -134,6 +134,10 @@ class Reconciler:
         elif isinstance(step, rules.PowerOff):
             if self._still(step.copy) is not None:
                 await parts.driver.power_off(host, key, deadline=deadline, grace=parts.settings.grace)
+        elif isinstance(step, rules.Release):
+            if self._still(step.copy) is not None:
+                await parts.driver.resize_revert(host, key, deadline=deadline, start=False)
+                self.wake([host])  # it can be compared now
         else:
             self._write(step)
 
@@ -162,12 +166,15 @@ class Reconciler:
 
 
 def expected_on(reader: Reader, host: str) -> tuple[list[Server], list[rules.Copy]]:
-    """The servers that should be on a host, and the copies that moves may have left or made there."""
+    """The servers that should be on a host, and the copies that moves may have left or made there.
+
+    What an evacuation left behind is neither: the host is taken for dead, and its server is made anew elsewhere.
+    """
     s, m = tables.servers.c, tables.migrations.c
     known = find_servers(reader, s.host == host, s.deleted_at.is_(None), s.vm_state != VmState.SHELVED_OFFLOADED)
     allowed = [(server.id, generation) for server in known for generation in server.kept.get(COPIES, ())]
     for move in open_ones(reader, (m.source == host) | (m.target == host)):
-        if move.source == host:
+        if move.source == host and move.type != EVACUATION:
             allowed.append((move.server_id, move.source_generation))
         if move.target == host:
             allowed.append((move.server_id, move.target_generation))

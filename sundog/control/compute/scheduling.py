@@ -21,7 +21,11 @@ from sundog.errors import Invalid
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What decides where a server goes. Hosts are names."""
+    """What decides where a server goes. Hosts are names.
+
+    Hosts that are forced are not filtered unless they are ``checked``. ``leaves`` is the uuid of the host that the
+    server would leave, so that it does not count there as a member of its group.
+    """
 
     server_id: str
     project_id: str
@@ -32,6 +36,8 @@ class Wish:
     hints: Mapping[str, object] | None = None
     ignore_hosts: tuple[str, ...] = ()
     force_hosts: tuple[str, ...] = ()
+    checked: bool = False
+    leaves: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,9 @@ class Scheduling:
         tried: list[tuple[int, Decision]] = []
         sequence, last = self.scheduler.hosts.sequence, self.scheduler.hosts.last_row
         spare = self._placement.books.unused_number()
+        gone = [(wish.group.id, wish.leaves) for wish in wishes if wish.group is not None and wish.leaves is not None]
+        for group_id, host in gone:
+            self.moved(group_id, host, None)
         try:
             for number, wish in enumerate(wishes, start=spare):
                 decision = self.scheduler.decide(request_of(wish))
@@ -77,6 +86,7 @@ class Scheduling:
                 tried.append((number, decision))
             return [self._place(decision) for _, decision in tried]
         finally:
+            self.load(gone)
             if len(wishes) > 1:
                 for number, decision in reversed(tried):
                     pool.release(number)
@@ -154,7 +164,7 @@ def shape_of(wish: Wish) -> Shape:
             image_properties=tuple(sorted(properties.items())) if wish.image is not None else None,
             project_id=wish.project_id,
             hints=tuple(sorted((key, json.dumps(value)) for key, value in (wish.hints or {}).items())),
-            forced=bool(wish.force_hosts),
+            forced=bool(wish.force_hosts) and not wish.checked,
             vcpus=flavor.vcpus,
             memory_mb=flavor.memory_mb,
             disk_gb=flavor.root_gb + flavor.ephemeral_gb,

@@ -17,7 +17,7 @@ class Settings:
     Nova's ``max_attempts``. ``tries`` is how often an operation is asked whose outcome is unknown or that failed on
     the way back. ``sync_interval`` is between two comparisons of all hosts with the books; ``host_interval`` between
     two looks at which hosts there are. ``shelved_offload_time`` is how long a shelved server keeps its place; -1 is
-    for ever.
+    for ever. ``resize_to_same_host`` allows a resize to stay where it is, as Nova's ``allow_resize_to_same_host``.
     """
 
     quick: Seconds = 120.0
@@ -28,6 +28,7 @@ class Settings:
     sync_interval: Seconds = 3600.0
     host_interval: Seconds = 60.0
     shelved_offload_time: Seconds = 0.0
+    resize_to_same_host: bool = False
 
 
 DEFAULT: Final = Settings()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
@@ -117,8 +117,8 @@ class Work:
     async def destroy(self, host: str | None, key: ServerKey) -> bool:
         """Remove a copy, however often that must be tried; whether it is certain that it is gone.
 
-        It is not where the host does not answer: what comes back with it is found and removed then. A host that was
-        fenced runs nothing.
+        It is not where the host does not answer: what comes back with it is found and removed then. A host that is off
+        runs nothing.
         """
         if host is None:
             return True
@@ -127,7 +127,7 @@ class Work:
             try:
                 await self.ask(_Destroy(self.parts.driver, host, key), host, key)
             except HostDown:
-                return self.parts.hosts.is_fenced(host)
+                return self.parts.hosts.is_off(host)
             except (BackendFailed, OutcomeUnknown):
                 await aio.sleep(pause)
                 pause = min(2.0 * pause, _LONGEST_PAUSE)
@@ -197,6 +197,7 @@ class Worker:
         self._parts, self._sagas = parts, sagas
         self._tasks: dict[str, asyncio.Task[SundogError | None]] = {}
         self._ended: dict[str, Seconds] = {}
+        self._beside: dict[asyncio.Task[None], None] = {}
 
     def begin(self, action: Action) -> asyncio.Task[SundogError | None]:
         """Carry out an action that is written down. What is under way on its server is broken off, and ends first.
@@ -208,6 +209,12 @@ class Worker:
         self._tasks[action.server_id] = task
         task.add_done_callback(lambda done: self._forget(action.server_id, done))
         return task
+
+    def aside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside what is under way; it is broken off by :meth:`stop`, and not begun again."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._beside[task] = None
+        task.add_done_callback(self._beside.pop)
 
     def is_busy(self, server_id: str) -> bool:
         """Whether something is under way on a server."""
@@ -227,7 +234,7 @@ class Worker:
 
     async def stop(self) -> None:
         """Leave everything as it is: the next start goes on."""
-        tasks = list(self._tasks.values())
+        tasks: list[asyncio.Task[Any]] = [*self._beside, *self._tasks.values()]
         for task in tasks:
             task.cancel()
         for task in tasks:

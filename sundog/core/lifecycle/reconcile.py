@@ -50,6 +50,13 @@ class PowerOff:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """Make a copy an ordinary one that a resize kept, since the server is to be where it was."""
+
+    copy: Copy
+
+
+@dataclass(frozen=True, slots=True)
 class Become:
     """Write down what a server is doing."""
 
@@ -65,7 +72,7 @@ class Missing:
     copy: Copy
 
 
-Step: TypeAlias = Remove | PowerOff | Become | Missing
+Step: TypeAlias = Remove | PowerOff | Release | Become | Missing
 
 _FOLLOWS: dict[Power, VmState] = {
     Power.RUNNING: VmState.ACTIVE,
@@ -103,6 +110,8 @@ def _agree(copy: Copy, server: Known, there: Held) -> list[Step]:
     """What a server is doing, by its copy."""
     if not server.settled:
         return []
+    if there.kept:  # the host was out of reach when its resize was taken back
+        return [Release(copy)]
     if server.vm_state not in _ALIVE:
         return [Become(copy, server.vm_state, there.power)] if there.power is not server.power else []
     if server.vm_state is VmState.STOPPED and there.power in (Power.RUNNING, Power.PAUSED):

@@ -39,6 +39,7 @@ class TaskState(StrEnum):
     UPDATING_PASSWORD = "updating_password"  # noqa: S105 - a state, no password
     RESIZE_PREP = "resize_prep"
     RESIZE_MIGRATING = "resize_migrating"
+    RESIZE_MIGRATED = "resize_migrated"
     RESIZE_FINISH = "resize_finish"
     RESIZE_REVERTING = "resize_reverting"
     RESIZE_CONFIRMING = "resize_confirming"
@@ -57,6 +58,7 @@ class TaskState(StrEnum):
     MIGRATING = "migrating"
     DELETING = "deleting"
     SHELVING = "shelving"
+    SHELVING_IMAGE_UPLOADING = "shelving_image_uploading"
     SHELVING_OFFLOADING = "shelving_offloading"
     UNSHELVING = "unshelving"
 
@@ -117,6 +119,7 @@ TABLE: Final[tuple[Transition, ...]] = (
     Transition("confirm_resize", "confirmResize", (VmState.RESIZED,), TaskState.RESIZE_CONFIRMING, None),
     Transition("revert_resize", "revertResize", (VmState.RESIZED,), TaskState.RESIZE_REVERTING, None),
     Transition("live_migrate", "live-migration", (_ACTIVE, _PAUSED), TaskState.MIGRATING, None),
+    Transition("abort_live_migration", "live_migration_cancel", _ANY, None, None, (TaskState.MIGRATING,)),
     Transition("evacuate", "evacuate", (_ACTIVE, _STOPPED, _ERROR), TaskState.REBUILDING, None),
     Transition("shelve", "shelve", _ALIVE, TaskState.SHELVING, VmState.SHELVED),
     Transition(

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from sundog.control.compute.sagas import build, delete, power, rebuild, snapshot
+from sundog.control.compute.sagas import (
+    build,
+    delete,
+    evacuate,
+    live_migration,
+    power,
+    rebuild,
+    resize,
+    snapshot,
+)
 from sundog.control.compute.work import Saga
 
 SAGAS: Final[Mapping[str, Saga]] = {
@@ -16,4 +25,10 @@ SAGAS: Final[Mapping[str, Saga]] = {
     "rebuild": rebuild.SAGA,
     "snapshot": snapshot.SAGA,
     "backup": snapshot.SAGA,
+    "resize": resize.RESIZE,
+    "migrate": resize.RESIZE,
+    "confirm_resize": resize.CONFIRM,
+    "revert_resize": resize.REVERT,
+    "live_migrate": live_migration.SAGA,
+    "evacuate": evacuate.SAGA,
 }

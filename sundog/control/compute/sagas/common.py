@@ -5,10 +5,14 @@ from __future__ import annotations
 import base64
 from typing import Final
 
+from sqlalchemy import func, select
+
 from sundog.backends.contract import ImageReference, PowerState, ServerKey, ServerSpec
 from sundog.control.compute import ports
 from sundog.control.compute.records import Server, ServerFlavor, ServerImage
 from sundog.control.compute.work import Work
+from sundog.control.store import Reader
+from sundog.control.store.tables import compute as tables
 from sundog.core.lifecycle.servers import Power
 
 COPIES: Final = "copies"
@@ -74,3 +78,11 @@ async def power_of(work: Work, host: str, key: ServerKey) -> Power | None:
     """
     copies = await work.parts.driver.list_servers(host, deadline=work.parts.settings.quick)
     return next((POWER[copy.power_state] for copy in copies if copy.key == key), None)
+
+
+def next_generation(reader: Reader, server: Server) -> int:
+    """A generation that no copy of a server ever had, not even one that a revert gave up."""
+    c = tables.migrations.c
+    query = select(func.max(c.target_generation)).where(c.server_id == server.id)
+    moved: int = reader.execute(query).scalar() or 0
+    return max(server.generation, moved, *server.kept.get(COPIES, ())) + 1
