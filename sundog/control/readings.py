@@ -6,9 +6,14 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sqlalchemy import func, select
+
 from sundog.backends.contract import HostState
 from sundog.control import clock
 from sundog.control.cloud import Cloud
+from sundog.control.store import Store
+from sundog.control.store.tables import compute as tables
+from sundog.core.lifecycle.statuses import status_of
 from sundog.core.pool import Pool
 
 
@@ -16,11 +21,13 @@ from sundog.core.pool import Pool
 class Readings:
     """``hosts`` by state; ``capacity`` (after reserves and ratios) and ``used`` by resource class, over all providers.
 
-    ``faults`` are orders that stand, ``streams`` open streams of events.
+    ``servers`` are counted by the status that users see. ``faults`` are orders that stand, ``streams`` those of events
+    that are open.
     """
 
     clock: clock.Reading
     hosts: Mapping[str, int]
+    servers: Mapping[str, int]
     capacity: Mapping[str, float]
     used: Mapping[str, float]
     faults: int
@@ -34,11 +41,23 @@ async def read(cloud: Cloud) -> Readings:
     return Readings(
         clock=cloud.clock.read(),
         hosts={str(state): found[state] for state in HostState},
+        servers=_servers(cloud.store),
         capacity=capacity,
         used=used,
         faults=len(cloud.fleet.orders()),
         streams=cloud.fleet.watches,
     )
+
+
+def _servers(store: Store) -> dict[str, int]:
+    """How many servers have each status, in the order of the statuses' names."""
+    s = tables.servers.c
+    states = select(s.vm_state, s.task_state, func.count()).where(s.deleted_at.is_(None))
+    found: Counter[str] = Counter()
+    with store.read() as tx:
+        for vm_state, task_state, count in tx.execute(states.group_by(s.vm_state, s.task_state)):
+            found[status_of(vm_state, task_state)] += count
+    return dict(sorted(found.items()))
 
 
 def _resources(pool: Pool) -> tuple[dict[str, float], dict[str, float]]:

@@ -23,6 +23,7 @@ def families(readings: Readings) -> Iterator[Metric]:
     """The metrics of a cloud."""
     clock = readings.clock
     yield _gauges("sundog_hosts", "Hosts by state, as far as it was noticed", "state", readings.hosts)
+    yield _gauges("sundog_servers", "Servers by the status that users see", "status", readings.servers)
     yield _gauges("sundog_capacity", "What can be used, by resource class", "resource_class", readings.capacity)
     yield _gauges("sundog_used", "What is used, by resource class", "resource_class", readings.used)
     yield GaugeMetricFamily("sundog_faults_ordered", "Faults of operations that stand", readings.faults)

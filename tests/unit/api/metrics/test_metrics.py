@@ -78,6 +78,33 @@ def test_capacity_and_use_are_summed_by_resource_class(play):
     play(main)
 
 
+def test_servers_are_counted_by_status(play):
+    async def main(here):
+        app.bootstrap_compute(here.cloud.compute)
+        await here.cloud.compute.start()
+        version = {"openstack-api-version": "compute 2.37"}
+        headers = {"x-auth-token": await here.token("admin", "canary-password")} | version
+        image = {"name": "disk", "disk_format": "raw", "container_format": "bare"}
+        made = (await here.send("POST", "/image/v2/images", headers=headers, json=image)).json()["id"]
+        octets = headers | {"content-type": "application/octet-stream"}
+        assert (await here.send("PUT", f"/image/v2/images/{made}/file", headers=octets, content=b"x")).is_success
+        server = {"name": "one", "imageRef": made, "flavorRef": "1", "networks": "none"}
+        for _ in range(2):
+            answer = await here.send("POST", "/compute/v2.1/servers", headers=headers, json={"server": server})
+            assert answer.status_code == 202, answer.text
+        assert (await here.samples())["sundog_servers", "BUILD"] == 2
+        await asyncio.sleep(600)
+        gone = answer.json()["server"]["id"]
+        assert (await here.send("DELETE", f"/compute/v2.1/servers/{gone}", headers=headers)).is_success
+        await asyncio.sleep(600)
+        told = await here.samples()
+        assert {key[1]: value for key, value in told.items() if key[0] == "sundog_servers"} == {"ACTIVE": 1}
+        assert (told["sundog_used", "VCPU"], told["sundog_used", "MEMORY_MB"]) == (1, 512)
+        await here.cloud.compute.stop()
+
+    play(main)
+
+
 def test_the_clock_is_told(play):
     async def main(here):
         await asyncio.sleep(3600)

@@ -191,6 +191,8 @@ BODIES: Final[dict[str, Callable[[World], Any]]] = {
     "network PUT /v2.0/quotas/{project_id}": _kind("quota", port=5),
     # ---- sundog
     "sundog POST /faults": _kind("fault", kind="kill", scope={}),
+    "sundog POST /fleet/drain": _kind("drain", scope={}),
+    "sundog POST /fleet/undrain": _kind("undrain", scope={}),
     "sundog POST /fleet/hosts": _kind("hosts", type="compute"),
     "sundog PUT /clock": _kind("clock", rate=60),
     "sundog POST /clock/step": _kind("step", seconds=1),

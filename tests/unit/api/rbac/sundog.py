@@ -8,6 +8,7 @@ TABLE = table(
     sundog:clock:set     admin
     sundog:fleet:list    admin
     sundog:fleet:add     admin
+    sundog:fleet:drain   admin
     sundog:faults:list   admin
     sundog:faults:order  admin
     sundog:events:watch  admin

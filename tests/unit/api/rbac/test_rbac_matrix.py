@@ -12,13 +12,14 @@ import pytest
 from sundog import app
 from sundog.api.kit.policy import Policy
 from sundog.api.kit.service import NO_TOKEN, Operation, Service
-from tests.unit.api.rbac import compute, identity, image, network, placement, sundog
+from tests.unit.api.rbac import compute, identity, image, metrics, network, placement, sundog
 from tests.unit.api.rbac.personas import FOR_A_PROJECT, ON_ACME, ON_SYSTEM, PERSONAS
 from tests.unit.api.rbac.requests import PREPARED, SEEN_BY, STREAMS, request_for
 from tests.unit.api.rbac.world import LATER, World, at
 
 TABLES = {
-    each.__name__.rpartition(".")[2]: each.TABLE for each in (compute, identity, image, network, placement, sundog)
+    each.__name__.rpartition(".")[2]: each.TABLE
+    for each in (compute, identity, image, metrics, network, placement, sundog)
 }
 GUARDED = [
     (service, operation)
