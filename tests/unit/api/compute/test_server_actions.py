@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sundog.control.network.records import Port
+from sundog.control.network.routers import GatewaySpec
 from tests.computing import ADMIN, OWNER
 from tests.unit.api.compute.servers_api import Api, with_api
 
@@ -242,7 +243,7 @@ def floating_ip(api: Api) -> str:
     network.subnets.create(
         viewer, [{"network_id": outside.id, "project_id": "4" * 32, "ip_version": 4, "cidr": "203.0.113.0/24"}]
     )
-    gateway = {"network_id": outside.id}
+    gateway = GatewaySpec(outside.id)
     router = network.routers.create(viewer, [{"project_id": OWNER.project_id, "gateway": gateway}])[0]
     subnet = network.networks.show(viewer, api.small.network_id).subnets[0]
     network.routers.add_interface(viewer, router.id, subnet_id=subnet)
