@@ -17,6 +17,7 @@ STATUS: Final = {
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.Unsupported: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.NotSupported: HTTPStatus.NOT_IMPLEMENTED,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

@@ -124,14 +124,15 @@ def create(
 
 def _allowed(tx: Tx, caller: Caller, new: NewServer, minimum: int, maximum: int) -> int:
     """How many servers the quota allows. Raises: QuotaExceeded if fewer than ``minimum``."""
-    flavor = new.flavor
-    for count in range(maximum, minimum, -1):
+    _check_quota(tx, caller, new.flavor, minimum)
+    while minimum < maximum:  # halving: a client may ask for two thousand million
+        count = (minimum + maximum + 1) // 2
         try:
-            _check_quota(tx, caller, flavor, count)
+            _check_quota(tx, caller, new.flavor, count)
         except QuotaExceeded:
-            continue
-        return count
-    _check_quota(tx, caller, flavor, minimum)
+            maximum = count - 1
+        else:
+            minimum = count
     return minimum
 
 

@@ -298,7 +298,8 @@ def _flavor(shape: Shape, flavor: ServerFlavor) -> dict[str, Any]:
 
 
 def _fault(fault: Fault, *, details: bool) -> dict[str, Any]:
-    told: dict[str, Any] = {"code": fault.code, "created": fault.created, "message": fault.message}
+    created = f"{fault.created[:19]}Z"
+    told: dict[str, Any] = {"code": fault.code, "created": created, "message": fault.message}
     if fault.details and (details or fault.code != 500):
         told["details"] = fault.details
     return told

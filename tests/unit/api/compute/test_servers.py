@@ -71,6 +71,27 @@ def test_several_servers_at_once_and_their_reservation():
     with_api(main)
 
 
+def test_as_many_servers_as_the_quota_allows():
+    async def main(api: Api) -> None:
+        assert (await api.alice.post("/servers", api.wish(max_count=2_000_000_000))).status_code == 202
+        assert len((await api.alice.get("/servers")).json()["servers"]) == 10
+        assert (await api.alice.post("/servers", api.wish())).status_code == 403
+
+    with_api(main)
+
+
+def test_where_there_is_no_host_a_server_is_in_error_and_says_so():
+    async def main(api: Api) -> None:
+        server = await api.boot(flavorRef="5")
+        shown = await api.shown(server)
+        assert shown["status"] == "ERROR"
+        assert shown["fault"]["message"].startswith("No valid host was found.")
+        assert shown["fault"]["created"].endswith("Z")
+        assert (shown["hostId"], shown["addresses"]) == ("", {})
+
+    with_api(main, hosts=1)
+
+
 def test_hints_zones_and_hosts():
     async def main(api: Api) -> None:
         wish = api.wish(v="2.100") | {"OS-SCH-HNT:scheduler_hints": {"my_hint": "x"}}
@@ -138,6 +159,8 @@ def test_what_cannot_be_made_is_refused_in_novas_words():
             assert (await api.alice.post("/servers", api.wish(**facts))).status_code == 400, facts
         many = await api.alice.post("/servers", api.wish(max_count=2_000_000_000, min_count=2_000_000_000))
         assert many.status_code == 403
+        some = await api.alice.post("/servers", api.wish(max_count=2_000_000_000, min_count=11))
+        assert some.status_code == 403
         assert (await api.alice.get("/servers")).json() == {"servers": []}
 
     with_api(main)
