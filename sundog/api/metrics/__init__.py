@@ -7,10 +7,10 @@ all. Anybody else needs an administrator's.
 from __future__ import annotations
 
 from sundog.api.kit.faults import plain
-from sundog.api.kit.policy import ADMIN, Rule
+from sundog.api.kit.policy import ADMIN, OF_PROJECTS_AND_SYSTEM, Rule
 from sundog.api.kit.service import Service
 
-SHOW = Rule("sundog:metrics:show", ADMIN, "Show metrics from another machine")
+SHOW = Rule("sundog:metrics:show", ADMIN, "Show metrics from another machine", OF_PROJECTS_AND_SYSTEM)
 
 SERVICE = Service("metrics", prefix="/metrics", fault=plain, rules=(SHOW,))
 

@@ -8,9 +8,11 @@ TABLE = table(
     sundog:clock:set     admin
     sundog:fleet:list    admin
     sundog:fleet:add     admin
+    sundog:fleet:drain   admin
     sundog:faults:list   admin
     sundog:faults:order  admin
     sundog:events:watch  admin
     """,
     IDENTITY_WORDS,
 )
+METRICS = table("sundog:metrics:show    admin", IDENTITY_WORDS)
