@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sundog.api.kit.service import Operation, Service
-from tests.unit.api.rbac.world import World
+from tests.unit.api.rbac.world import PUBLIC_KEY, World
 
-PREPARED: Final = frozenset({"identity", "image", "network", "placement", "sundog"})
+PREPARED: Final = frozenset({"compute", "identity", "image", "metrics", "network", "placement", "sundog"})
 """Services for whose operations there is something to ask about. Of others no more is expected than that nobody gets
 what the table denies."""
 
@@ -29,10 +29,14 @@ _AFTER: Final = {
         "subnetpools": "subnet pool",
     },
     "placement": {"resource_providers": "provider", "allocations": "consumer"},
+    "compute": {
+        "servers": "server", "os-server-groups": "server group", "os-keypairs": "keypair", "os-quota-sets": "A",
+        "os-simple-tenant-usage": "A", "os-interface": "port",
+    },
 }  # fmt: skip
 """By service and what comes before it in a path: which of the world's ids stands there."""
 
-_NOBODYS: Final = {"compute": frozenset({"flavors", "extensions"})}
+_NOBODYS: Final = {"compute": frozenset({"flavors", "extensions", "os-aggregates"})}
 """By service, what belongs to no project: it is asked for as a member of one's own."""
 
 STREAMS: Final = frozenset({"sundog GET /events"})
@@ -40,7 +44,7 @@ STREAMS: Final = frozenset({"sundog GET /events"})
 
 _TEXTS: Final = {
     "tags": "t", "schemas": "image", "inventories": "VCPU", "resource_classes": "CUSTOM_X", "traits": "CUSTOM_T",
-    "extensions": "security-group",
+    "extensions": "security-group", "flavors": "1", "metadata": "k", "os-extra_specs": "k", "os-aggregates": "1",
 }  # fmt: skip
 """What stands there where it is no id."""
 
@@ -71,7 +75,9 @@ def request_for(world: World, service: Service, operation: Operation) -> Request
     key = f"{operation.method} {operation.path}"
     options: dict[str, Any] = {"headers": _headers(world, service, operation)}
     body = BODIES.get(f"{service.name} {key}")
-    if body is not None:
+    if operation.action is not None:
+        options["json"] = {operation.action: _with_ids(world, ACTIONS.get(operation.action))}
+    elif body is not None:
         options["json"] = body(world)
     if operation.action is not None:
         options["json"] = {operation.action: None}
@@ -82,6 +88,10 @@ def request_for(world: World, service: Service, operation: Operation) -> Request
         options["headers"]["content-type"] = "application/openstack-images-v2.1-json-patch"
     if key == "GET /usages":
         options["params"] = {"project_id": world.ids["A"]}
+    if "/os-keypairs" in operation.path and operation.method != "POST" and not is_of_oneself(operation):
+        options["params"] = {"user_id": world.ids["user member"]}
+    if key == "GET /v2.1/os-migrations":
+        options["params"] = {"project_id": world.ids["A"]}
     if key == "GET /allocation_candidates":
         options["params"] = {"resources": "VCPU:1"}
     nobodys = set(operation.path.split("/")) & _NOBODYS.get(service.name, frozenset())
@@ -89,6 +99,11 @@ def request_for(world: World, service: Service, operation: Operation) -> Request
         ("{" in operation.path and not nobodys) or f"{service.name} {key}" in NAMES_A or key.endswith("/auth/tokens")
     )
     return Request(operation.method, service.prefix + _path(world, service, operation), about_a, options)
+
+
+def is_of_oneself(operation: Operation) -> bool:
+    """Keypairs are everybody's own, until administrators can name a user."""
+    return "/os-keypairs" in operation.path and operation.until is not None and str(operation.until) in ("2.1", "2.9")
 
 
 def _path(world: World, service: Service, operation: Operation) -> str:
@@ -191,6 +206,23 @@ BODIES: Final[dict[str, Callable[[World], Any]]] = {
         "security_group_rule", security_group_id="id:security group", direction="ingress", protocol="udp"
     ),
     "network PUT /v2.0/quotas/{project_id}": _kind("quota", port=5),
+    # ---- compute
+    "compute POST /v2.1/servers": _kind(
+        "server", name="new", flavorRef="1", imageRef="id:image", networks=[{"uuid": "id:network"}]
+    ),
+    "compute PUT /v2.1/servers/{server_id}": _kind("server", name="new"),
+    "compute POST /v2.1/servers/{server_id}/metadata": _kind("metadata", k="w"),
+    "compute PUT /v2.1/servers/{server_id}/metadata": _kind("metadata", k="w"),
+    "compute PUT /v2.1/servers/{server_id}/metadata/{key}": _kind("meta", k="w"),
+    "compute PUT /v2.1/servers/{server_id}/tags": lambda world: {"tags": ["t", "u"]},
+    "compute POST /v2.1/servers/{server_id}/os-interface": _kind("interfaceAttachment", net_id="id:network"),
+    "compute POST /v2.1/servers/{server_id}/remote-consoles": _kind("remote_console", protocol="vnc", type="novnc"),
+    "compute POST /v2.1/os-server-groups": _kind("server_group", name="new", policy="affinity"),
+    "compute POST /v2.1/os-keypairs": _kind("keypair", name="new", public_key=PUBLIC_KEY, user_id="id:user member"),
+    "compute POST /v2.1/os-aggregates": _kind("aggregate", name="new"),
+    "compute PUT /v2.1/os-aggregates/{aggregate_id}": _kind("aggregate", name="new"),
+    "compute POST /v2.1/os-aggregates/{aggregate_id}/action": _kind("add_host", host="h"),
+    "compute POST /v2.1/flavors/{flavor_id}/action": _kind("addTenantAccess", tenant="id:A"),
     # ---- sundog
     "sundog POST /faults": _kind("fault", kind="kill", scope={}),
     "sundog POST /fleet/drain": _kind("drain", scope={}),
@@ -205,10 +237,22 @@ BODIES: Final[dict[str, Callable[[World], Any]]] = {
 }
 """By service, method and path."""
 
+ACTIONS: Final[dict[str, Any]] = {
+    "reboot": {"type": "HARD"}, "rescue": {}, "os-resetState": {"state": "active"}, "resize": {"flavorRef": "2"},
+    "rebuild": {"imageRef": "id:image"}, "createImage": {"name": "i"}, "changePassword": {"adminPass": "x"},
+    "createBackup": {"name": "b", "backup_type": "daily", "rotation": 1}, "os-getConsoleOutput": {},
+    "os-getVNCConsole": {"type": "novnc"}, "os-getSPICEConsole": {"type": "spice-html5"},
+    "os-getSerialConsole": {"type": "serial"}, "os-migrateLive": {"host": None, "block_migration": "auto"},
+    "evacuate": {}, "addSecurityGroup": {"name": "g"}, "removeSecurityGroup": {"name": "g"},
+    "addFloatingIp": {"address": "203.0.113.9"}, "removeFloatingIp": {"address": "203.0.113.9"},
+    "addFixedIp": {"networkId": "id:network"}, "removeFixedIp": {"address": "10.0.0.9"},
+}  # fmt: skip
+"""What actions on servers say; others say null."""
+
 NAMES_A: Final = frozenset({
     "identity POST /v3/users", "identity POST /v3/groups", "identity POST /v3/projects",
     "identity POST /v3/credentials", "network POST /v2.0/subnets", "network POST /v2.0/ports",
-    "network POST /v2.0/security-group-rules", "placement GET /usages",
+    "network POST /v2.0/security-group-rules", "placement GET /usages", "compute GET /v2.1/os-migrations",
 })  # fmt: skip
 """Operations that are about A by what their bodies or queries say."""
 

@@ -15,3 +15,4 @@ TABLE = table(
     """,
     IDENTITY_WORDS,
 )
+METRICS = table("sundog:metrics:show    admin", IDENTITY_WORDS)

@@ -26,6 +26,7 @@ from tests.unit.api.rbac.personas import PERSONAS
 
 T = TypeVar("T")
 CHEAP = Settings(argon2_memory_kib=8, argon2_passes=1)
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPNhtU1bHXzwHdTrEKp7+lKNUNM0uNcMQnqAnxyEVIHv nobody@nowhere"
 LATER = clock.EPOCH + timedelta(minutes=5)
 """When the personas ask. The token that is out of date was made two hours before."""
 
@@ -83,6 +84,7 @@ class World:
         made = bootstrap(self.cloud.identity, "canary-admin", address="http://cloud.test", catalogue=app.CATALOGUE)
         self.ids["admin project"], self.roles = made.project_id, made.role_ids
         app.bootstrap_network(self.cloud.network, made.project_id)
+        app.bootstrap_compute(self.cloud.compute)
         self.tokens["expired"] = await self._log_in("admin", {"project": {"id": made.project_id}})
 
     async def _make(self) -> None:
@@ -92,6 +94,7 @@ class World:
         await self._of_image()
         await self._of_network()
         await self._of_placement()
+        await self._of_compute()
 
     async def _people(self) -> None:
         ids = self.ids
@@ -239,6 +242,24 @@ class World:
         ):
             answer = await self.send(method, path, admin, json=body, headers=newest)
             assert answer.status_code in (200, 201, 204), answer.text
+
+    async def _of_compute(self) -> None:
+        """A server that nobody builds, as no task of compute's runs, and what may be had beside it."""
+        ids, newest = self.ids, {"openstack-api-version": "compute 2.104"}
+        server = {
+            "name": "s", "flavorRef": "1", "imageRef": ids["image"], "networks": [{"uuid": ids["network"]}],
+            "metadata": {"k": "v"}, "tags": ["t"],
+        }  # fmt: skip
+        for name, path, body in (
+            ("server", "servers", {"server": server}),
+            ("server group", "os-server-groups", {"server_group": {"name": "g", "policy": "affinity"}}),
+            ("keypair", "os-keypairs", {"keypair": {"name": "k", "public_key": PUBLIC_KEY}}),
+        ):
+            token = self.tokens["member"]
+            answer = await self.send("POST", f"/compute/v2.1/{path}", token, json=body, headers=newest)
+            assert answer.status_code in (200, 201, 202), answer.text
+            (made,) = answer.json().values()
+            ids[name] = str(made["id"] if "id" in made else made["name"])
 
     def allocation(self, generation: int | None) -> dict[str, Any]:
         return {
