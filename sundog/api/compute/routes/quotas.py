@@ -53,7 +53,7 @@ async def show_default_quotas(ctx: Context, project_id: str) -> dict[str, Any]:
     return {"quota_set": {"id": project_id} | views.told_of(ctx, ctx.cloud.compute.quotas.defaults())}
 
 
-@stepped("PUT", ONE, UPDATE, bodies=CHANGES, queries=WHOSE, own=False)
+@stepped("PUT", ONE, UPDATE, bodies=CHANGES, queries=WHOSE)
 async def update_quotas(
     ctx: Context, project_id: str, query: schemas.OfUser, body: schemas.AnyUpdateQuota
 ) -> dict[str, Any]:
@@ -64,7 +64,7 @@ async def update_quotas(
     return {"quota_set": views.told_of(ctx, quotas)}
 
 
-@stepped("DELETE", ONE, DELETE, queries=WHOSE, status=202, own=False)
+@stepped("DELETE", ONE, DELETE, queries=WHOSE, status=202)
 async def delete_quotas(ctx: Context, project_id: str, query: schemas.OfUser) -> None:
     """Give a project, or a user in it, the default quotas again."""
     ctx.require(DELETE, {"project_id": project_id})

@@ -55,7 +55,8 @@ def _period(ctx: Context, start: str | None, end: str | None) -> tuple[datetime,
     """From when to when; what is not said is now, and nothing has been used later."""
     now: datetime = ctx.cloud.compute.usages.now
     begin, until = _time(start, now), _time(end, now)
-    if not begin < until:
+    # Nothing said is from now to now, between which Nova's clock goes on a little.
+    if begin > until or (begin == until and (start or end)):
         raise Invalid("Invalid start time. The start time cannot occur after the end time.")
     return begin, min(until, now)
 

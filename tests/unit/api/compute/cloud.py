@@ -77,18 +77,20 @@ class Cloud:
         self.store = fresh_store()
         ids, now = Ids(Streams(1).stream("ids")), ticking()
         self.placement = Placement(self.store, Pool(ResourceClasses()), new_uuid=ids.uuid, now=now)
-        network, images = Network(self.store, ids, now), Images(self.store, ids, ImageFiles(folder))
+        self.network, images = Network(self.store, ids, now), Images(self.store, ids, ImageFiles(folder))
         specs = [replace(each, uuid=str(ids.uuid())) for each in make_hosts(3)]
         driver = SimulatedDriver(warp.World(seed=1), specs, timings=PLAIN)
         self.compute = Compute(
-            self.store, ids, driver, placement=self.placement, network=network, images=images, now=now
+            self.store, ids, driver, placement=self.placement, network=self.network, images=images, now=now
         )
         asyncio.run(self.compute.hosts.register())
         self.compute.aggregates.load(self.placement.pool, self.compute.scheduling.facts)
         bootstrap(self.compute)
         self.viewer = EVERYTHING
         numbers = iter(range(1, 1_000_000))
-        cloud = SimpleNamespace(compute=self.compute, identity=SimpleNamespace(projects=Projects()))
+        cloud = SimpleNamespace(
+            compute=self.compute, network=self.network, identity=SimpleNamespace(projects=Projects())
+        )
         desk = Desk(cloud, Policy(SERVICE.rules), authenticate, lambda: f"req-{next(numbers)}")
         self.app = application([SERVICE], desk)
         self.alice, self.reader, self.bob, self.admin, self.nobody = (

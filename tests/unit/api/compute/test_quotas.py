@@ -171,7 +171,12 @@ def test_usage_is_paged_by_server_since_2_40(later):
     refused(later.admin.get(f"{USAGE}/project-a?{period}&detailed=1", v="2.75"), 400)
 
 
-@pytest.mark.parametrize("query", ["", "?start=yesterday", "?start=2024-01-01T05:00:00&end=2024-01-01T04:00:00"])
+def test_nothing_is_used_between_now_and_now(later):
+    add_server(later.store)
+    assert used(later.reader.get(f"{USAGE}/project-a"))["tenant_usage"]["total_hours"] == 0.0
+
+
+@pytest.mark.parametrize("query", ["?start=yesterday", "?start=2024-01-01T05:00:00&end=2024-01-01T04:00:00"])
 def test_what_is_no_period_is_refused(later, query):
     refused(later.admin.get(f"{USAGE}{query}"), 400)
 
