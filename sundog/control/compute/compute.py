@@ -18,6 +18,7 @@ from sundog.control.compute.hosts import Hosts
 from sundog.control.compute.hypervisors import Hypervisors
 from sundog.control.compute.interfaces import Interfaces
 from sundog.control.compute.keypairs import Keypairs
+from sundog.control.compute.metadata import Metadata
 from sundog.control.compute.migrations import Migrations
 from sundog.control.compute.power import Power
 from sundog.control.compute.quotas import Quotas
@@ -85,6 +86,7 @@ class Compute:
         self.consoles = Consoles(parts, self.worker)
         self.rebuilding = Rebuilding(parts, self.worker)
         self.snapshots = Snapshots(parts, self.worker)
+        self.metadata = Metadata(self.books, self.hosts, settings.metadata_secret)
         self.actions = Actions(self.books)
         self.migrations = Migrations(self.books)
         self._tasks: list[asyncio.Task[Any]] = []

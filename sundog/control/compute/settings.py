@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from sundog.units import Seconds
@@ -17,7 +17,8 @@ class Settings:
     Nova's ``max_attempts``. ``tries`` is how often an operation is asked whose outcome is unknown or that failed on
     the way back. ``sync_interval`` is between two comparisons of all hosts with the books; ``host_interval`` between
     two looks at which hosts there are. ``shelved_offload_time`` is how long a shelved server keeps its place; -1 is
-    for ever.
+    for ever. ``metadata_secret`` is what proxies of the metadata service sign with; empty for one that is made up and
+    kept in the store.
     """
 
     quick: Seconds = 120.0
@@ -28,6 +29,7 @@ class Settings:
     sync_interval: Seconds = 3600.0
     host_interval: Seconds = 60.0
     shelved_offload_time: Seconds = 0.0
+    metadata_secret: str = field(default="", repr=False)
 
 
 DEFAULT: Final = Settings()
