@@ -55,7 +55,8 @@ def _servers(store: Store) -> dict[str, int]:
     states = select(s.vm_state, s.task_state, func.count()).where(s.deleted_at.is_(None))
     found: Counter[str] = Counter()
     with store.read() as tx:
-        for vm_state, task_state, count in tx.execute(states.group_by(s.vm_state, s.task_state)):
+        for row in tx.execute(states.group_by(s.vm_state, s.task_state)):
+            vm_state, task_state, count = tuple(row)
             found[status_of(vm_state, task_state)] += count
     return dict(sorted(found.items()))
 

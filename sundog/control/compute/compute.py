@@ -11,11 +11,14 @@ from sundog.backends.contract import ComputeDriver
 from sundog.control.compute.actions import Actions
 from sundog.control.compute.aggregates import Aggregates
 from sundog.control.compute.books import Books
+from sundog.control.compute.consoles import Consoles
 from sundog.control.compute.flavors import Flavors
 from sundog.control.compute.groups import ServerGroups
 from sundog.control.compute.hosts import Hosts
 from sundog.control.compute.hypervisors import Hypervisors
+from sundog.control.compute.interfaces import Interfaces
 from sundog.control.compute.keypairs import Keypairs
+from sundog.control.compute.metadata import Metadata
 from sundog.control.compute.migrations import Migrations
 from sundog.control.compute.moves import Moves
 from sundog.control.compute.power import Power
@@ -80,8 +83,11 @@ class Compute:
         self.reconciler = Reconciler(parts, self.worker)
         self.servers = Servers(parts, self.worker)
         self.power = Power(parts, self.worker)
+        self.interfaces = Interfaces(parts, self.worker)
+        self.consoles = Consoles(parts, self.worker)
         self.rebuilding = Rebuilding(parts, self.worker)
         self.snapshots = Snapshots(parts, self.worker)
+        self.metadata = Metadata(self.books, self.hosts, settings.metadata_secret)
         self.actions = Actions(self.books)
         self.moves = Moves(parts, self.worker)
         self.migrations = Migrations(parts, self.worker)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from sundog.units import Seconds
@@ -18,6 +18,8 @@ class Settings:
     the way back. ``sync_interval`` is between two comparisons of all hosts with the books; ``host_interval`` between
     two looks at which hosts there are. ``shelved_offload_time`` is how long a shelved server keeps its place; -1 is
     for ever. ``resize_to_same_host`` allows a resize to stay where it is, as Nova's ``allow_resize_to_same_host``.
+    ``metadata_secret`` is what proxies of the metadata service sign with; empty for one that is made up and
+    kept in the store.
     """
 
     quick: Seconds = 120.0
@@ -29,6 +31,7 @@ class Settings:
     host_interval: Seconds = 60.0
     shelved_offload_time: Seconds = 0.0
     resize_to_same_host: bool = False
+    metadata_secret: str = field(default="", repr=False)
 
 
 DEFAULT: Final = Settings()

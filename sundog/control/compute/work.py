@@ -12,7 +12,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
 from sundog.backends.contract import ComputeDriver, ServerKey
@@ -27,6 +27,7 @@ from sundog.control.image import Images
 from sundog.control.network import Network
 from sundog.control.placement import Placement
 from sundog.control.store import Reader, Tx
+from sundog.control.store.tables import compute as tables
 from sundog.control.viewer import EVERYTHING
 from sundog.core.lifecycle.servers import VmState
 from sundog.errors import BackendFailed, HostDown, InvariantError, OutcomeUnknown, StoreUnavailable, SundogError
@@ -42,7 +43,10 @@ _LONGEST_PAUSE: Final[Seconds] = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What sagas work with."""
+    """What sagas work with. ``secrets`` are what an action must know and nothing may write down, by ``args["secret"]``.
+
+    They are gone with the process.
+    """
 
     books: Books
     driver: ComputeDriver
@@ -52,6 +56,7 @@ class Parts:
     hosts: Hosts
     scheduling: Scheduling
     settings: Settings
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 class Ask(Protocol):
@@ -196,17 +201,18 @@ class Worker:
     def __init__(self, parts: Parts, sagas: Mapping[str, Saga]) -> None:
         self._parts, self._sagas = parts, sagas
         self._tasks: dict[str, asyncio.Task[SundogError | None]] = {}
+        self._numbers: dict[str, int] = {}
         self._ended: dict[str, Seconds] = {}
         self._beside: dict[asyncio.Task[None], None] = {}
 
     def begin(self, action: Action) -> asyncio.Task[SundogError | None]:
-        """Carry out an action that is written down. What is under way on its server is broken off, and ends first.
+        """Carry out an action that is written down, once what is under way on its server has ended.
 
-        The task's result is what the action failed with.
+        That is broken off if something took its place. The task's result is what the action failed with.
         """
-        before = self._tasks.get(action.server_id)
-        task = asyncio.get_running_loop().create_task(self._run(action, before), name=f"action {action.number}")
-        self._tasks[action.server_id] = task
+        before = self._tasks.get(action.server_id), self._numbers.get(action.server_id, 0)
+        task = asyncio.get_running_loop().create_task(self._run(action, *before), name=f"action {action.number}")
+        self._tasks[action.server_id], self._numbers[action.server_id] = task, action.number
         task.add_done_callback(lambda done: self._forget(action.server_id, done))
         return task
 
@@ -247,18 +253,20 @@ class Worker:
 
     def _forget(self, server_id: str, task: asyncio.Task[SundogError | None]) -> None:
         if self._tasks.get(server_id) is task:
-            del self._tasks[server_id]
+            del self._tasks[server_id], self._numbers[server_id]
             self._ended[server_id] = clock.now()
         if not task.cancelled() and task.exception() is not None:
             _LOG.error("an action was left unfinished", exc_info=task.exception())
 
-    async def _run(self, action: Action, before: asyncio.Task[SundogError | None] | None) -> SundogError | None:
-        if before is not None:
-            before.cancel()
-            await asyncio.wait([before])
+    async def _run(
+        self, action: Action, before: asyncio.Task[SundogError | None] | None, number: int
+    ) -> SundogError | None:
         work, pause = Work(self._parts, action), _PAUSE
         while True:
             try:
+                if before is not None:
+                    await self._ended_before(before, number)
+                    before = None
                 if await self._advance(work):
                     return work.failure
                 pause = _PAUSE
@@ -266,6 +274,19 @@ class Worker:
                 _LOG.warning("action %d waits for the store: %s", action.number, error)
                 await aio.sleep(pause)
                 pause = min(2.0 * pause, _LONGEST_PAUSE)
+
+    async def _ended_before(self, before: asyncio.Task[SundogError | None], number: int) -> None:
+        """Wait for the end of the action before, which is broken off if something took its place, or if this one is."""
+        with self._parts.books.reading() as tx:
+            row = tx.get(tables.actions, number=number)
+        if row is None or row["phase"] == DONE:
+            before.cancel()
+        try:
+            await asyncio.wait([before])
+        except asyncio.CancelledError:
+            before.cancel()
+            await asyncio.wait([before])
+            raise
 
     async def _advance(self, work: Work) -> bool:
         """Do, or undo, what the action says; whether it is done then."""

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from sundog.backends.contract import ServerKey
+from sundog.control.compute.actions import DOING
 from sundog.control.compute.creating import NO_VALID_HOST
 from sundog.control.compute.records import Server, ServerImage
 from sundog.control.compute.sagas.common import COPIES, power_of, spec_of
@@ -34,6 +35,7 @@ async def do(work: Work) -> None:
     _check_host(work, server)
     key = ServerKey(server.id, args["generation"])
     with parts.books.writing() as tx:
+        work.set(tx, phase=DOING)  # or a delete that took its place would seem to be over
         parts.books.change(tx, server, task_state=TaskState.REBUILD_SPAWNING)
     spec = spec_of(work, server, generation=key.generation)
     rebuild = partial(parts.driver.rebuild, server.host, spec, start=args["start"])
