@@ -151,12 +151,15 @@ async def make_small(
     return Small(store, driver, placement, network, images, compute, image_id, network_id, ids, folder, settings)
 
 
-async def restart(small: Small) -> Small:
-    """The control plane is broken off where it is, and another one starts over the same store and hosts."""
+async def restart(small: Small, *, store: Store | None = None, folder: Path | None = None) -> Small:
+    """The control plane is broken off where it is, and another one starts over the same hosts.
+
+    It goes on with the same store and folder, unless others are given: copies, for one.
+    """
     await small.compute.stop()
-    store, ids = small.store, small.ids
+    store, folder, ids = store or small.store, folder or small.folder, small.ids
     placement = Placement(store, Pool(ResourceClasses()), new_uuid=ids.uuid)
-    network, images = Network(store, ids), Images(store, ids, ImageFiles(small.folder))
+    network, images = Network(store, ids), Images(store, ids, ImageFiles(folder))
     images.recover()
     compute = Compute(
         store,
@@ -169,7 +172,9 @@ async def restart(small: Small) -> Small:
         settings=small.settings,
     )
     await compute.start()
-    return replace(small, placement=placement, network=network, images=images, compute=compute)
+    return replace(
+        small, store=store, folder=folder, placement=placement, network=network, images=images, compute=compute
+    )
 
 
 async def compare(small: Small) -> None:

@@ -9,16 +9,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from sundog.control.compute import Compute, Settings
+from sundog.control.compute import Settings
 from sundog.control.compute.settings import DEFAULT
-from sundog.control.image import ImageFiles, Images
-from sundog.control.network import Network
-from sundog.control.placement import Placement
 from sundog.control.store import Store, open_store
-from sundog.core.pool import Pool, ResourceClasses
 from sundog.runtime import warp
-from sundog.runtime.ids import Ids
-from tests.computing import Small, make_small
+from tests.computing import Small, make_small, restart
 
 T = TypeVar("T")
 
@@ -37,18 +32,7 @@ def run_to_crash(main: Callable[[Small, Crash], Awaitable[T]], *, settings: Sett
             async def crash(cloud: Small) -> Small:
                 old, new = (root / str(len(clouds) - step) for step in (1, 0))
                 _copy(old, new)  # before anything is cleaned up in an orderly way, which does not reach the copy
-                await cloud.compute.stop()
-                store, ids = _store(new), Ids(world.streams.stream("ids"))
-                network, images = Network(store, ids), Images(store, ids, ImageFiles(new))
-                images.recover()
-                placement = Placement(store, Pool(ResourceClasses()), new_uuid=ids.uuid)
-                compute = Compute(
-                    store, ids, cloud.driver, placement=placement, network=network, images=images, settings=settings
-                )
-                await compute.start()
-                after = Small(
-                    store, cloud.driver, placement, network, images, compute, cloud.image_id, cloud.network_id
-                )  # fmt: skip
+                after = await restart(cloud, store=_store(new), folder=new)
                 clouds.append(after)
                 return after
 
