@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sundog.api.compute.common import server_of, stepped
+from sundog.api.compute.common import caller, server_of, stepped
 from sundog.api.compute.policy import RULES
-from sundog.api.compute.schemas.server_details import nothing
+from sundog.api.compute.schemas.server_details import ATTACH, AttachInterface, nothing
+from sundog.api.compute.service import SERVICE
 from sundog.api.compute.views import server_details as views
 from sundog.api.compute.views.common import BASE
 from sundog.api.kit.context import Context
-from sundog.errors import NotFound
+from sundog.control.compute.records import AskedNetwork
+from sundog.errors import Invalid, NotFound
 
 _PATH: Final = f"{BASE}/servers/{{server_id}}/os-interface"
 _RULE: Final = "os_compute_api:os-attach-interfaces"
@@ -31,3 +33,25 @@ async def show_interface(ctx: Context, server_id: str, port_id: str) -> dict[str
     if port is None:
         raise NotFound(f"Instance {server_id} does not have a port with id {port_id}", port=port_id)
     return {"interfaceAttachment": views.interface(port, tagged=ctx.at_least("2.70"))}
+
+
+@stepped("POST", _PATH, RULES[f"{_RULE}:create"], bodies=ATTACH, own=False)
+async def attach_interface(ctx: Context, server_id: str, body: AttachInterface) -> dict[str, Any]:
+    """Give a server a port, one that there is or a new one."""
+    server_of(ctx, server_id, f"{_RULE}:create")
+    told = body.attached
+    address = told.fixed_ips[0].ip_address if told.fixed_ips else None
+    if told.net_id and told.port_id:
+        raise Invalid("Must not input both network_id and port_id")
+    if address and not told.net_id:
+        raise Invalid("Must input network_id when request IP address")
+    asked = AskedNetwork(told.net_id, told.port_id, address, getattr(told, "tag", None))
+    port = await ctx.cloud.compute.interfaces.attach(caller(ctx), server_id, asked)
+    return {"interfaceAttachment": views.interface(port, tagged=ctx.at_least("2.70"))}
+
+
+@SERVICE.operation("DELETE", f"{_PATH}/{{port_id}}", RULES[f"{_RULE}:delete"], status=202, own=False)
+async def detach_interface(ctx: Context, server_id: str, port_id: str) -> None:
+    """Take a port away from a server."""
+    server_of(ctx, server_id, f"{_RULE}:delete")
+    await ctx.cloud.compute.interfaces.detach(caller(ctx), server_id, port_id)

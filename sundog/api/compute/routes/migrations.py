@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sundog.api.compute.common import server_of, stepped, target
+from sundog.api.compute.common import caller, server_of, stepped, target
 from sundog.api.compute.policy import RULES
 from sundog.api.compute.schemas.server_details import MIGRATIONS, nothing
+from sundog.api.compute.service import SERVICE
 from sundog.api.compute.views import server_details as views
 from sundog.api.compute.views.common import BASE, links
 from sundog.api.kit.context import Context
@@ -104,7 +105,7 @@ async def list_server_migrations(ctx: Context, server_id: str) -> dict[str, Any]
     server = server_of(ctx, server_id, f"{_OF_SERVER}:index")
     hosts = ctx.may(RULES[f"{_OF_SERVER}:index:host"], target(server))
     found = ctx.cloud.compute.migrations.find(MigrationQuery(server_id=server.id, type=LIVE))
-    return {"migrations": [_server_migration(ctx, each, hosts) for each in found if each.status in _UNDERWAY]}
+    return {"migrations": [await _server_migration(ctx, each, hosts) for each in found if each.status in _UNDERWAY]}
 
 
 @stepped("GET", f"{_PATH}/{{number}}", RULES[f"{_OF_SERVER}:show"], queries=nothing("2.23"), own=False)
@@ -119,7 +120,14 @@ async def show_server_migration(ctx: Context, server_id: str, number: str) -> di
         raise NotFound(f"Migration {number} for server {server.id} is not live-migration.")
     if each.status not in _UNDERWAY:
         raise NotFound(f"Live migration {number} for server {server.id} is not in progress.")
-    return {"migration": _server_migration(ctx, each, True)}
+    return {"migration": await _server_migration(ctx, each, True)}
+
+
+@SERVICE.operation("DELETE", f"{_PATH}/{{number}}", RULES[f"{_OF_SERVER}:delete"], status=202, since="2.24", own=False)
+async def abort_server_migration(ctx: Context, server_id: str, number: str) -> None:
+    """Break a live migration off: the server stays where it is."""
+    server_of(ctx, server_id, f"{_OF_SERVER}:delete")
+    ctx.cloud.compute.migrations.abort(caller(ctx), server_id, _number(number))
 
 
 def _number(text: str) -> int:
@@ -129,7 +137,8 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _server_migration(ctx: Context, each: Migration, hosts: bool) -> dict[str, Any]:
+async def _server_migration(ctx: Context, each: Migration, hosts: bool) -> dict[str, Any]:
     by_uuid = ctx.cloud.compute.hosts.by_uuid
-    told = views.server_migration(each, by_uuid(each.source), by_uuid(each.target), hosts=hosts)
+    progress = await ctx.cloud.compute.migrations.progress(each)
+    told = views.server_migration(each, progress, by_uuid(each.source), by_uuid(each.target), hosts=hosts)
     return told | _identity(ctx, each)

@@ -79,9 +79,15 @@ def migration(each: Migration, source: Host | None, target: Host | None, *, host
     }
 
 
-def server_migration(each: Migration, source: Host | None, target: Host | None, *, hosts: bool) -> dict[str, Any]:
-    """A live migration under way. How much was copied is the host's secret."""
-    copied = {f"{what}_{how}_bytes": None for what in ("memory", "disk") for how in ("total", "processed", "remaining")}
+def server_migration(
+    each: Migration, progress: Any, source: Host | None, target: Host | None, *, hosts: bool
+) -> dict[str, Any]:
+    """A live migration under way. ``progress`` is what its host says of the memory; of disks no host says anything."""
+    copied: dict[str, int | None] = dict.fromkeys(
+        f"{what}_{how}_bytes" for what in ("memory", "disk") for how in ("total", "processed", "remaining")
+    )
+    if progress is not None:
+        copied |= {name: getattr(progress, name) for name in copied if name.startswith("memory")}
     return {
         "id": each.number,
         "server_uuid": each.server_id,

@@ -1,11 +1,11 @@
-"""What is done with servers that stay where they are: new disks, and images of them."""
+"""What is done with servers that stay where they are: new disks, images of them, interfaces, consoles."""
 
 from __future__ import annotations
 
 import pytest
 
 from sundog.errors import NotFound
-from tests.computing import ADMIN
+from tests.computing import ADMIN, OWNER
 from tests.unit.api.compute.servers_api import Api, with_api
 
 UUID = "70a599e0-31e7-49b7-b260-868f441e862b"
@@ -119,5 +119,108 @@ def test_the_newest_backups_are_kept():
         assert [api.small.images.show(ADMIN.principal, each).status for each in made[1:]] == ["active", "active"]
         for value in ({"name": "x", "backup_type": "daily"}, {"name": "x", "backup_type": "daily", "rotation": -1}):
             assert (await api.alice.act(server, "createBackup", value)).status_code == 400, value
+
+    with_api(main)
+
+
+# ---------------------------------------------------------------- interfaces and security groups
+
+
+def test_a_port_more_and_a_port_less():
+    async def main(api: Api) -> None:
+        server = await api.boot()
+        path = f"/servers/{server}/os-interface"
+        asked = {"net_id": api.small.network_id, "fixed_ips": [{"ip_address": "10.0.7.7"}]}
+        answer = await api.alice.post(path, {"interfaceAttachment": asked}, v="2.70")
+        assert answer.status_code == 200, answer.text
+        told = answer.json()["interfaceAttachment"]
+        assert [each["ip_address"] for each in told["fixed_ips"]] == ["10.0.7.7"]
+        assert len((await api.alice.get(path)).json()["interfaceAttachments"]) == 2
+        chosen = (await api.alice.post(path)).json()["interfaceAttachment"]
+        assert chosen["net_id"] == api.small.network_id
+        gone = await api.alice.delete(f"{path}/{told['port_id']}")
+        assert (gone.status_code, gone.content) == (202, b"")
+        await api.small.idle()
+        assert len((await api.alice.get(path)).json()["interfaceAttachments"]) == 2
+        for told, status in (
+            ({"net_id": api.small.network_id, "port_id": UUID}, 400),
+            ({"fixed_ips": [{"ip_address": "10.0.0.9"}]}, 400),
+            ({"net_id": None}, 400),
+            ({"net_id": "x"}, 400),
+            ({"port_id": UUID}, 404),
+            ({"net_id": UUID}, 404),
+            ({"tag": "nic"}, 400),
+        ):
+            assert (await api.alice.post(path, {"interfaceAttachment": told})).status_code == status, told
+        assert (await api.alice.delete(f"{path}/{UUID}")).status_code == 404
+        assert (await api.reader.post(path)).status_code == 403
+
+    with_api(main)
+
+
+def test_a_security_group_comes_and_goes():
+    async def main(api: Api) -> None:
+        server = await api.boot()
+        api.small.network.groups.create([{"project_id": OWNER.project_id, "name": "web"}])
+        assert (await api.alice.act(server, "addSecurityGroup", {"name": "web"})).status_code == 202
+        assert (await api.shown(server))["security_groups"] == [{"name": "default"}, {"name": "web"}]
+        assert (await api.alice.act(server, "removeSecurityGroup", {"name": "web"})).status_code == 202
+        assert (await api.alice.act(server, "removeSecurityGroup", {"name": "web"})).status_code == 404
+        assert (await api.alice.act(server, "addSecurityGroup", {"name": "none"})).status_code == 404
+        for value in ({}, {"name": ""}, None, {"name": "web", "more": 1}):
+            assert (await api.alice.act(server, "addSecurityGroup", value)).status_code == 400, value
+
+    with_api(main)
+
+
+# ---------------------------------------------------------------- consoles
+
+
+def test_what_a_server_says_and_how_it_is():
+    async def main(api: Api) -> None:
+        server = await api.boot()
+        answer = await api.alice.act(server, "os-getConsoleOutput", {"length": 1})
+        assert answer.status_code == 200, answer.text
+        whole = (await api.alice.act(server, "os-getConsoleOutput", {})).json()["output"]
+        assert answer.json()["output"] in whole
+        assert (await api.alice.act(server, "os-getConsoleOutput", {"length": "-1"})).json()["output"] == whole
+        for value in ({"length": -2}, {"length": "x"}, {"more": 1}, None):
+            assert (await api.alice.act(server, "os-getConsoleOutput", value)).status_code == 400, value
+        assert (await api.alice.get(f"/servers/{server}/diagnostics")).status_code == 403
+        told = (await api.admin.get(f"/servers/{server}/diagnostics", v="2.48")).json()
+        assert (told["state"], told["num_cpus"], told["num_nics"]) == ("running", 1, 1)
+        assert told["memory_details"]["maximum"] == 512
+        old = (await api.admin.get(f"/servers/{server}/diagnostics")).json()
+        assert old["memory"] == 512 * 1024
+
+    with_api(main)
+
+
+def test_there_is_no_console_for_a_browser():
+    async def main(api: Api) -> None:
+        server = await api.boot()
+        answer = await api.alice.act(server, "os-getVNCConsole", {"type": "novnc"})
+        assert (answer.status_code, message(answer)) == (400, "Unavailable console type novnc.")
+        assert (await api.alice.act(server, "os-getVNCConsole", {"type": "novnc"}, v="2.6")).status_code == 404
+        path = f"/servers/{server}/remote-consoles"
+        wish = {"remote_console": {"protocol": "serial", "type": "serial"}}
+        assert (await api.alice.post(path, wish)).status_code == 404
+        answer = await api.alice.post(path, wish, v="2.6")
+        assert (answer.status_code, message(answer)) == (400, "Unavailable console type serial.")
+        mks = {"remote_console": {"protocol": "mks", "type": "webmks"}}
+        assert (await api.alice.post(path, mks, v="2.7")).status_code == 400
+        assert (await api.bob.post(path, wish, v="2.6")).status_code == 404
+
+    with_api(main)
+
+
+def test_a_password_is_set_in_the_guest_and_a_crash_is_refused():
+    async def main(api: Api) -> None:
+        server = await api.boot()
+        answer = await api.alice.act(server, "changePassword", {"adminPass": "canary"})
+        assert (answer.status_code, answer.content) == (202, b""), answer.text
+        assert (await api.alice.act(server, "changePassword", {})).status_code == 400
+        assert (await api.alice.act(server, "trigger_crash_dump")).status_code == 404
+        assert (await api.alice.act(server, "trigger_crash_dump", v="2.17")).status_code == 400
 
     with_api(main)

@@ -79,8 +79,6 @@ def request_for(world: World, service: Service, operation: Operation) -> Request
         options["json"] = {operation.action: _with_ids(world, ACTIONS.get(operation.action))}
     elif body is not None:
         options["json"] = body(world)
-    if operation.action is not None:
-        options["json"] = {operation.action: None}
     if key in ("PUT /v2/images/{image_id}/file", "PUT /v2/images/{image_id}/stage"):
         options["content"] = b"data"
         options["headers"]["content-type"] = "application/octet-stream"
