@@ -106,6 +106,7 @@ class Compute:
             ("events", self.reconciler.follow(events)),
             ("reconciler", self.reconciler.serve()),
             ("sweep", self.reconciler.sweep()),
+            ("shelved", self.moves.offload_in_time()),
         ):
             self._tasks.append(loop.create_task(work, name=f"compute {name}"))
 

@@ -121,6 +121,14 @@ def drop_image(tx: Tx, parts: Parts, action: Action) -> None:
         delete_image(tx, parts, image.id)
 
 
+def drop_shelved_image(tx: Tx, parts: Parts, server: Server) -> None:
+    """Take away the image that a server was shelved to, if it was, and that is there still."""
+    shelved = server.kept.get("shelved_image")
+    image = None if shelved is None else any_image(tx, shelved["id"])
+    if image is not None and not image.protected:
+        delete_image(tx, parts, image.id)
+
+
 def delete_image(tx: Tx, parts: Parts, image_id: str) -> None:
     """Delete an image, whose ever it is; one that is gone is fine."""
     try:

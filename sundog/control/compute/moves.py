@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sundog.control.compute import migrations, quotas
+from sundog.control.compute import imaging, migrations, quotas
 from sundog.control.compute.actions import DONE, begin_event, end_events, new_action, set_action
-from sundog.control.compute.books import get_server
-from sundog.control.compute.creating import CONSUMER_TYPE, NO_VALID_HOST, wish_for
+from sundog.control.compute.books import find_servers, get_server
+from sundog.control.compute.creating import CONSUMER_TYPE, wish_for
 from sundog.control.compute.migrations import EVACUATION, LIVE_MIGRATION, MIGRATION, RESIZE
 from sundog.control.compute.records import Caller, Flavor, Host, Migration, Server, ServerFlavor
 from sundog.control.compute.requests import Requests, Underway, accept, check_lock, check_state
 from sundog.control.compute.sagas.common import next_generation
 from sundog.control.compute.sagas.moving import MOVE_TYPE
 from sundog.control.compute.sagas.resize import OLD_VM_STATE
+from sundog.control.compute.sagas.shelve import NOT_ENOUGH, SHELVED_AT
 from sundog.control.compute.scheduling import Place
 from sundog.control.placement.records import Wanted
 from sundog.control.store import Tx
@@ -27,8 +29,10 @@ from sundog.control.store.tables import compute as tables
 from sundog.core.lifecycle.servers import Transition, VmState
 from sundog.core.scheduler import NoValidHost
 from sundog.errors import Conflict, Invalid, NotFound
+from sundog.runtime import aio
 
-NOT_ENOUGH: Final = NO_VALID_HOST + "There are not enough hosts available."
+KEEP: Final = ""
+"""An availability zone that stays as it is."""
 
 Check = Callable[[Tx, Server, Host], None]
 """``(transaction, server, its host)``: raises what forbids a move."""
@@ -164,6 +168,80 @@ class Moves(Requests):
 
         plan = Plan("evacuate", EVACUATION, "conductor_rebuild_server", check, host=host, force=force)
         return self._move(caller, server_id, plan)
+
+    # ---------------------------------------------------------------- out of the way, and back
+
+    def shelve(self, caller: Caller, server_id: str) -> Underway:
+        """Stop a server and make an image of it; it gives up its place at once, later or never, as the settings say.
+
+        Raises: TooLarge for more properties of the image than are allowed.
+        """
+        parts = self._parts
+
+        def prepare(tx: Tx, server: Server) -> dict[str, Any]:
+            name = f"{server.name}-shelved"
+            image_id = imaging.new_image(tx, parts, caller, server, name, kind=imaging.SNAPSHOT, more={})
+            return {imaging.NEW_IMAGE: image_id, "vm_state": server.vm_state}
+
+        return self._begin(caller, server_id, "shelve", event="compute_shelve_instance", prepare=prepare)
+
+    def shelve_offload(self, caller: Caller, server_id: str) -> Underway:
+        """Let a shelved server give up its place."""
+        return self._begin(caller, server_id, "shelve_offload", event="compute_shelve_offload_instance")
+
+    def unshelve(
+        self, caller: Caller, server_id: str, *, availability_zone: str | None = KEEP, host: str | None = None
+    ) -> Underway:
+        """Bring a shelved server back, running. If there is no host for it, it stays shelved and its action says so.
+
+        ``availability_zone`` is another one to be in from now on, None for any; ``host`` is the name of one.
+        Raises: Invalid for a zone or a host that is not there; Conflict for a host that is not in the zone, or if one
+        of both is given for a server that has not given up its place.
+        """
+
+        def prepare(tx: Tx, server: Server) -> dict[str, Any]:
+            if (availability_zone != KEEP or host is not None) and server.vm_state != VmState.SHELVED_OFFLOADED:
+                raise Conflict(
+                    f'Specifying an availability zone or a host during unshelve instance "{server.id}" with state '
+                    f'"{server.vm_state}" is not supported. The instance must be in a "SHELVED_OFFLOADED" state.',
+                    server=server.id,
+                )
+            zone = server.availability_zone if availability_zone == KEEP else availability_zone
+            self._check_zone(zone, host)
+            self._parts.books.change(tx, server, availability_zone=zone)
+            return {"host": host}
+
+        return self._begin(caller, server_id, "unshelve", event="conductor_unshelve_instance", prepare=prepare)
+
+    def _check_zone(self, zone: str | None, name: str | None) -> None:
+        """Raises: Invalid for a zone or a host that is not there; Conflict for a host that is not in the zone."""
+        hosts = self._parts.hosts
+        if zone is not None and zone not in {each.zone for each in hosts.list_all()}:
+            raise Invalid("The requested availability zone is not available", zone=zone)
+        if name is None:
+            return
+        try:
+            host = hosts.by_name(name)
+        except NotFound:
+            raise Invalid(f"Compute host {name} could not be found.", host=name) from None
+        if zone is not None and host.zone != zone:
+            raise Conflict(f'Host "{name}" is not in the availability zone "{zone}".', host=name)
+
+    async def offload_in_time(self) -> None:
+        """Let shelved servers give up their places when it is time, for ever; at once or never needs nobody."""
+        settings, books = self._parts.settings, self._parts.books
+        while settings.shelved_offload_time > 0:
+            await aio.sleep(settings.host_interval)
+            s = tables.servers.c
+            with books.reading() as tx:
+                shelved = find_servers(
+                    tx, s.vm_state == VmState.SHELVED, s.task_state.is_(None), s.deleted_at.is_(None)
+                )
+            limit = books.now() - timedelta(seconds=settings.shelved_offload_time)
+            for server in shelved:
+                if datetime.fromisoformat(server.kept[SHELVED_AT]) <= limit:
+                    system = Caller(server.user_id, server.project_id, f"req-{books.new_uuid()}", is_admin=True)
+                    self.shelve_offload(system, server.id)
 
     # ---------------------------------------------------------------- what they have in common
 

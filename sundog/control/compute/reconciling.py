@@ -171,7 +171,7 @@ def expected_on(reader: Reader, host: str) -> tuple[list[Server], list[rules.Cop
     What an evacuation left behind is neither: the host is taken for dead, and its server is made anew elsewhere.
     """
     s, m = tables.servers.c, tables.migrations.c
-    known = find_servers(reader, s.host == host, s.deleted_at.is_(None), s.vm_state != VmState.SHELVED_OFFLOADED)
+    known = find_servers(reader, s.host == host, s.deleted_at.is_(None))
     allowed = [(server.id, generation) for server in known for generation in server.kept.get(COPIES, ())]
     for move in open_ones(reader, (m.source == host) | (m.target == host)):
         if move.source == host and move.type != EVACUATION:

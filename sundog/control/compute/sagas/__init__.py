@@ -15,6 +15,7 @@ from sundog.control.compute.sagas import (
     power,
     rebuild,
     resize,
+    shelve,
     snapshot,
 )
 from sundog.control.compute.work import Saga
@@ -35,4 +36,7 @@ SAGAS: Final[Mapping[str, Saga]] = {
     "revert_resize": resize.REVERT,
     "live_migrate": live_migration.SAGA,
     "evacuate": evacuate.SAGA,
+    "shelve": shelve.SHELVE,
+    "shelve_offload": shelve.OFFLOAD,
+    "unshelve": shelve.UNSHELVE,
 }

@@ -8,6 +8,7 @@ from sundog.backends.contract import ServerKey
 from sundog.control.compute import ports
 from sundog.control.compute.books import migration_of
 from sundog.control.compute.creating import CONSUMER_TYPE
+from sundog.control.compute.imaging import drop_shelved_image
 from sundog.control.compute.migrations import OPEN, set_status
 from sundog.control.compute.records import Migration, Server
 from sundog.control.compute.sagas.common import COPIES
@@ -33,6 +34,7 @@ async def do(work: Work) -> None:
     with parts.books.writing() as tx:
         server = work_server(tx, work)
         ports.drop_ports(tx, parts.network, server)
+        drop_shelved_image(tx, parts, server)
         for move in _open_moves(tx, server):
             set_status(tx, parts.books, move, "error")
         consumers = [server.id, *(move.uuid for move in moves)]
