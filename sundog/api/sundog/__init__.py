@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sundog.api.kit.faults import plain
 from sundog.api.kit.service import Service
+from sundog.api.sundog import policy
 
-SERVICE = Service("sundog", prefix="/sundog/v1", fault=plain)
+SERVICE = Service("sundog", prefix="/sundog/v1", fault=plain, rules=(policy.PLACEMENT_HOSTS,))
 
-from sundog.api.sundog.routes import clock, events, faults, fleet  # noqa: E402, F401 - fill the table
+from sundog.api.sundog.routes import clock, events, faults, fleet, servers  # noqa: E402, F401 - fill the table

@@ -3,7 +3,7 @@
 Administrators of a domain have no part in what all domains share.
 """
 
-from sundog.api.kit.policy import ADMIN, ANYBODY, OF_PROJECTS_AND_SYSTEM, Rule
+from sundog.api.kit.policy import ADMIN, ANYBODY, OF_PROJECTS_AND_SYSTEM, PROJECT_READER_OR_ADMIN, Rule
 
 CLOCK_SHOW = Rule("sundog:clock:show", ANYBODY, "Show the clock")
 CLOCK_SET = Rule("sundog:clock:set", ADMIN, "Change the clock's rate, pause it, step it", OF_PROJECTS_AND_SYSTEM)
@@ -18,3 +18,10 @@ FAULTS_ORDER = Rule(
     "sundog:faults:order", ADMIN, "Let things go wrong on hosts, and take that back", OF_PROJECTS_AND_SYSTEM
 )
 EVENTS_WATCH = Rule("sundog:events:watch", ADMIN, "Watch what happens on hosts", OF_PROJECTS_AND_SYSTEM)
+
+PLACEMENT_EXPLAIN = Rule(
+    "sundog:servers:placement", PROJECT_READER_OR_ADMIN, "Explain where a server would go", OF_PROJECTS_AND_SYSTEM
+)
+PLACEMENT_HOSTS = Rule(
+    "sundog:servers:placement:hosts", ADMIN, "See in it the names of hosts and what they lack", OF_PROJECTS_AND_SYSTEM
+)

@@ -67,6 +67,12 @@ class HostFilter(Query):
     zone: str | None = None
 
 
+class WhyNotHost(Query):
+    """``?host=NAME``: the host that a server might be on; its id for who may not know names."""
+
+    host: str | None = None
+
+
 class Hosts(Body):
     """How many hosts of which type, where. A new type is described as in a scenario; a rack is made if none is said."""
 

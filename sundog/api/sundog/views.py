@@ -7,7 +7,10 @@ from typing import Any, Final
 
 from sundog.backends.playground import StandingOrder
 from sundog.control.clock import Reading
+from sundog.control.compute.explaining import Placing, hidden_name
 from sundog.control.fleet import FleetHost, Happening
+from sundog.core.scheduler import Decision
+from sundog.core.scheduler.explain import Scored
 from sundog.sim.spec import HostType
 
 _TIME: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -80,3 +83,38 @@ def happening(told: Happening) -> dict[str, Any]:
         "host": None if told.host_id is None else {"id": told.host_id, "name": told.host_name},
         "server": None if told.server is None else {"id": told.server, "generation": told.generation},
     }
+
+
+def placement(placing: Placing, *, names_hosts: bool) -> dict[str, Any]:
+    """Why a server would be where. Without ``names_hosts`` hosts have only their ids, and reasons stay unsaid."""
+    project, explained = placing.server.project_id, placing.explanation
+    decision = explained.decision
+
+    def called(name: str) -> dict[str, str]:
+        return {"host_id": hidden_name(project, name)} | ({"host": name} if names_hosts else {})
+
+    def scored(each: Scored) -> dict[str, Any]:
+        return called(each.host) | {"rank": each.rank, "score": each.score, "breakdown": each.breakdown}
+
+    told: dict[str, Any] = {
+        "server_id": placing.server.id,
+        "host": None if placing.host is None else called(placing.host.name),
+        "policy": placing.policy,
+        "as_if": "placed now",
+        "own_allocation": "counted as used",
+        "decision": {"host": called(decision.host), "reason": None}
+        if isinstance(decision, Decision)
+        else {"host": None, "reason": decision.reason},
+        "funnel": [asdict(each) for each in explained.funnel],
+        "best": [scored(each) for each in explained.best],
+        "relaxations": [asdict(each) for each in explained.relaxations],
+    }
+    against = placing.why_not
+    if against is not None:
+        told["why_not"] = called(against.host) | {
+            "chosen": against.chosen,
+            "failed": [{"filter": name, "reason": why if names_hosts else None} for name, why in against.failed],
+            "scored": None if against.scored is None else scored(against.scored),
+            "relax": against.relax,
+        }
+    return {"placement": told}

@@ -12,6 +12,7 @@ from sundog.control.compute.actions import Actions
 from sundog.control.compute.aggregates import Aggregates
 from sundog.control.compute.books import Books
 from sundog.control.compute.consoles import Consoles
+from sundog.control.compute.explaining import Explaining
 from sundog.control.compute.flavors import Flavors
 from sundog.control.compute.groups import ServerGroups
 from sundog.control.compute.hosts import Hosts
@@ -88,6 +89,7 @@ class Compute:
         self.rebuilding = Rebuilding(parts, self.worker)
         self.snapshots = Snapshots(parts, self.worker)
         self.metadata = Metadata(self.books, self.hosts, settings.metadata_secret)
+        self.explaining = Explaining(parts)
         self.actions = Actions(self.books)
         self.moves = Moves(parts, self.worker)
         self.migrations = Migrations(parts, self.worker)
