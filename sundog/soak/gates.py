@@ -13,12 +13,13 @@ import asyncio
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final, cast
 
 import numpy as np
 
 from sundog.backends.contract import ComputeDriver, EventStream
-from sundog.control.store import Reader, Store, Tx
+from sundog.control.store import Reader, Store, Tx, migrations
 from sundog.errors import StoreUnavailable
 
 
@@ -82,6 +83,10 @@ class GatedStore(Store):
 
     def close(self) -> None:
         """Nothing: the store outlives its users."""
+
+    def migrate(self, *, folder: Path = migrations.FOLDER) -> None:
+        """Bring the schema up to date."""
+        self._inner.migrate(folder=folder)
 
     @contextmanager
     def begin(self) -> Iterator[Tx]:

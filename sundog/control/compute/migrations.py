@@ -16,7 +16,7 @@ from sundog.control.compute.records import Caller, Migration
 from sundog.control.compute.requests import Requests, check_lock, check_state
 from sundog.control.store import Reader, Tx
 from sundog.control.store.tables import compute as tables
-from sundog.errors import BackendFailed, Conflict, Invalid, NotFound, OutcomeUnknown
+from sundog.errors import BackendFailed, Conflict, Invalid, NotFound, OutcomeUnknown, StoreUnavailable
 from sundog.runtime import aio
 
 RESIZE: Final = "resize"
@@ -143,10 +143,12 @@ class Migrations(Requests):
         """Tell the host, until the migration is over: at first there may be nothing that could be broken off."""
         driver, settings = self._parts.driver, self._parts.settings
         key = ServerKey(migration.server_id, migration.source_generation)
-        while self.show(migration.server_id, migration.number).status in _COPYING:
+        while True:
             try:
+                if self.show(migration.server_id, migration.number).status not in _COPYING:
+                    return
                 await driver.live_migration_abort(migration.source, key, deadline=settings.quick)
-            except (BackendFailed, OutcomeUnknown):
+            except (BackendFailed, OutcomeUnknown, StoreUnavailable):
                 await aio.sleep(1.0)
             else:
                 return
