@@ -24,6 +24,8 @@ _KEPT = frozenset(_TOLD["kept"])
 _MOST = 200
 _SINGULAR = {"policies": "policy", "networks": "network", "statuses": "status"}
 _PATCHES = tuple(f"application/openstack-images-v2.{minor}-json-patch" for minor in (0, 1))
+_REFERENCES = {"flavorRef": "flavor", "imageRef": "image"}
+_VERSIONED = {"compute": "compute", "placement": "placement"}
 _WRITES = ("PUT", "PATCH", "DELETE")
 
 
@@ -68,6 +70,10 @@ schemathesis.serializer.alias(_PATCHES, "application/json")
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """Put ids of things that are there into the path and the body."""
     path = case.operation.path
+    service = _VERSIONED.get(path.split("/")[1])
+    if service is not None:
+        # What is written down is the newest of each operation.
+        case.headers = {**(case.headers or {}), "OpenStack-API-Version": f"{service} latest"}
     if case.path_parameters:
         harmless = case.operation.method.upper() not in _WRITES
         case.path_parameters = _on_path(path.split("/"), case.path_parameters, harmless=harmless)
@@ -91,12 +97,14 @@ def _with_ids(value: Any) -> Any:
         return [_with_ids(each) for each in value]
     if not isinstance(value, dict):
         return value
-    return {
-        name: (_pick(name[:-3].removeprefix("floating_"), each, harmless=True) or each)
-        if isinstance(name, str) and name.endswith("_id") and isinstance(each, str)
-        else _with_ids(each)
-        for name, each in value.items()
-    }
+    return {name: _with_id(name, each) for name, each in value.items()}
+
+
+def _with_id(name: Any, value: Any) -> Any:
+    if not isinstance(value, str) or not isinstance(name, str):
+        return _with_ids(value)
+    kind = _REFERENCES.get(name) or (name[:-3].removeprefix("floating_") if name.endswith("_id") else "")
+    return _pick(kind, value, harmless=True) or value
 
 
 def _short_step(body: Any) -> Any:

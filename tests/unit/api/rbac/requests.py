@@ -88,6 +88,8 @@ def request_for(world: World, service: Service, operation: Operation) -> Request
         options["params"] = {"project_id": world.ids["A"]}
     if "/os-keypairs" in operation.path and operation.method != "POST" and not is_of_oneself(operation):
         options["params"] = {"user_id": world.ids["user member"]}
+    if "/os-simple-tenant-usage" in key:
+        options["params"] = {"start": "2024-01-01T00:00:00"}
     if key == "GET /v2.1/os-migrations":
         options["params"] = {"project_id": world.ids["A"]}
     if key == "GET /allocation_candidates":
@@ -217,6 +219,7 @@ BODIES: Final[dict[str, Callable[[World], Any]]] = {
     "compute POST /v2.1/servers/{server_id}/remote-consoles": _kind("remote_console", protocol="vnc", type="novnc"),
     "compute POST /v2.1/os-server-groups": _kind("server_group", name="new", policy="affinity"),
     "compute POST /v2.1/os-keypairs": _kind("keypair", name="new", public_key=PUBLIC_KEY, user_id="id:user member"),
+    "compute PUT /v2.1/os-quota-sets/{project_id}": _kind("quota_set", cores=5),
     "compute POST /v2.1/os-aggregates": _kind("aggregate", name="new"),
     "compute PUT /v2.1/os-aggregates/{aggregate_id}": _kind("aggregate", name="new"),
     "compute POST /v2.1/os-aggregates/{aggregate_id}/action": _kind("add_host", host="h"),
