@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import importlib
 import ipaddress
 import re
 from datetime import UTC, datetime
@@ -56,9 +57,37 @@ def _regex(value: str) -> str:
         raise ValueError(f"it is longer than {MOST_REGEX} characters")
     try:
         re.compile(value)
+        choices = _choices(_PARSER.parse(value))
     except (re.error, RecursionError, OverflowError):
         raise ValueError(f"{value!r} is not a 'regex'") from None
+    if choices > MOST_CHOICES:
+        raise ValueError(f"{value!r} could keep the service busy: repeat less, and nothing that repeats itself")
     return value
+
+
+_PARSER: Final[Any] = importlib.import_module("re._parser")
+"""Python's own parser of regular expressions, which has no other way in."""
+
+
+def _choices(parsed: Any) -> int:
+    """Of how many things an expression may take more or fewer; far too many where that is nested, or refers back.
+
+    Each multiplies the time that a text takes by its length, and nesting makes it grow exponentially.
+    """
+    found = 0
+    for kind, told in parsed:
+        name = str(kind)
+        if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+            least, most, inner = told
+            within = _choices(inner)
+            found += within * int(most) if least == most else (1 if within == 0 else _FAR_TOO_MANY)
+        elif name == "SUBPATTERN":
+            found += _choices(told[-1])
+        elif name == "BRANCH":
+            found += 1 + sum(_choices(each) for each in told[1])
+        elif name in ("GROUPREF", "GROUPREF_EXISTS", "ASSERT", "ASSERT_NOT", "ATOMIC_GROUP"):
+            found += _FAR_TOO_MANY
+    return found
 
 
 def _time(value: str) -> datetime:
@@ -76,6 +105,9 @@ def _listed(value: Any) -> Any:
 
 MOST_REGEX: Final = 1000
 """A filter may be so long; a longer one serves nobody but who wants to see the service busy."""
+
+MOST_CHOICES: Final = 3
+_FAR_TOO_MANY: Final = 100
 
 Ipv4 = Annotated[str, AfterValidator(_ipv4)]
 Ipv6 = Annotated[str, AfterValidator(_ipv6)]

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 
 from sundog.api.compute.common import in_force
-from sundog.api.compute.schemas.servers import CREATE
+from sundog.api.compute.schemas.servers import CREATE, ListServers
 from sundog.api.compute.service import invalid
 from sundog.api.kit.bodies import parse_body
 from sundog.api.kit.versions import parse_version
@@ -469,6 +469,21 @@ def test_filters_of_administrators():
         assert (await api.admin.get("/servers?all_tenants=maybe")).status_code == 400
 
     with_api(main)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["web", "^web.*-[0-9]+$", r"10\.0\.0\.[0-9]{1,3}", "(a|b)c", r"([0-9]{3}-){2}x", ""]
+)
+def test_a_filter_that_people_write_is_taken(pattern):
+    assert ListServers.model_validate({"name": pattern}).name == pattern
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(a+)+$", "(a|a)*$", "(a*)*b", ".*.*.*.*x", "a?a?a?a?aaaa", r"(a)\1", "(a{1,9}){5}", "((a+){2}){3}"]
+)
+def test_a_filter_that_could_keep_the_service_busy_is_refused(pattern):
+    with pytest.raises(ValueError, match="could keep the service busy"):
+        ListServers.model_validate({"name": pattern})
 
 
 WRONG_QUERIES = [

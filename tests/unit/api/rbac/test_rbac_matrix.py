@@ -142,7 +142,14 @@ def expectation(service: Service, operation: Operation, who: str, *, about_a: bo
     return lambda status: status == 403
 
 
-NEEDS_PORTS = ("addFloatingIp", "removeFloatingIp", "addFixedIp", "removeFixedIp")
+NEEDS_PORTS = (
+    "addSecurityGroup",
+    "removeSecurityGroup",
+    "addFloatingIp",
+    "removeFloatingIp",
+    "addFixedIp",
+    "removeFixedIp",
+)
 """Actions for which a server must be plugged in, which the one here is not yet."""
 
 ONLY = {"identity GET /v3/auth/catalog": frozenset(PERSONAS) - {*ON_ACME, *ON_SYSTEM, "other_domain", "unscoped"}}
@@ -172,7 +179,7 @@ def is_answered(service: Service, operation: Operation, status: int) -> bool:
     if status in (401, 403) or status >= 500:
         return status == 503
     if operation.action in NEEDS_PORTS:
-        return status in (400, 404)
+        return status in (400, 404, 409)
     if service.name == "compute" and status == 404:
         # What a server has may not be there. The server itself is.
         return operation.path.count("{") > 1 or "/servers/" not in operation.path
