@@ -104,19 +104,21 @@ class Client:
         caller = Caller(self.project.user, self.project.id, request_id, is_admin=self.is_admin)
         deed: Deed | None = None
         servers: tuple[str, ...] = ()
+        took_steps = False
         try:
             deed = operation(self, life)
             if deed is None:
                 return
             answer = deed.do(caller)
-            if inspect.iscoroutine(answer):
+            took_steps = inspect.iscoroutine(answer)
+            if took_steps:
                 answer = await answer
             servers = tuple(answer) if isinstance(answer, list) else (deed.server,)
             outcome, word = Outcome.DONE, "done"
         except Crashed:
             outcome, word = Outcome.UNKNOWN, "no answer"
         except StoreUnavailable as error:
-            outcome = Outcome.UNKNOWN if error.committed is None else Outcome.REFUSED
+            outcome = Outcome.UNKNOWN if took_steps or error.committed is None else Outcome.REFUSED
             word = type(error).__name__
         except Unavailable as error:  # it goes on when the cloud is started again
             outcome, word = Outcome.UNKNOWN, type(error).__name__

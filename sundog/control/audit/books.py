@@ -223,7 +223,10 @@ def check_sizes(reader: Reader) -> list[Finding]:
     found = []
     for row in reader.find(compute.servers, compute.servers.c.deleted_at.is_(None)):
         largest = [row["flavor"], *flavors.get(row["id"], [])]
-        if any(row[name] != max(each[name] for each in largest) for name in ("vcpus", "memory_mb")):
+        if any(
+            row[name] not in (row["flavor"][name], max(each[name] for each in largest))
+            for name in ("vcpus", "memory_mb")
+        ):
             text = (
                 f"server {row['id']} counts as {row['vcpus']} vCPUs and {row['memory_mb']} MiB, its flavor has others"
             )
