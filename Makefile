@@ -1,6 +1,6 @@
 # Two commands do everything: `make demo` runs the quickstart, `make test` passes every test.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow proofs conformance lint types contracts coverage fuzz bench test-pythons clean
+.PHONY: help demo test test-fast test-slow proofs conformance soak lint types contracts coverage fuzz bench test-pythons clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -54,6 +54,10 @@ conformance: $(VENV)/.dev  ## OpenStack's own suite for one service: make confor
 
 fuzz: $(VENV)/.dev  ## What schemathesis makes of our OpenAPI, ten minutes long: nothing may end in a 5xx
 	tools/fuzz --seconds $(FUZZ_SECONDS)
+
+SEEDS ?= 200
+soak: $(VENV)/.dev  ## The control plane under random clients, faults and crashes: make soak SEEDS=2000
+	$(BIN)/sundog soak --seeds $(SEEDS) --jobs $(JOBS)
 
 bench: $(VENV)/.dev  ## Measure again what the tables in README and benchmarks/ say
 	$(BIN)/python benchmarks/run.py

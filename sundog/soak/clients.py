@@ -11,6 +11,7 @@ from sundog.control.compute.records import Caller, Flavor, Server, ServerQuery
 from sundog.control.viewer import EVERYTHING
 from sundog.core.lifecycle.servers import obstacle
 from sundog.errors import (
+    BackendFailed,
     Conflict,
     Forbidden,
     Invalid,
@@ -30,7 +31,7 @@ from sundog.soak.plane import Life, Plane
 from sundog.soak.told import Outcome, Request, Told
 from sundog.units import Seconds
 
-REFUSALS: Final = (Conflict, Forbidden, Invalid, NotFound, NotSupported, TooLarge, Unavailable)
+REFUSALS: Final = (BackendFailed, Conflict, Forbidden, Invalid, NotFound, NotSupported, TooLarge)
 """What a client may be told. Anything else is a mistake of the control plane's."""
 
 FLAVORS: Final = (
@@ -47,6 +48,7 @@ class Project:
     id: str
     user: str
     network: str
+    public: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +104,24 @@ class Client:
         caller = Caller(self.project.user, self.project.id, request_id, is_admin=self.is_admin)
         deed: Deed | None = None
         servers: tuple[str, ...] = ()
+        took_steps = False
         try:
             deed = operation(self, life)
             if deed is None:
                 return
             answer = deed.do(caller)
-            if inspect.iscoroutine(answer):
+            took_steps = inspect.iscoroutine(answer)
+            if took_steps:
                 answer = await answer
             servers = tuple(answer) if isinstance(answer, list) else (deed.server,)
             outcome, word = Outcome.DONE, "done"
         except Crashed:
             outcome, word = Outcome.UNKNOWN, "no answer"
         except StoreUnavailable as error:
-            outcome = Outcome.UNKNOWN if error.committed is None else Outcome.REFUSED
+            outcome = Outcome.UNKNOWN if took_steps or error.committed is None else Outcome.REFUSED
             word = type(error).__name__
+        except Unavailable as error:  # it goes on when the cloud is started again
+            outcome, word = Outcome.UNKNOWN, type(error).__name__
         except REFUSALS as error:
             outcome, word = Outcome.REFUSED, type(error).__name__
         except (SundogError, AssertionError, LookupError, TypeError, ValueError, AttributeError) as error:

@@ -39,11 +39,15 @@ class CloudPart(_Part):
 
 
 class ClientsPart(_Part):
-    """Clients that do one operation after the other: ``pause_s`` seconds in between, on average."""
+    """Clients that do one operation after the other: ``pause_s`` seconds in between, on average.
+
+    With ``admin`` they are administrators: of any server, and of what only they may ask.
+    """
 
     count: tuple[int, int] = (2, 4)
     pause_s: Seconds = Field(default=20.0, gt=0)
     operations: Weights
+    admin: bool = False
 
 
 class HostTrouble(_Part):

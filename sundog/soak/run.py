@@ -20,6 +20,7 @@ from sundog.control.compute.books import find_servers
 from sundog.control.compute.records import Caller, ServerQuery
 from sundog.control.image.records import NewImage
 from sundog.control.network import bootstrap as bootstrap_network
+from sundog.control.network.routers import GatewaySpec
 from sundog.control.store import Store, open_store
 from sundog.control.store.tables import compute as tables
 from sundog.control.viewer import EVERYTHING
@@ -185,21 +186,19 @@ class _Run:
         )  # fmt: skip
         image = life.image.create(new)
         await life.image.data.upload(ADMIN.principal, image.id, _bytes(empty_qcow2(1 << 30)))
-        bootstrap_network(life.network, ADMIN.project_id)
+        public = bootstrap_network(life.network, ADMIN.project_id)
         projects = []
         for number in (1, 2):
             project_id = str(number) * 32
             (network,) = life.network.networks.create([{"project_id": project_id, "name": f"net{number}"}])
-            life.network.subnets.create(
-                EVERYTHING,
-                [
-                    {
-                        "network_id": network.id, "project_id": project_id, "ip_version": 4,
-                        "cidr": f"10.{number}.0.0/24",
-                    }
-                ],
-            )  # fmt: skip
-            projects.append(Project(project_id, str(number + 2) * 32, network.id))
+            subnet_spec = {
+                "network_id": network.id, "project_id": project_id, "ip_version": 4, "cidr": f"10.{number}.0.0/24",
+            }  # fmt: skip
+            (subnet,) = life.network.subnets.create(EVERYTHING, [subnet_spec])
+            router_spec = {"project_id": project_id, "name": "way out", "gateway": GatewaySpec(public.id)}
+            (router,) = life.network.routers.create(EVERYTHING, [router_spec])
+            life.network.routers.add_interface(EVERYTHING, router.id, subnet_id=subnet.id)
+            projects.append(Project(project_id, str(number + 2) * 32, network.id, public.id))
         return projects, image.id
 
     def _clients(self, projects: list[Project], image_id: str) -> Iterator[Coroutine[Any, Any, None]]:
@@ -211,6 +210,7 @@ class _Run:
                 client = Client(
                     name, self._plane, project, projects, image_id,
                     dice=Dice(self._streams.stream(f"client {name}")), told=self._told, journal=self._journal,
+                    is_admin=part.admin,
                 )  # fmt: skip
                 yield client.work(self._operations, part.operations, part.pause_s)
 

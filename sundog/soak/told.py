@@ -29,10 +29,11 @@ class Request:
 
 @dataclass
 class Told:
-    """What all clients know. ``metadata`` are the values that an item of a server may have, by server and key."""
+    """What all clients know. ``metadata`` are the values that an item of a server may have, by server and
+    key; None is to have none."""
 
     requests: list[Request] = field(default_factory=list)
-    metadata: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    metadata: dict[tuple[str, str], list[str | None]] = field(default_factory=dict)
     most: dict[tuple[str, str], int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)

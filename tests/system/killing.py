@@ -24,14 +24,16 @@ from sundog.backends.simulated.ledger import Holding
 from sundog.control.audit import audit
 from sundog.control.cloud import Cloud
 from sundog.control.compute.records import Flavor, NewServer, Server
+from sundog.control.image.listing import Wanted
 from sundog.control.store import Reader, Store, Tx
 from sundog.control.viewer import EVERYTHING
 from sundog.errors import NotFound
 from sundog.runtime import aio, warp
-from tests.computing import OWNER, add_network, upload
+from tests.computing import ADMIN, OWNER, add_network, upload
 
 MOST_POINTS = 200
 SMALL = Flavor("1", "small", vcpus=1, memory_mb=512, root_gb=1)
+LARGE = Flavor("2", "large", vcpus=2, memory_mb=1024, root_gb=2)
 
 
 class Killer:
@@ -104,15 +106,9 @@ async def _nothing(cloud: Cloud, server_id: str) -> None:
 
 
 def _create(cloud: Cloud, _server_id: str) -> str:
-    image = next(each.id for each in cloud.image.list(OWNER.principal, _all_images()))
+    image = next(each.id for each in cloud.image.list(OWNER.principal, Wanted()))
     (made,) = cloud.compute.servers.create(OWNER, NewServer("new", SMALL, image, networks=None))
     return made.id
-
-
-def _all_images() -> Any:
-    from sundog.control.image.listing import Wanted
-
-    return Wanted()
 
 
 def _delete(cloud: Cloud, server_id: str) -> str:
@@ -125,6 +121,55 @@ def _stop(cloud: Cloud, server_id: str) -> str:
     return server_id
 
 
+def _resize(cloud: Cloud, server_id: str) -> str:
+    cloud.compute.moves.resize(OWNER, server_id, LARGE)
+    return server_id
+
+
+async def _resized(cloud: Cloud, server_id: str) -> None:
+    _resize(cloud, server_id)
+
+
+def _confirm(cloud: Cloud, server_id: str) -> str:
+    cloud.compute.moves.confirm_resize(OWNER, server_id)
+    return server_id
+
+
+def _revert(cloud: Cloud, server_id: str) -> str:
+    cloud.compute.moves.revert_resize(OWNER, server_id)
+    return server_id
+
+
+def _migrate(cloud: Cloud, server_id: str) -> str:
+    cloud.compute.moves.migrate(ADMIN, server_id)
+    return server_id
+
+
+def _live_migrate(cloud: Cloud, server_id: str) -> str:
+    cloud.compute.moves.live_migrate(ADMIN, server_id)
+    return server_id
+
+
+def _rebuild(cloud: Cloud, server_id: str) -> str:
+    image = next(each.id for each in cloud.image.list(OWNER.principal, Wanted()))
+    cloud.compute.rebuilding.rebuild(OWNER, server_id, image_id=image, changes={})
+    return server_id
+
+
+def _snapshot(cloud: Cloud, server_id: str) -> str:
+    cloud.compute.snapshots.create_image(OWNER, server_id, "snap", {})
+    return server_id
+
+
+def _has(flavor: Flavor, generation: int, state: str) -> Callable[[Server | None], bool]:
+    """It is what a move makes of it, and not what it was."""
+    return lambda server: (
+        server is not None
+        and (server.flavor.id, server.generation, server.vm_state, server.task_state)
+        == (flavor.id, generation, state, None)
+    )
+
+
 def _is(*states: str) -> Callable[[Server | None], bool]:
     return lambda server: server is not None and (server.vm_state, server.task_state) in [(s, None) for s in states]
 
@@ -133,6 +178,13 @@ OPERATIONS = {
     "create": Operation(None, _create, _is("active")),
     "delete": Operation(_nothing, _delete, lambda server: server is None),
     "stop": Operation(_nothing, _stop, _is("stopped")),
+    "resize": Operation(_nothing, _resize, _has(LARGE, 2, "resized")),
+    "confirm-resize": Operation(_resized, _confirm, _has(LARGE, 2, "active")),
+    "revert-resize": Operation(_resized, _revert, _has(SMALL, 1, "active")),
+    "migrate": Operation(_nothing, _migrate, _has(SMALL, 2, "resized")),
+    "live-migrate": Operation(_nothing, _live_migrate, _has(SMALL, 2, "active")),
+    "rebuild": Operation(_nothing, _rebuild, _has(SMALL, 2, "active")),
+    "snapshot": Operation(_nothing, _snapshot, _is("active")),
 }
 
 

@@ -17,7 +17,7 @@ from sundog.control.compute.books import find_servers
 from sundog.control.compute.creating import CONSUMER_TYPE
 from sundog.control.compute.migrations import open_ones
 from sundog.control.compute.ports import OWNER
-from sundog.control.compute.records import Action, Migration, Server
+from sundog.control.compute.records import Action, Migration, Server, as_json
 from sundog.control.compute.scheduling import resources_of
 from sundog.control.image.states import IMPORTING, SAVING, UPLOADING, WITH_DATA
 from sundog.control.network.ports import read_ports
@@ -216,16 +216,22 @@ def check_quotas(snapshot: Snapshot) -> list[Finding]:
 
 
 def check_sizes(reader: Reader) -> list[Finding]:
-    """I5: the columns that quotas add up are those of the servers' flavors."""
-    return [
-        Finding(
-            "I5", Kind.WRONG_SIZE,
-            f"server {row['id']} counts as {row['vcpus']} vCPUs and {row['memory_mb']} MiB; its flavor has others",
-            (row["id"],), "report it",
-        )
-        for row in reader.find(compute.servers, compute.servers.c.deleted_at.is_(None))
-        if (row["vcpus"], row["memory_mb"]) != (row["flavor"]["vcpus"], row["flavor"]["memory_mb"])
-    ]  # fmt: skip
+    """I5: the columns that quotas add up are those of the servers' flavors; while one is resized, of the larger one."""
+    flavors: dict[str, list[dict[str, int]]] = {}
+    for move in open_ones(reader):
+        flavors.setdefault(move.server_id, []).extend([as_json(move.old_flavor), as_json(move.new_flavor)])
+    found = []
+    for row in reader.find(compute.servers, compute.servers.c.deleted_at.is_(None)):
+        largest = [row["flavor"], *flavors.get(row["id"], [])]
+        if any(
+            row[name] not in (row["flavor"][name], max(each[name] for each in largest))
+            for name in ("vcpus", "memory_mb")
+        ):
+            text = (
+                f"server {row['id']} counts as {row['vcpus']} vCPUs and {row['memory_mb']} MiB, its flavor has others"
+            )
+            found.append(Finding("I5", Kind.WRONG_SIZE, text, (row["id"],), "report it"))
+    return found
 
 
 # ---------------------------------------------------------------- I7: ports and addresses

@@ -68,7 +68,7 @@ def _drift(host: str, name: str, step: rules.Step) -> Finding:
         rules.Missing: ("is missing", "put the server in ERROR; rebuild it"),
         rules.PowerOff: ("runs and should be stopped", "stop it"),
         rules.Become: ("is in another state than the books say", "write down its state"),
-    }[type(step)]
+    }.get(type(step), ("is not what the books say", "let it be so"))
     return Finding(
         "I10", Kind.DRIFT, f"copy {generation} of server {server} on host {name} {told}", (host, server), advice
     )
