@@ -130,6 +130,21 @@ async def abort_server_migration(ctx: Context, server_id: str, number: str) -> N
     ctx.cloud.compute.migrations.abort(caller(ctx), server_id, _number(number))
 
 
+@SERVICE.operation(
+    "POST",
+    f"{_PATH}/{{number}}/action",
+    RULES[f"{_OF_SERVER}:force_complete"],
+    status=202,
+    since="2.22",
+    action="force_complete",
+    own=False,
+)
+async def force_server_migration(ctx: Context, server_id: str, number: str) -> None:
+    """Let a live migration come to its end: the server stands still until it is there."""
+    server_of(ctx, server_id, f"{_OF_SERVER}:force_complete")
+    ctx.cloud.compute.migrations.force_complete(caller(ctx), server_id, _number(number))
+
+
 def _number(text: str) -> int:
     """Raises: NotFound for what is no number of a migration."""
     if not text.isdecimal() or not text.isascii() or len(text) > 9:

@@ -152,6 +152,29 @@ class Rescue(Part):
     rescue: RescueSystem | None
 
 
+class Place(Part):
+    availability_zone: Name
+
+
+class Place_2_91(Part):
+    availability_zone: str | None = None
+    host: str | None = None
+
+
+class Unshelve(Part):
+    unshelve: Any
+
+
+class Unshelve_2_77(Part):
+    unshelve: Place | None
+
+
+class Unshelve_2_91(Part):
+    unshelve: Place_2_91 | None
+
+
+UNSHELVE: Final[Steps] = {"2.1": Unshelve, "2.77": Unshelve_2_77, "2.91": Unshelve_2_91}
+
 # ---------------------------------------------------------------- images
 
 
