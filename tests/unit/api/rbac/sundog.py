@@ -15,4 +15,3 @@ TABLE = table(
     """,
     IDENTITY_WORDS,
 )
-METRICS = table("sundog:metrics:show    admin", IDENTITY_WORDS)

@@ -21,7 +21,6 @@ TABLES = {
     each.__name__.rpartition(".")[2]: each.TABLE
     for each in (compute, identity, image, metrics, network, placement, sundog)
 }
-TABLES["metrics"] = sundog.METRICS
 GUARDED = [
     (service, operation)
     for service in app.SERVICES
