@@ -28,6 +28,7 @@ _AFTER: Final = {
         "floatingips": "floating IP", "security-groups": "security group", "security-group-rules": "rule",
         "subnetpools": "subnet pool",
     },
+    "sundog": {"servers": "server"},
     "placement": {"resource_providers": "provider", "allocations": "consumer"},
     "compute": {
         "servers": "server", "os-server-groups": "server group", "os-keypairs": "keypair", "os-quota-sets": "A",
@@ -76,7 +77,8 @@ def request_for(world: World, service: Service, operation: Operation) -> Request
     options: dict[str, Any] = {"headers": _headers(world, service, operation)}
     body = BODIES.get(f"{service.name} {key}")
     if operation.action is not None:
-        options["json"] = {operation.action: _with_ids(world, ACTIONS.get(operation.action))}
+        said = _ACTIONS_BEFORE.get(f"{operation.action} {operation.until}", ACTIONS.get(operation.action))
+        options["json"] = {operation.action: _with_ids(world, said)}
     elif body is not None:
         options["json"] = body(world)
     if key in ("PUT /v2/images/{image_id}/file", "PUT /v2/images/{image_id}/stage"):
@@ -249,6 +251,12 @@ ACTIONS: Final[dict[str, Any]] = {
     "addFixedIp": {"networkId": "id:network"}, "removeFixedIp": {"address": "10.0.0.9"},
 }  # fmt: skip
 """What actions on servers say; others say null."""
+
+_ACTIONS_BEFORE: Final[dict[str, Any]] = {
+    "os-migrateLive 2.24": {"host": None, "block_migration": False, "disk_over_commit": False},
+    "evacuate 2.13": {"onSharedStorage": False},
+}
+"""What some of them had to say until a microversion."""
 
 NAMES_A: Final = frozenset({
     "identity POST /v3/users", "identity POST /v3/groups", "identity POST /v3/projects",
