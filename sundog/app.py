@@ -30,6 +30,7 @@ from sundog.api.kit.links import is_loopback
 from sundog.api.kit.policy import Policy
 from sundog.api.kit.server import Listen, serve
 from sundog.api.kit.service import Desk, Service
+from sundog.api.metadata import SERVICE as METADATA
 from sundog.api.metrics import SERVICE as METRICS
 from sundog.api.network import SERVICE as NETWORK
 from sundog.api.placement import SERVICE as PLACEMENT
@@ -70,7 +71,7 @@ from sundog.runtime.ids import Ids, random_secret, random_seed
 from sundog.runtime.seeds import Streams
 from sundog.units import Seconds
 
-SERVICES: Final[tuple[Service, ...]] = (IDENTITY, IMAGE, NETWORK, PLACEMENT, COMPUTE, SUNDOG, METRICS)
+SERVICES: Final[tuple[Service, ...]] = (IDENTITY, IMAGE, NETWORK, PLACEMENT, COMPUTE, METADATA, SUNDOG, METRICS)
 
 CATALOGUE: Final = (
     CatalogueItem("identity", "keystone", "/identity"),

@@ -16,7 +16,7 @@ from sundog.control.compute.records import Caller, Migration
 from sundog.control.compute.requests import Requests, check_lock, check_state
 from sundog.control.store import Reader, Tx
 from sundog.control.store.tables import compute as tables
-from sundog.errors import BackendFailed, Conflict, Invalid, NotFound, OutcomeUnknown, StoreUnavailable
+from sundog.errors import BackendFailed, Conflict, Invalid, NotFound, NotSupported, OutcomeUnknown, StoreUnavailable
 from sundog.runtime import aio
 
 RESIZE: Final = "resize"
@@ -138,6 +138,21 @@ class Migrations(Requests):
                 set_action(tx, parts.books, action, args={**action.args, "aborted": True})
             new_action(tx, parts.books, caller, server, "live_migration_cancel", args={}, phase=DONE)
             tx.on_commit(lambda: self._worker.aside(self._break_off(migration)))
+
+    def force_complete(self, caller: Caller, server_id: str, number: int) -> None:
+        """Let a live migration come to its end at any price. No driver can: the contract has no such operation.
+
+        Raises: NotFound; Conflict for a server that is not being migrated; Invalid for a migration that is not copying;
+        NotSupported otherwise.
+        """
+        with self._parts.books.reading() as tx:
+            server = get_server(tx, caller.viewer, server_id)
+            check_lock(caller, server)
+            check_state(server, "abort_live_migration")
+            migration = _by_number(tx, server_id, number)
+        if migration.type != LIVE_MIGRATION or migration.status not in _COPYING:
+            raise _wrong_state(migration, "force complete")
+        raise NotSupported("The hosts of this cloud cannot force a live migration to its end.")
 
     async def _break_off(self, migration: Migration) -> None:
         """Tell the host, until the migration is over: at first there may be nothing that could be broken off."""

@@ -10,11 +10,11 @@ from sundog.api.compute.routes.server_actions import action, plain
 from sundog.api.compute.schemas import server_actions as schemas
 from sundog.api.kit.context import Context
 
-plain("shelve", "os_compute_api:os-shelve:shelve", "shelving.shelve", "Shelve a server")
+plain("shelve", "os_compute_api:os-shelve:shelve", "moves.shelve", "Shelve a server")
 plain(
     "shelveOffload",
     "os_compute_api:os-shelve:shelve_offload",
-    "shelving.shelve_offload",
+    "moves.shelve_offload",
     "Free the host of a shelved server",
 )
 
@@ -26,4 +26,4 @@ async def unshelve_server(ctx: Context, server_id: str, body: Any) -> None:
     wanted = body.unshelve.model_dump(exclude_unset=True) if ctx.at_least("2.77") and body.unshelve else {}
     if wanted.get("host"):
         ctx.require(RULES["os_compute_api:os-shelve:unshelve_to_host"], target(server))
-    ctx.cloud.compute.shelving.unshelve(caller(ctx), server_id, **wanted)
+    ctx.cloud.compute.moves.unshelve(caller(ctx), server_id, **wanted)

@@ -28,6 +28,7 @@ _AFTER: Final = {
         "floatingips": "floating IP", "security-groups": "security group", "security-group-rules": "rule",
         "subnetpools": "subnet pool",
     },
+    "sundog": {"servers": "server"},
     "placement": {"resource_providers": "provider", "allocations": "consumer"},
     "compute": {
         "servers": "server", "os-server-groups": "server group", "os-keypairs": "keypair", "os-quota-sets": "A",
@@ -76,7 +77,7 @@ def request_for(world: World, service: Service, operation: Operation) -> Request
     options: dict[str, Any] = {"headers": _headers(world, service, operation)}
     body = BODIES.get(f"{service.name} {key}")
     if operation.action is not None:
-        said = ACTIONS.get(f"{operation.action} {operation.until}", ACTIONS.get(operation.action))
+        said = _ACTIONS_BEFORE.get(f"{operation.action} {operation.until}", ACTIONS.get(operation.action))
         options["json"] = {operation.action: _with_ids(world, said)}
     elif body is not None:
         options["json"] = body(world)
@@ -245,13 +246,17 @@ ACTIONS: Final[dict[str, Any]] = {
     "createBackup": {"name": "b", "backup_type": "daily", "rotation": 1}, "os-getConsoleOutput": {},
     "os-getVNCConsole": {"type": "novnc"}, "os-getSPICEConsole": {"type": "spice-html5"},
     "os-getSerialConsole": {"type": "serial"}, "os-migrateLive": {"host": None, "block_migration": "auto"},
-    "os-migrateLive 2.24": {"host": None, "block_migration": False, "disk_over_commit": False},
-    "evacuate 2.13": {"onSharedStorage": False},
     "evacuate": {}, "addSecurityGroup": {"name": "g"}, "removeSecurityGroup": {"name": "g"},
     "addFloatingIp": {"address": "203.0.113.9"}, "removeFloatingIp": {"address": "203.0.113.9"},
     "addFixedIp": {"networkId": "id:network"}, "removeFixedIp": {"address": "10.0.0.9"},
 }  # fmt: skip
-"""What actions on servers say, some in another way until a version; others say null."""
+"""What actions on servers say; others say null."""
+
+_ACTIONS_BEFORE: Final[dict[str, Any]] = {
+    "os-migrateLive 2.24": {"host": None, "block_migration": False, "disk_over_commit": False},
+    "evacuate 2.13": {"onSharedStorage": False},
+}
+"""What some of them had to say until a microversion."""
 
 NAMES_A: Final = frozenset({
     "identity POST /v3/users", "identity POST /v3/groups", "identity POST /v3/projects",

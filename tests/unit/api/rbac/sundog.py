@@ -12,7 +12,8 @@ TABLE = table(
     sundog:faults:list   admin
     sundog:faults:order  admin
     sundog:events:watch  admin
+    sundog:servers:placement        admin, own-project
+    sundog:servers:placement:hosts  admin
     """,
     IDENTITY_WORDS,
 )
-METRICS = table("sundog:metrics:show    admin", IDENTITY_WORDS)
