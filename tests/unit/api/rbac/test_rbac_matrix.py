@@ -20,7 +20,7 @@ from tests.unit.api.rbac.world import LATER, World, at
 TABLES = {
     each.__name__.rpartition(".")[2]: each.TABLE
     for each in (compute, identity, image, metrics, network, placement, sundog)
-}
+} | {"metadata": {}}
 GUARDED = [
     (service, operation)
     for service in app.SERVICES
