@@ -12,7 +12,7 @@ from tests.conftest import REPOSITORY
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("service", ["identity", "image", "network", "placement"])
+@pytest.mark.parametrize("service", ["identity", "image", "network", "placement", "interop", "smoke"])
 def test_a_service_passes_what_it_is_known_to_pass(service: str) -> None:
     command = [REPOSITORY / "tools" / "conformance", service, "--python", sys.executable]
     done = subprocess.run(command, capture_output=True, text=True)
