@@ -43,9 +43,12 @@ class Troublemaker:
         self._plane.trouble.probability = 0.0
         if self._plane.life is not None:
             self._plane.life.gate.put_out()
-        everywhere = Scope()
+        self.cure()
+
+    def cure(self) -> None:
+        """Bring all hosts back."""
         for cure in (HostFault.HEAL, HostFault.REVIVE):
-            self._driver.faults.strike(cure, everywhere)
+            self._driver.faults.strike(cure, Scope())
 
     def _note(self, what: str, where: object = "") -> None:
         self._journal.append(Struck(what, str(where)))
