@@ -240,8 +240,9 @@ class _Run:
         while waited < _LONGEST and (self._plane.life is None or self._under_way()):
             await aio.sleep(120.0)
             waited += 120.0
-        self._trouble.cure()  # an evacuation that went on may have fenced a host since
-        await aio.sleep(3 * SETTINGS.sync_interval)
+        for _ in range(3):
+            self._trouble.cure()  # a fence that an evacuation asked for may have come late
+            await aio.sleep(SETTINGS.sync_interval)
         while self._plane.life is None:  # a crash that was on its way
             await aio.sleep(60.0)
         return self._plane.life
