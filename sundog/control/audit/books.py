@@ -34,8 +34,6 @@ OURS: Final = (CONSUMER_TYPE, "MIGRATION")
 WAITING: Final = ("finished",)
 """Statuses of a migration that waits for its owner, and for no action."""
 
-_AUDIT_AGAIN: Final = "run the audit again when nothing is under way; if it stays, report it"
-
 
 @dataclass(frozen=True)
 class Snapshot:

@@ -94,9 +94,7 @@ def _bind(cloud: Audited, port_id: str) -> None:
 
 def _fail(cloud: Audited, server_id: str) -> None:
     books = cloud.compute.books
-    fault = {
-        "code": 500, "message": "What was under way was lost.", "created": books.now().isoformat(), "details": "audit",
-    }  # fmt: skip
+    fault = books.fault("What was under way was lost.", "audit")
     server = _server(cloud, server_id)
     if server is not None:
         with books.writing() as tx:

@@ -95,6 +95,7 @@ def new_action(
     *,
     args: Mapping[str, Any],
     phase: str = DOING,
+    message: str | None = None,
 ) -> Action:
     """Write down what was asked. One that needs no work is ``done`` at once."""
     now = books.now()
@@ -104,7 +105,7 @@ def new_action(
         "action": action,
         "user_id": caller.user_id,
         "project_id": caller.project_id,
-        "message": None,
+        "message": message,
         "started_at": now,
         "updated_at": now,
         "finished_at": now if phase == DONE else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import fields, is_dataclass
 from datetime import datetime
@@ -55,6 +55,10 @@ class Books:
     def new_uuid(self) -> str:
         """An id as Nova makes them: with hyphens."""
         return str(self.ids.uuid())
+
+    def fault(self, message: str, details: str = "") -> dict[str, Any]:
+        """Why a server is in ERROR, as it is stored."""
+        return {"code": 500, "message": message, "created": self.now().isoformat(), "details": details}
 
     def change(self, tx: Tx, server: Server, **values: Any) -> None:
         """Set columns of a server. One whose tags, metadata or the like are records is given them as records."""
@@ -172,14 +176,6 @@ def migration_of(row: Row) -> Migration:
         old_flavor=ServerFlavor(**row["old_flavor"]),
         new_flavor=ServerFlavor(**row["new_flavor"]),
     )
-
-
-def grouped(rows: Iterable[Row], key: str) -> dict[Any, list[Row]]:
-    """Rows by the value of a column, in their order."""
-    groups: dict[Any, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row[key], []).append(row)
-    return groups
 
 
 def values_of(record_: Any) -> Mapping[str, Any]:

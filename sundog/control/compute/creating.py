@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from sundog.control.compute import ports, quotas
-from sundog.control.compute.actions import begin_event, new_action
+from sundog.control.compute.actions import DONE, begin_event, new_action
 from sundog.control.compute.books import columns_of, get_server, values_of
 from sundog.control.compute.hosts import DEFAULT_ZONE
 from sundog.control.compute.records import (
@@ -30,7 +30,7 @@ from sundog.control.store.tables import compute as tables
 from sundog.control.viewer import EVERYTHING
 from sundog.core.lifecycle.servers import Power, TaskState, VmState
 from sundog.core.scheduler import NoValidHost, ServerGroup
-from sundog.errors import Invalid, NotFound, QuotaExceeded
+from sundog.errors import Invalid, NotFound
 
 NO_VALID_HOST: Final = "No valid host was found. "
 CONSUMER_TYPE: Final = "INSTANCE"
@@ -63,11 +63,16 @@ def image_for(parts: Parts, caller: Caller, image_id: str, flavor: Flavor | Serv
                 f"The size of the root disk {flavor.root_gb} GiB is smaller than the minimum {image.min_disk} GiB of "
                 "the image.", image=image_id,
             )  # fmt: skip
+    return kept_image(image)
+
+
+def kept_image(image: Image) -> ServerImage:
+    """An image as a server keeps it that is made from it."""
     return ServerImage(
         image.id,
         image.name or "",
-        image.size,
-        image.disk_format,
+        image.size or 0,
+        image.disk_format or "",
         image.checksum or "",
         image.min_disk,
         image.min_ram,
@@ -124,23 +129,16 @@ def create(
 
 def _allowed(tx: Tx, caller: Caller, new: NewServer, minimum: int, maximum: int) -> int:
     """How many servers the quota allows. Raises: QuotaExceeded if fewer than ``minimum``."""
-    _check_quota(tx, caller, new.flavor, minimum)
-    while minimum < maximum:  # halving: a client may ask for two thousand million
-        count = (minimum + maximum + 1) // 2
-        try:
-            _check_quota(tx, caller, new.flavor, count)
-        except QuotaExceeded:
-            maximum = count - 1
-        else:
-            minimum = count
-    return minimum
-
-
-def _check_quota(tx: Tx, caller: Caller, flavor: Flavor, count: int) -> None:
+    flavor = new.flavor
     quotas.check(
         tx, caller.project_id, caller.user_id,
-        instances=count, cores=count * flavor.vcpus, ram_mb=count * flavor.memory_mb,
+        instances=minimum, cores=minimum * flavor.vcpus, ram_mb=minimum * flavor.memory_mb,
     )  # fmt: skip
+    if minimum == maximum:
+        return minimum
+    room = quotas.headroom(tx, caller.project_id, caller.user_id)
+    each = {"instances": 1, "cores": flavor.vcpus, "ram": flavor.memory_mb}
+    return min(maximum, *(left // each[name] for name, left in room.items() if left is not None and each[name]))
 
 
 def _check_zone(parts: Parts, zone: str | None) -> None:
@@ -214,13 +212,10 @@ def wish_for(reader: Reader, server: Server, *, flavor: ServerFlavor | None = No
 def _without_place(tx: Tx, parts: Parts, caller: Caller, server: Server, why: NoValidHost) -> tuple[Server, Action]:
     """A server for which there is no host: it is in ERROR from the start, as Nova's is after a moment."""
     funnel = "; ".join(f"{step.filter} refused {step.refused} of {step.hosts}" for step in why.funnel if step.refused)
-    fault = {
-        "code": 500, "message": NO_VALID_HOST, "created": parts.books.now().isoformat(),
-        "details": f"{why.reason}: {funnel}",
-    }  # fmt: skip
-    action = new_action(tx, parts.books, caller, server, "create", args={"saga": "create"}, phase="done")
+    fault = parts.books.fault(NO_VALID_HOST, f"{why.reason}: {funnel}")
+    args = {"saga": "create"}
+    action = new_action(tx, parts.books, caller, server, "create", args=args, phase=DONE, message=NO_VALID_HOST)
     parts.books.change(tx, server, vm_state=VmState.ERROR, task_state=None, fault=fault)
-    tx.update(tables.actions, tables.actions.c.number == action.number, message=NO_VALID_HOST)
     return get_server(tx, EVERYTHING, server.id), action
 
 
@@ -249,3 +244,10 @@ def claim(tx: Tx, parts: Parts, placed: Sequence[tuple[Server, Place]]) -> None:
     )
     for _, place in placed:
         tx.on_commit(lambda place=place: parts.scheduling.placed(place))  # type: ignore[misc]
+
+
+def unclaim(tx: Tx, parts: Parts, server: Server, *others: str) -> None:
+    """Give back what a server holds, and ``others`` that hold something for it; as :func:`claim`, alone."""
+    held = [each for each in (server.id, *others) if each in parts.placement.books.consumers]
+    nothing = [Wanted(each, {}, server.project_id, server.user_id, CONSUMER_TYPE) for each in held]
+    parts.placement.set_allocations(nothing, tx=tx)

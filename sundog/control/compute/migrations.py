@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, or_
 from sundog.backends.contract import MigrationProgress, ServerKey
 from sundog.control.compute.actions import DONE, new_action, set_action, unfinished
 from sundog.control.compute.books import Books, get_server, migration_of, values_of
-from sundog.control.compute.records import Caller, Migration
+from sundog.control.compute.records import Caller, Migration, Server
 from sundog.control.compute.requests import Requests, check_lock, check_state
 from sundog.control.store import Reader, Tx
 from sundog.control.store.tables import compute as tables
@@ -126,12 +126,7 @@ class Migrations(Requests):
         """
         parts = self._parts
         with parts.books.writing() as tx:
-            server = get_server(tx, caller.viewer, server_id)
-            check_lock(caller, server)
-            check_state(server, "abort_live_migration")
-            migration = _by_number(tx, server_id, number)
-            if migration.type != LIVE_MIGRATION or migration.status not in _COPYING:
-                raise _wrong_state(migration, "abort live migration")
+            server, migration = _copying(tx, caller, server_id, number, "abort live migration")
             if not parts.driver.capabilities.abort_live_migration:
                 raise Conflict("Aborting a live migration is not supported by the hosts.", server=server_id)
             for action in unfinished(tx, server_id):
@@ -146,12 +141,7 @@ class Migrations(Requests):
         NotSupported otherwise.
         """
         with self._parts.books.reading() as tx:
-            server = get_server(tx, caller.viewer, server_id)
-            check_lock(caller, server)
-            check_state(server, "abort_live_migration")
-            migration = _by_number(tx, server_id, number)
-        if migration.type != LIVE_MIGRATION or migration.status not in _COPYING:
-            raise _wrong_state(migration, "force complete")
+            _copying(tx, caller, server_id, number, "force complete")
         raise NotSupported("The hosts of this cloud cannot force a live migration to its end.")
 
     async def _break_off(self, migration: Migration) -> None:
@@ -167,6 +157,20 @@ class Migrations(Requests):
                 await aio.sleep(1.0)
             else:
                 return
+
+
+def _copying(reader: Reader, caller: Caller, server_id: str, number: int, verb: str) -> tuple[Server, Migration]:
+    """A server and the live migration of it that is under way, which the caller may do something about.
+
+    Raises: NotFound; Conflict for a server that is not being migrated; Invalid for a migration that is not copying.
+    """
+    server = get_server(reader, caller.viewer, server_id)
+    check_lock(caller, server)
+    check_state(server, "abort_live_migration")
+    migration = _by_number(reader, server_id, number)
+    if migration.type != LIVE_MIGRATION or migration.status not in _COPYING:
+        raise _wrong_state(migration, verb)
+    return server, migration
 
 
 def _by_number(reader: Reader, server_id: str, number: int) -> Migration:

@@ -158,10 +158,7 @@ class Reconciler:
             if isinstance(step, rules.Become):
                 self._parts.books.change(tx, server, vm_state=step.vm_state, power_state=step.power)
             else:
-                fault = {
-                    "code": 500, "message": "The server is not on its host any more.",
-                    "created": self._parts.books.now().isoformat(), "details": f"host {server.host}",
-                }  # fmt: skip
+                fault = self._parts.books.fault("The server is not on its host any more.", f"host {server.host}")
                 self._parts.books.change(tx, server, vm_state=VmState.ERROR, power_state=Power.NOSTATE, fault=fault)
 
 

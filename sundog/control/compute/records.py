@@ -95,11 +95,6 @@ class ServerFlavor:
         return record(ServerFlavor, {each.name: getattr(flavor, each.name) for each in fields(flavor)})
 
 
-def flavor_columns(flavor: ServerFlavor) -> dict[str, Any]:
-    """The columns of a server that its flavor is in; to be written together, as quotas count two of them."""
-    return {"flavor": as_json(flavor), "vcpus": flavor.vcpus, "memory_mb": flavor.memory_mb}
-
-
 @dataclass(frozen=True, slots=True)
 class ServerImage:
     """The image that a server was made from, as it was then. ``min_disk_gb`` and ``min_ram_mb`` are its demands."""

@@ -24,8 +24,6 @@ from sundog.errors import Conflict, Invalid, NotFound
 OWNER: Final = "owner"
 ADMIN: Final = "admin"
 
-RESETTABLE: Final = (VmState.ACTIVE, VmState.ERROR)
-
 
 class Servers(Requests):
     """Servers, and what may be done with them that needs no host."""
@@ -57,9 +55,7 @@ class Servers(Requests):
             order = [*((c[name], down) for name, down in query.sort), (c.number, True)]
             if query.marker is not None:
                 where.append(_after(_marker(tx, viewer, query), order))
-            return find_servers(
-                tx, *where, order_by=[column.desc() if down else column for column, down in order], limit=query.limit
-            )
+            return find_servers(tx, *where, order_by=[_ordered(*each) for each in order], limit=query.limit)
 
     def addresses(self, servers: Sequence[Server]) -> dict[str, list[Address]]:
         """The addresses of servers, by id."""
@@ -99,16 +95,9 @@ class Servers(Requests):
 
         Raises: NotFound; Conflict for a locked server.
         """
-        return self._change(caller, server_id, changes)
-
-    def _change(
-        self, caller: Caller, server_id: str, changes: Mapping[str, Any], *, state: str | None = None
-    ) -> Server:
         with self._parts.books.writing() as tx:
             server = get_server(tx, caller.viewer, server_id)
             check_lock(caller, server)
-            if state is not None:
-                check_state(server, state)
             self._parts.books.change(tx, server, **changes)
             return get_server(tx, caller.viewer, server_id)
 
@@ -117,14 +106,11 @@ class Servers(Requests):
 
         Raises: NotFound; Conflict for a locked server.
         """
-        self._delete(caller, server_id, "delete", "compute_terminate_instance")
+        self._begin(caller, server_id, "delete", event="compute_terminate_instance")
 
     def force_delete(self, caller: Caller, server_id: str) -> None:
         """Delete a server. Raises: as :meth:`delete`."""
-        self._delete(caller, server_id, "force_delete", "compute_terminate_instance")
-
-    def _delete(self, caller: Caller, server_id: str, name: str, event: str) -> None:
-        self._begin(caller, server_id, name, event=event)
+        self._begin(caller, server_id, "force_delete", event="compute_terminate_instance")
 
     def restore(self, caller: Caller, server_id: str) -> None:
         """Bring a softly deleted server back. None ever is: deleting is at once. Raises: NotFound, Conflict."""

@@ -13,7 +13,8 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeVar
+from functools import partial
+from typing import Any, Final, Protocol
 
 from sundog.backends.contract import ComputeDriver, ServerKey
 from sundog.control.compute import actions
@@ -35,8 +36,6 @@ from sundog.runtime import aio, clock
 from sundog.units import Seconds
 
 _LOG: Final = logging.getLogger("sundog.compute")
-T = TypeVar("T")
-
 _PAUSE: Final[Seconds] = 1.0
 _LONGEST_PAUSE: Final[Seconds] = 60.0
 
@@ -130,7 +129,7 @@ class Work:
         pause = _PAUSE
         for _ in range(self.parts.settings.tries):
             try:
-                await self.ask(_Destroy(self.parts.driver, host, key), host, key)
+                await self.ask(partial(self.parts.driver.destroy, host, key), host, key)
             except HostDown:
                 return self.parts.hosts.is_off(host)
             except (BackendFailed, OutcomeUnknown):
@@ -172,19 +171,9 @@ class Work:
 
         tx.on_commit(know)
 
-    def fault(self, message: str, *, code: int = 500, details: str = "") -> dict[str, Any]:
+    def fault(self, message: str, details: str = "") -> dict[str, Any]:
         """Why a server is in ERROR, as it is stored."""
-        return {"code": code, "message": message, "created": self.parts.books.now().isoformat(), "details": details}
-
-
-@dataclass(frozen=True, slots=True)
-class _Destroy:
-    driver: ComputeDriver
-    host: str
-    key: ServerKey
-
-    def __call__(self, *, deadline: Seconds) -> Awaitable[None]:
-        return self.driver.destroy(self.host, self.key, deadline=deadline)
+        return self.parts.books.fault(message, details)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,10 +69,6 @@ class Books:
         standing = self.providers.get(uuid)
         return None if standing is None else self._provider(standing)
 
-    def every_provider(self) -> list[Provider]:
-        """All providers, by row."""
-        return [self._provider(self.providers[self.uuids[row]]) for row in sorted(self.uuids)]
-
     def _provider(self, standing: Standing) -> Provider:
         pool, row = self.pool, standing.row
         above = int(pool.parent[row])

@@ -25,7 +25,7 @@ from sundog.control.placement.books import (
     inventory_row,
 )
 from sundog.control.placement.candidates import Asked, Found, Request, candidates, fitting
-from sundog.control.placement.records import MOST, Consumer, Held, NewProvider, Provider, Reshaped, TypeUsage, Wanted
+from sundog.control.placement.records import Consumer, Held, NewProvider, Provider, Reshaped, TypeUsage, Wanted
 from sundog.control.store import Store, Tx
 from sundog.control.store.tables import placement as tables
 from sundog.core.pool import Inventory, Pool
@@ -797,8 +797,3 @@ class Placement:
                     for name, amount in resources.items():
                         total[uuid, name] = total.get((uuid, name), 0) + sign * amount
         return total
-
-
-def from_wire(value: int | None) -> int | None:
-    """A ``max_unit`` as clients write it; the largest means no limit."""
-    return None if value is None or value >= MOST else value

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sundog.core.lifecycle.servers import Power, VmState
+from sundog.core.lifecycle.servers import FOLLOWS, Power, VmState
 
 Copy: TypeAlias = tuple[str, int]
 """A copy of a server: its uuid and its generation."""
@@ -74,13 +74,6 @@ class Missing:
 
 Step: TypeAlias = Remove | PowerOff | Release | Become | Missing
 
-_FOLLOWS: dict[Power, VmState] = {
-    Power.RUNNING: VmState.ACTIVE,
-    Power.PAUSED: VmState.PAUSED,
-    Power.SUSPENDED: VmState.SUSPENDED,
-    Power.SHUTDOWN: VmState.STOPPED,
-    Power.CRASHED: VmState.STOPPED,
-}
 _ALIVE = (VmState.ACTIVE, VmState.PAUSED, VmState.SUSPENDED, VmState.STOPPED)
 
 
@@ -121,7 +114,7 @@ def _agree(copy: Copy, server: Known, there: Held) -> list[Step]:
     if server.vm_state is VmState.SUSPENDED and there.power is Power.SUSPENDED:
         after = VmState.SUSPENDED
     else:
-        after = _FOLLOWS[there.power]
+        after = FOLLOWS[there.power]
     if (after, there.power) == (server.vm_state, server.power):
         return []
     return [Become(copy, after, there.power)]

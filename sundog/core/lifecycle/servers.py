@@ -7,6 +7,7 @@ being done with it; None is nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Final
@@ -72,6 +73,16 @@ class Power(IntEnum):
     SHUTDOWN = 4
     CRASHED = 6
     SUSPENDED = 7
+
+
+FOLLOWS: Final[Mapping[Power, VmState]] = {
+    Power.RUNNING: VmState.ACTIVE,
+    Power.PAUSED: VmState.PAUSED,
+    Power.SUSPENDED: VmState.SUSPENDED,
+    Power.SHUTDOWN: VmState.STOPPED,
+    Power.CRASHED: VmState.STOPPED,
+}
+"""What a server is by what its copy does, where nothing else is known of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,5 +86,4 @@ Truth = Annotated[bool, BeforeValidator(_truth)]
 """A truth value that may come as one of Nova's words for it."""
 Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
 Uuid = Annotated[str, AfterValidator(check_uuid)]
-ProjectId = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9-]*$")]
 Limit = Annotated[Whole, Field(ge=0)]

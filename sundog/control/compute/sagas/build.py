@@ -7,10 +7,9 @@ from typing import Any, Final
 
 from sundog.backends.contract import ServerKey
 from sundog.control.compute import ports
-from sundog.control.compute.creating import CONSUMER_TYPE, claim, wish_for
+from sundog.control.compute.creating import claim, unclaim, wish_for
 from sundog.control.compute.sagas.common import key_of, spec_of
 from sundog.control.compute.work import Saga, Work, work_server
-from sundog.control.placement.records import Wanted
 from sundog.core.lifecycle.servers import Power, VmState
 from sundog.core.scheduler import NoValidHost
 
@@ -51,9 +50,7 @@ async def undo(work: Work) -> None:
         if gone:
             values["host"] = None
             ports.drop_ports(tx, parts.network, server)
-            parts.placement.set_allocations(
-                [Wanted(server.id, {}, server.project_id, server.user_id, CONSUMER_TYPE)], tx=tx
-            )
+            unclaim(tx, parts, server)
         work.finish(tx, server, failure=message, **values)
 
 

@@ -7,13 +7,12 @@ from typing import Final
 from sundog.backends.contract import ServerKey
 from sundog.control.compute import ports
 from sundog.control.compute.books import migration_of
-from sundog.control.compute.creating import CONSUMER_TYPE
+from sundog.control.compute.creating import unclaim
 from sundog.control.compute.imaging import drop_shelved_image
 from sundog.control.compute.migrations import OPEN, set_status
 from sundog.control.compute.records import Migration, Server
 from sundog.control.compute.sagas.common import COPIES
 from sundog.control.compute.work import Saga, Work, work_server
-from sundog.control.placement.records import Wanted
 from sundog.control.store import Reader
 from sundog.control.store.tables import compute as tables
 from sundog.core.lifecycle.servers import Power, VmState
@@ -37,11 +36,7 @@ async def do(work: Work) -> None:
         drop_shelved_image(tx, parts, server)
         for move in _open_moves(tx, server):
             set_status(tx, parts.books, move, "error")
-        consumers = [server.id, *(move.uuid for move in moves)]
-        held = [each for each in consumers if each in parts.placement.books.consumers]
-        parts.placement.set_allocations(
-            [Wanted(each, {}, server.project_id, server.user_id, CONSUMER_TYPE) for each in held], tx=tx
-        )
+        unclaim(tx, parts, server, *(move.uuid for move in moves))
         now = parts.books.now()
         work.finish(
             tx, server, vm_state=VmState.DELETED, power_state=Power.NOSTATE, deleted_at=now, terminated_at=now,

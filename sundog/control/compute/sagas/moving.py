@@ -13,7 +13,7 @@ from sundog.control.compute.sagas.common import POWER
 from sundog.control.compute.work import Ask, Work, work_server
 from sundog.control.placement.records import Wanted
 from sundog.control.store import Tx
-from sundog.core.lifecycle.servers import Power, VmState
+from sundog.core.lifecycle.servers import FOLLOWS, Power
 from sundog.errors import BackendFailed, HostDown, OutcomeUnknown
 from sundog.runtime import aio
 from sundog.units import Seconds
@@ -161,11 +161,4 @@ async def power_there(work: Work, host: str, key: ServerKey) -> Power | None:
 
 def settled_state(power: Power | None, vm_state: str) -> dict[str, Any]:
     """What a server is by its copy; what it was where that cannot be known."""
-    now = {
-        Power.RUNNING: VmState.ACTIVE,
-        Power.PAUSED: VmState.PAUSED,
-        Power.SUSPENDED: VmState.SUSPENDED,
-        Power.SHUTDOWN: VmState.STOPPED,
-        Power.CRASHED: VmState.STOPPED,
-    }
-    return {"vm_state": vm_state} if power is None else {"vm_state": now[power], "power_state": power}
+    return {"vm_state": vm_state} if power is None else {"vm_state": FOLLOWS[power], "power_state": power}

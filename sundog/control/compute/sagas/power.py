@@ -10,7 +10,7 @@ from sundog.backends.contract import ServerKey
 from sundog.control.compute.records import Server, ServerImage
 from sundog.control.compute.sagas.common import image_reference, key_of, power_of
 from sundog.control.compute.work import Ask, Saga, Work, work_server
-from sundog.core.lifecycle.servers import TRANSITIONS, Power, VmState
+from sundog.core.lifecycle.servers import FOLLOWS, TRANSITIONS, Power, VmState
 from sundog.errors import SundogError
 
 Operation = Callable[[Work, str, ServerKey], Ask]
@@ -71,13 +71,7 @@ async def undo(work: Work) -> None:
 
 def state_for(server: Server, power: Power) -> dict[str, Any]:
     """What a server is whose copy has this power state; as it was where that agrees, or says more."""
-    now = {
-        Power.RUNNING: VmState.ACTIVE,
-        Power.PAUSED: VmState.PAUSED,
-        Power.SUSPENDED: VmState.SUSPENDED,
-        Power.SHUTDOWN: VmState.STOPPED,
-        Power.CRASHED: VmState.STOPPED,
-    }.get(power)
+    now = FOLLOWS.get(power)
     kept = (VmState.RESCUED, VmState.RESIZED, VmState.ERROR, VmState.SHELVED)
     if now is None or server.vm_state in kept:
         return {"power_state": power}

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sundog.backends.contract import ServerKey
 from sundog.control.compute import ports
-from sundog.control.compute.creating import CONSUMER_TYPE, NO_VALID_HOST, claim, wish_for
+from sundog.control.compute.creating import NO_VALID_HOST, claim, kept_image, unclaim, wish_for
 from sundog.control.compute.imaging import NEW_IMAGE, delete_image, drop_shelved_image
 from sundog.control.compute.records import Server, ServerImage, as_json
 from sundog.control.compute.sagas.common import key_of, next_generation, spec_of
@@ -17,7 +17,6 @@ from sundog.control.compute.sagas.snapshot import snapshot_to_image
 from sundog.control.compute.work import Saga, Work, work_server
 from sundog.control.image.books import any_image
 from sundog.control.image.states import ACTIVE
-from sundog.control.placement.records import Wanted
 from sundog.control.store import Reader, Tx
 from sundog.core.lifecycle.servers import Power, TaskState, VmState
 from sundog.core.scheduler import NoValidHost
@@ -68,10 +67,7 @@ def _image(reader: Reader, image_id: str) -> ServerImage:
     image = any_image(reader, image_id)
     if image is None or image.status != ACTIVE:
         raise BackendFailed(f"Image {image_id} could not be found.", image=image_id)
-    return ServerImage(
-        image.id, image.name or "", image.size or 0, image.disk_format or "", image.checksum or "",
-        image.min_disk, image.min_ram, {name: str(value) for name, value in image.properties.items()},
-    )  # fmt: skip
+    return kept_image(image)
 
 
 async def undo(work: Work) -> None:
@@ -119,9 +115,7 @@ def _leave(tx: Tx, work: Work) -> None:
     parts, server = work.parts, work_server(tx, work)
     parts.books.change(tx, server, host=None)
     ports.bind_ports(tx, parts.network, server.id, "")
-    if server.id in parts.placement.books.consumers:
-        nothing = Wanted(server.id, {}, server.project_id, server.user_id, CONSUMER_TYPE)
-        parts.placement.set_allocations([nothing], tx=tx)
+    unclaim(tx, parts, server)
 
 
 async def stay(work: Work) -> None:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from sundog.control.compute.records import Flavor, ServerFlavor, flavor_columns
+from sundog.control.compute.books import columns_of
+from sundog.control.compute.records import Flavor, ServerFlavor
 from sundog.control.store import Store, open_store
 from sundog.control.store.tables import compute as tables
 
@@ -57,7 +58,7 @@ def add_server(store: Store, *, vcpus: int = 1, memory_mb: int = 512, **values: 
         "created_at": BEGIN,
         "updated_at": BEGIN,
         "launched_at": BEGIN,
-        **flavor_columns(flavor),
+        **columns_of({"flavor": flavor}),
     }
     with store.begin() as tx:
         tx.insert(tables.servers, **(row | values))
