@@ -109,6 +109,15 @@ def test_only_the_owner_changes_the_metadata_of_an_image(images, people):
     refused(people.reader.post(f"/images/{hidden}/metadata", json=body), 403)
 
 
+@pytest.mark.parametrize("name", ["id", "owner", "status", "visibility", "size", "self", "locations", "os_glance_x"])
+def test_metadata_are_nothing_that_an_image_is_otherwise(images, people, name):
+    path = f"/images/{made(images)}/metadata"
+    refused(people.alice.post(path, json={"metadata": {name: "x"}}), 403)
+    refused(people.alice.put(path, json={"metadata": {name: "x"}}), 403)
+    refused(people.alice.put(f"{path}/{name}", json={"meta": {name: "x"}}), 403)
+    assert people.alice.get(path).json() == {"metadata": {}}
+
+
 def test_an_image_without_an_id_is_not_there(images, people):
     refused(people.alice.delete("/images/"), 404)
     refused(people.alice.delete("/images"), 405)
