@@ -43,6 +43,8 @@ def application(services: Sequence[Service], desk: Desk, *, version: str = "") -
     async def unrouted(request: Request, exc: Exception) -> Response:
         """No such path or method: the service's own fault, where it is under the prefix of one."""
         status = exc.status_code if isinstance(exc, HTTPException) else 500
+        if status == 405 and request.scope.get("raw_path", b"").endswith(b"/"):
+            status = 404  # what was meant is one of these, by an id that is empty
         message = (
             "The resource could not be found."
             if status == 404

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from ipaddress import ip_network
 from typing import Any
 
 from sundog.control.network.records import (
@@ -113,7 +114,7 @@ def security_group_rule(each: SecurityGroupRule) -> dict[str, Any]:
         "port_range_min": each.port_range_min,
         "port_range_max": each.port_range_max,
         "remote_ip_prefix": each.remote_ip_prefix,
-        "normalized_cidr": each.remote_ip_prefix,
+        "normalized_cidr": _normalized(each.remote_ip_prefix),
         "remote_group_id": each.remote_group_id,
     }
     del told["tags"]
@@ -193,3 +194,8 @@ def _fixed_ips(fixed_ips: Sequence[FixedIp]) -> list[Mapping[str, str]]:
 
 def _time(value: datetime) -> str:
     return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _normalized(prefix: str | None) -> str | None:
+    """A prefix without the bits beyond it."""
+    return None if prefix is None else str(ip_network(prefix, strict=False))

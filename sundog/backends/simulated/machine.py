@@ -11,6 +11,8 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2s
+from ipaddress import IPv6Address
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -68,6 +70,11 @@ def hosts_of_fleet(fleet: Fleet, streams: Streams) -> tuple[HostSpec, ...]:
 def uuid_of(streams: Streams, name: str) -> str:
     """The uuid of a host called ``name``: laid out as a random one (version 4)."""
     return str(uuid.UUID(bytes=streams.sequence(name).generate_state(4, np.uint32).astype("<u4").tobytes(), version=4))
+
+
+def address_of(host: str) -> str:
+    """The address of the host of this uuid: one of its own, in the range of those that lead nowhere else (RFC 4193)."""
+    return str(IPv6Address(b"\xfd" + blake2s(host.encode(), digest_size=15).digest()))
 
 
 def _host_of_fleet(fleet: Fleet, host: int, own: str) -> HostSpec:
@@ -194,7 +201,7 @@ class Machine:
         spec = self.spec
         return HostRecord(
             spec.uuid, spec.name, self.state, spec.inventory, spec.traits, spec.devices, spec.zone, spec.rack,
-            spec.aggregates, "simulated", 1, f"{spec.name}.simulated",
+            spec.aggregates, "simulated", 1, address_of(spec.uuid),
         )  # fmt: skip
 
     def listing(self) -> tuple[ServerCopy, ...]:

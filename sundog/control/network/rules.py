@@ -122,11 +122,11 @@ def _ethertype(told: str) -> str:
 
 
 def _prefix(told: str | None, ethertype: str) -> str | None:
-    """A prefix in CIDR notation, without bits beyond it."""
+    """A prefix in CIDR notation; bits beyond it are kept as they were told, as Neutron keeps them."""
     if told is None or told == "":
         return None
     try:
-        network = ipaddress.ip_network(told.replace("%", " "), strict=False)
+        network = ipaddress.ip_interface(told.replace("%", " "))
     except ValueError:
         raise Invalid(f"Invalid CIDR {told} given as IP prefix.", type="InvalidCIDR") from None
     if ethertype != f"IPv{network.version}":

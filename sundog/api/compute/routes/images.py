@@ -29,6 +29,10 @@ class ListImages(Query):
 
     name: str | None = None
     status: str | None = None
+    server: str | None = None
+    """The server of which an image was made: its id, or an address that ends in it."""
+    type: str | None = None
+    changes_since: str | None = Field(None, alias="changes-since")
     marker: str | None = None
     limit: int | None = Field(None, ge=0)
 
@@ -51,20 +55,20 @@ async def list_images_in_detail(ctx: Context, query: ListImages) -> dict[str, An
 @SERVICE.operation("GET", f"{BASE}/images/{{image_id}}", LIST, until=UNTIL)
 async def show_image(ctx: Context, image_id: str) -> dict[str, Any]:
     """Show an image."""
-    return {"image": _told(ctx, _image(ctx, image_id))}
+    return {"image": _told(ctx, image_of(ctx, image_id))}
 
 
 @SERVICE.operation("DELETE", f"{BASE}/images/{{image_id}}", DELETE, status=204, until=UNTIL)
 async def delete_image(ctx: Context, image_id: str) -> None:
     """Delete an image."""
-    image = _image(ctx, image_id)
+    image = image_of(ctx, image_id)
     if not ctx.may(DELETE, {"project_id": image.owner or ""}):
         raise Forbidden("You are not authorized to delete this image.", image=image_id)
     ctx.cloud.image.delete(ctx.who, image_id)
 
 
-def _image(ctx: Context, image_id: str) -> Image:
-    """Raises: NotFound in compute's words, for one that the caller does not see too."""
+def image_of(ctx: Context, image_id: str) -> Image:
+    """An image. Raises: NotFound in compute's words, for one that the caller does not see too."""
     try:
         image: Image = ctx.cloud.image.show(ctx.who, image_id)
     except NotFound:
@@ -76,6 +80,9 @@ def _found(ctx: Context, query: ListImages) -> list[Image]:
     filters = {
         "name": query.name,
         "status": None if query.status is None else _FROM_STATUS.get(query.status.upper(), ""),
+        "instance_uuid": None if query.server is None else query.server.rpartition("/")[2],
+        "image_type": query.type,
+        "updated_at": None if query.changes_since is None else f"gte:{query.changes_since}",
     }
     wanted = Wanted(
         filters={name: value for name, value in filters.items() if value is not None},

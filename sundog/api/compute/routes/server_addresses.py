@@ -13,7 +13,7 @@ from sundog.api.compute.views import servers as views
 from sundog.api.compute.views.common import BASE
 from sundog.api.kit.context import Context
 from sundog.control.compute.records import Server
-from sundog.errors import NotFound
+from sundog.errors import Conflict, Invalid, NotFound
 
 _PATH: Final = f"{BASE}/servers/{{server_id}}/ips"
 _LAST: Final = "2.43"
@@ -47,7 +47,11 @@ async def add_floating_ip(ctx: Context, server_id: str, body: schemas.AddFloatin
     """Let a floating IP lead to a server."""
     server_of(ctx, server_id, "os_compute_api:os-floating-ips:add")
     told = body.added
-    ctx.cloud.compute.interfaces.add_floating_ip(caller(ctx), server_id, told.address, told.fixed_address)
+    try:
+        ctx.cloud.compute.interfaces.add_floating_ip(caller(ctx), server_id, told.address, told.fixed_address)
+    except Conflict as error:
+        message = f"Unable to associate floating IP {told.address} for instance {server_id}. Error: {error.message}"
+        raise Invalid(message, address=told.address) from None
 
 
 @action("removeFloatingIp", "os_compute_api:os-floating-ips:remove", until=_LAST)

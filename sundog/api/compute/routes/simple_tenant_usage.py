@@ -11,7 +11,7 @@ from sundog.api.compute.schemas import quotas as schemas
 from sundog.api.compute.views import quotas as views
 from sundog.api.compute.views.common import next_links, page_limit
 from sundog.api.kit.context import Context
-from sundog.errors import Invalid
+from sundog.errors import Invalid, NotFound
 
 LIST = RULES["os_compute_api:os-simple-tenant-usage:list"]
 SHOW = RULES["os_compute_api:os-simple-tenant-usage:show"]
@@ -24,6 +24,8 @@ _FORMATS = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%d %H:%M:%S.%f")
 @stepped("GET", MANY, LIST, queries={"2.1": schemas.Period, "2.40": schemas.Period_2_40, "2.75": schemas.Period_2_75})
 async def list_usages(ctx: Context, query: schemas.Period | schemas.Period_2_40) -> dict[str, Any]:
     """List what all projects have used in a period, since 2.40 page by page."""
+    if ctx.request.scope["raw_path"].endswith(b"/"):
+        raise NotFound("The resource could not be found.")  # a project is meant, by an id that is empty
     begin, end = _period(ctx, query.start, query.end)
     limit, marker = getattr(query, "limit", None), getattr(query, "marker", None)
     usages = ctx.cloud.compute.usages.over(begin, end, marker=marker, limit=page_limit(limit))

@@ -1,10 +1,10 @@
-"""Services and hypervisors."""
+"""Services, hypervisors, and hosts by their old name."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from sundog.api.compute.schemas.aggregates import HostName
 from sundog.api.compute.schemas.common import Limit, Part, StrictQuery, Truth
@@ -69,3 +69,26 @@ class ShowHypervisor_2_53(StrictQuery):
     """Whether its servers are told too."""
 
     with_servers: Truth = False
+
+
+Able = Literal["enable", "disable", "Enable", "Disable", "ENABLE", "DISABLE"]
+
+
+class ListHosts(Query):
+    """Which hosts."""
+
+    zone: str | None = None
+
+
+class ChangedHost(Part):
+    """What may be changed of a host, until 2.42: one of the two. Null is not the same as nothing."""
+
+    status: Able | None = None
+    maintenance_mode: Able | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        said = {name: getattr(self, name) for name in self.model_fields_set}
+        if not said or None in said.values():
+            raise ValueError("'status' or 'maintenance_mode' is a required property, and is 'enable' or 'disable'")
+        return self

@@ -1,4 +1,4 @@
-"""Services and hypervisors."""
+"""Services, hypervisors, and hosts by their old name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 from sundog.api.compute.views.common import when_to_microsecond
 from sundog.api.kit.context import Context
 from sundog.control.compute.hypervisors import Standing
-from sundog.control.compute.records import Host
+from sundog.control.compute.records import Host, Server
 from sundog.units import Seconds
 
 BINARY: Final = "nova-compute"
@@ -75,6 +75,30 @@ def statistics(standings: Sequence[Standing]) -> dict[str, int]:
     """All enabled hypervisors together."""
     enabled = [_amounts(each) for each in standings if not each.host.disabled]
     return {"count": len(enabled)} | {name: sum(each[name] for each in enabled) for name in _STATISTICS}
+
+
+def resources(each: Standing, servers: Sequence[Server]) -> list[dict[str, Any]]:
+    """What a host has, what is used of it, the most that its servers may use, and each of their projects."""
+    projects: dict[str, list[Server]] = {}
+    for server in servers:
+        projects.setdefault(server.project_id, []).append(server)
+    rows = [
+        ("(total)", each.vcpus, each.memory_mb, each.local_gb),
+        ("(used_now)", each.vcpus_used, each.memory_mb_used, each.local_gb_used),
+        ("(used_max)", *_together(servers)),
+        *((project_id, *_together(theirs)) for project_id, theirs in projects.items()),
+    ]
+    return [
+        {"resource": {"host": each.host.name, "project": project, "cpu": cpu, "memory_mb": memory, "disk_gb": disk}}
+        for project, cpu, memory, disk in rows
+    ]
+
+
+def _together(servers: Sequence[Server]) -> tuple[int, int, int]:
+    """Processors, memory in MiB and disk in GiB of the flavors of servers."""
+    flavors = [each.flavor for each in servers]
+    disk_gb = sum(each.root_gb + each.ephemeral_gb for each in flavors)
+    return sum(each.vcpus for each in flavors), sum(each.memory_mb for each in flavors), disk_gb
 
 
 def uptime(seconds: Seconds | None, now: datetime) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sundog.api.compute.views.common import when_to_microsecond
@@ -111,18 +112,19 @@ def _places(source: Host | None, target: Host | None, *, hosts: bool) -> dict[st
     }
 
 
-def security_group(group: SecurityGroup, names: dict[str, SecurityGroup]) -> dict[str, Any]:
+def security_group(group: SecurityGroup, names: Mapping[str, SecurityGroup]) -> dict[str, Any]:
     """A security group as Nova told it when it had its own: with rules for what comes in."""
     return {
         "id": group.id,
         "name": group.name,
         "description": group.description,
         "tenant_id": group.project_id,
-        "rules": [_rule(each, names) for each in group.rules if each.direction == "ingress"],
+        "rules": [security_group_rule(each, names) for each in group.rules if each.direction == "ingress"],
     }
 
 
-def _rule(rule: SecurityGroupRule, names: dict[str, SecurityGroup]) -> dict[str, Any]:
+def security_group_rule(rule: SecurityGroupRule, names: Mapping[str, SecurityGroup]) -> dict[str, Any]:
+    """A rule as Nova told it: whoever is let in is a group by its name, or a range of addresses."""
     other = names.get(rule.remote_group_id or "")
     anywhere = "::/0" if rule.ethertype == "IPv6" else "0.0.0.0/0"
     whole = (-1, -1) if rule.protocol in ("icmp", "ipv6-icmp") else (1, 65535)

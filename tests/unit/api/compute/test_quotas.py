@@ -134,6 +134,11 @@ def used(answer):
     return answer.json()
 
 
+def test_usage_of_a_project_without_an_id_is_not_that_of_all(later):
+    refused(later.admin.get(f"{USAGE}/"), 404)
+    assert later.admin.get(USAGE).status_code == 200
+
+
 def test_usage_counts_the_hours_of_the_period(later):
     add_server(later.store, vcpus=2, memory_mb=1024, launched_at=BEGIN)
     add_server(later.store, vcpus=4, memory_mb=1024, launched_at=BEGIN + HOUR, terminated_at=BEGIN + 3 * HOUR,

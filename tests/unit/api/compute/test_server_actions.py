@@ -261,6 +261,12 @@ def test_a_floating_ip_leads_to_a_server_until_2_43():
         assert [(each["addr"] == address, each["OS-EXT-IPS:type"]) for each in told] == [
             (False, "fixed"), (True, "floating"),
         ]  # fmt: skip
+        [outside] = api.small.network.networks.list_all(ADMIN.viewer, {"name": ["public"]})
+        spec = {"project_id": OWNER.project_id, "floating_network_id": outside.id}
+        second = api.small.network.floating_ips.create(ADMIN.viewer, [spec])[0].floating_ip_address
+        taken = await api.alice.act(server, "addFloatingIp", {"address": second})
+        assert taken.status_code == 400
+        assert f"Unable to associate floating IP {second} for instance {server}." in taken.text
         assert (await api.alice.act(other, "removeFloatingIp", {"address": address})).status_code == 409
         assert (await api.alice.act(server, "removeFloatingIp", {"address": address})).status_code == 202
         assert len((await api.shown(server))["addresses"]["private"]) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_address
 
 import pytest
 
@@ -115,6 +116,7 @@ def test_what_is_told_of_a_hypervisor_follows_from_the_version(cloud, hosts, v):
         shown = cloud.admin.get(f"{HYPERVISORS}/{each['id']}", v=v).json()["hypervisor"]
         assert {**shown, "uptime": None} == {**each, "uptime": None}  # the clock went on
         assert each["id"] == (host.uuid if minor >= 53 else host.number)
+        assert ip_address(each["host_ip"]).is_private
         assert each["service"]["id"] == (host.service_id if minor >= 53 else host.number)
         assert set(each) >= FIGURES if minor < 88 else not FIGURES & set(each)
         if minor < 88:
@@ -198,3 +200,65 @@ def test_hosts_are_for_administrators(cloud, hosts):
     body = json.dumps({"host": hosts[0].name, "binary": "nova-compute"})
     refused(cloud.alice.put(f"{SERVICES}/disable", content=body), 403)
     refused(cloud.alice.delete(f"{SERVICES}/1"), 403)
+
+
+# ---------------------------------------------------------------- hosts by their old name
+
+HOSTS = "/os-hosts"
+
+
+def test_hosts_that_take_servers_are_listed_by_zone_until_2_42(cloud, hosts):
+    every = [{"host_name": each.name, "service": "compute", "zone": "nova"} for each in hosts]
+    assert cloud.admin.get(HOSTS, v="2.42").json() == {"hosts": every}
+    assert cloud.admin.get(f"{HOSTS}?zone=").json() == cloud.admin.get(f"{HOSTS}?zone=nova").json() == {"hosts": every}
+    assert cloud.admin.get(f"{HOSTS}?zone=elsewhere").json() == {"hosts": []}
+    cloud.compute.hosts.update(hosts[0].service_id, disabled=True)
+    assert cloud.admin.get(HOSTS).json() == {"hosts": every[1:]}
+    refused(cloud.admin.get(HOSTS, v="2.43"), 404)
+    refused(cloud.admin.get(f"{HOSTS}/{hosts[0].name}", v="2.43"), 404)
+
+
+def test_a_host_tells_what_is_used_and_by_whom(cloud, hosts):
+    host = hosts[0]
+    add_server(cloud.store, host=host.uuid, vcpus=2, memory_mb=1024)
+    add_server(cloud.store, host=host.uuid, project_id="project-b")
+    add_server(cloud.store, host=host.uuid, deleted_at=BEGIN)
+    add_server(cloud.store, host=hosts[1].uuid)
+    rows = [each["resource"] for each in cloud.admin.get(f"{HOSTS}/{host.name}").json()["host"]]
+    assert {each["host"] for each in rows} == {host.name}
+    total, now, most, *projects = rows
+    shown = cloud.admin.get(f"{HYPERVISORS}/{host.number}").json()["hypervisor"]
+    assert [total[name] for name in ("project", "cpu", "memory_mb", "disk_gb")] == [
+        "(total)", shown["vcpus"], shown["memory_mb"], shown["local_gb"],
+    ]  # fmt: skip
+    assert (now["project"], now["memory_mb"]) == ("(used_now)", shown["memory_mb_used"])
+    assert (most["project"], most["cpu"], most["memory_mb"], most["disk_gb"]) == ("(used_max)", 3, 1536, 2)
+    assert {each["project"]: each["cpu"] for each in projects} == {"project-a": 2, "project-b": 1}
+    refused(cloud.admin.get(f"{HOSTS}/nowhere"), 404)
+
+
+def test_a_host_is_enabled_and_disabled_by_its_name(cloud, hosts):
+    path = f"{HOSTS}/{hosts[0].name}"
+    assert cloud.admin.put(path, json={"status": "Disable"}).json() == {"host": hosts[0].name, "status": "disabled"}
+    assert cloud.compute.hosts.show(hosts[0].uuid).disabled
+    assert cloud.admin.put(path, json={"status": "enable"}).json()["status"] == "enabled"
+    assert not cloud.compute.hosts.show(hosts[0].uuid).disabled
+    wrongs = ({}, {"status": None}, {"status": "on"}, {"status": "enable", "maintenance_mode": None}, {"x": 1})
+    for wrong in wrongs:
+        refused(cloud.admin.put(path, json=wrong), 400)
+    refused(cloud.admin.put(f"{HOSTS}/nowhere", json={"status": "enable"}), 404)
+    cloud.compute.hosts.update(hosts[0].service_id, forced_down=True)
+    refused(cloud.admin.put(path, json={"status": "disable"}), 400)
+
+
+def test_no_host_is_turned_off_or_put_into_maintenance(cloud, hosts):
+    path = f"{HOSTS}/{hosts[0].name}"
+    refused(cloud.admin.put(path, json={"status": "disable", "maintenance_mode": "enable"}), 501)
+    assert not cloud.compute.hosts.show(hosts[0].uuid).disabled
+    for what in ("startup", "shutdown", "reboot"):
+        refused(cloud.admin.get(f"{path}/{what}"), 501)
+        refused(cloud.admin.get(f"{HOSTS}/nowhere/{what}"), 404)
+        refused(cloud.alice.get(f"{path}/{what}"), 403)
+    refused(cloud.alice.get(HOSTS), 403)
+    refused(cloud.alice.get(path), 403)
+    refused(cloud.alice.put(path, json={"status": "disable"}), 403)

@@ -55,7 +55,7 @@ def test_a_rule_is_made_once(cloud, group):
         "port_range_max": 90, "remote_ip_prefix": "10.0.0.7/24",
     }  # fmt: skip
     rule = cloud.make(cloud.alice, "security-group-rules", **told)
-    assert rule["remote_ip_prefix"] == "10.0.0.0/24"
+    assert rule["remote_ip_prefix"] == "10.0.0.7/24"
     assert rule["normalized_cidr"] == "10.0.0.0/24"
     message = refused(cloud.alice.post(RULES, json={"security_group_rule": told}), 409, "SecurityGroupRuleExists")
     assert rule["id"] in message

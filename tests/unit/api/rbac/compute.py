@@ -211,5 +211,6 @@ TABLE = table("""
     os_compute_api:os-volumes-attachments:delete              member
     os_compute_api:flavors                                    everybody   # ours: Nova asks no rule for flavors
     os_compute_api:images:list                                reader      # ours: Nova leaves it to Glance
+    os_compute_api:images:update                              member      # ours: Nova leaves it to Glance
     os_compute_api:images:delete                              member      # ours: Nova leaves it to Glance
 """)

@@ -32,7 +32,8 @@ _AFTER: Final = {
     "placement": {"resource_providers": "provider", "allocations": "consumer"},
     "compute": {
         "servers": "server", "os-server-groups": "server group", "os-keypairs": "keypair", "os-quota-sets": "A",
-        "os-simple-tenant-usage": "A", "os-interface": "port",
+        "os-simple-tenant-usage": "A", "os-interface": "port", "os-security-groups": "security group",
+        "os-security-group-rules": "rule", "images": "image",
     },
 }  # fmt: skip
 """By service and what comes before it in a path: which of the world's ids stands there."""
@@ -226,6 +227,15 @@ BODIES: Final[dict[str, Callable[[World], Any]]] = {
     "compute PUT /v2.1/os-aggregates/{aggregate_id}": _kind("aggregate", name="new"),
     "compute POST /v2.1/os-aggregates/{aggregate_id}/action": _kind("add_host", host="h"),
     "compute POST /v2.1/flavors/{flavor_id}/action": _kind("addTenantAccess", tenant="id:A"),
+    "compute POST /v2.1/images/{image_id}/metadata": _kind("metadata", k="w"),
+    "compute PUT /v2.1/images/{image_id}/metadata": _kind("metadata", k="w"),
+    "compute PUT /v2.1/images/{image_id}/metadata/{key}": _kind("meta", k="w"),
+    "compute PUT /v2.1/os-hosts/{name}": lambda world: {"status": "enable"},
+    "compute POST /v2.1/os-security-groups": _kind("security_group", name="new", description="d"),
+    "compute PUT /v2.1/os-security-groups/{group_id}": _kind("security_group", name="new", description="d"),
+    "compute POST /v2.1/os-security-group-rules": _kind(
+        "security_group_rule", parent_group_id="id:security group", ip_protocol="udp", from_port=53, to_port=53
+    ),
     # ---- sundog
     "sundog POST /faults": _kind("fault", kind="kill", scope={}),
     "sundog POST /fleet/drain": _kind("drain", scope={}),
