@@ -9,10 +9,10 @@ from typing import Final, TypeVar
 from sundog.backends.contract import ConsoleAddress, Diagnostics
 from sundog.control.compute.books import get_server
 from sundog.control.compute.records import Caller, Server
-from sundog.control.compute.requests import Requests, check_lock
+from sundog.control.compute.requests import Requests, check_lock, host_down, not_ready
 from sundog.control.compute.sagas.common import key_of
 from sundog.core.lifecycle.servers import VmState
-from sundog.errors import BackendFailed, Conflict, Invalid, NotSupported, OutcomeUnknown, Unavailable
+from sundog.errors import BackendFailed, Conflict, HostDown, Invalid, NotSupported, OutcomeUnknown, Unavailable
 
 _T = TypeVar("_T")
 
@@ -87,7 +87,11 @@ class Consoles(Requests):
         await asyncio.wait([underway])  # not cancelled with a caller who hangs up
         if underway.cancelled():
             raise Unavailable(f"The password of instance {server_id} may or may not have been set; ask again.")
-        if (failure := underway.result()) is not None:
+        failure = underway.result()
+        if isinstance(failure, HostDown):
+            host, server = self._placed(caller, server_id)
+            raise host_down(caller, server, parts.hosts.by_uuid(host)) from failure
+        if failure is not None:
             raise Conflict(
                 f"Failed to set admin password on {server_id} because {failure.message}", server=server_id
             ) from failure
@@ -108,7 +112,7 @@ class Consoles(Requests):
         with self._parts.books.reading() as tx:
             server = get_server(tx, caller.viewer, server_id)
         if server.host is None:
-            raise _not_ready(server)
+            raise not_ready(server)
         return server.host, server
 
 
@@ -117,11 +121,7 @@ async def _ready(server: Server, work: Awaitable[_T]) -> _T:
     try:
         return await work
     except (BackendFailed, OutcomeUnknown) as error:
-        raise _not_ready(server) from error
-
-
-def _not_ready(server: Server) -> Conflict:
-    return Conflict(f"Instance {server.id} is not ready", server=server.id)
+        raise not_ready(server) from error
 
 
 def _state_forbids(what: str, server: Server) -> Conflict:

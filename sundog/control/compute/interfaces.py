@@ -9,7 +9,7 @@ from sundog.control.compute import ports
 from sundog.control.compute.books import get_server
 from sundog.control.compute.hosts import DEFAULT_ZONE
 from sundog.control.compute.records import AskedNetwork, Caller, Server
-from sundog.control.compute.requests import Requests, check_lock, check_state
+from sundog.control.compute.requests import Requests, check_lock, check_state, host_down, not_ready
 from sundog.control.compute.sagas.interface import port_of
 from sundog.control.network.groups import ensure_default_group
 from sundog.control.network.networks import get_network
@@ -18,7 +18,16 @@ from sundog.control.network.records import Port
 from sundog.control.store import Tx
 from sundog.control.viewer import EVERYTHING, Viewer
 from sundog.core.lifecycle.servers import VmState
-from sundog.errors import BackendFailed, Conflict, Invalid, NotFound, Unavailable
+from sundog.errors import (
+    BackendFailed,
+    Conflict,
+    HostDown,
+    Invalid,
+    NoSuchServer,
+    NotFound,
+    SundogError,
+    Unavailable,
+)
 
 
 class Interfaces(Requests):
@@ -28,13 +37,16 @@ class Interfaces(Requests):
         """Give a server a port: one that there is, one on a network, or with neither one on the project's own network.
 
         Returns when it is plugged. It is the server's in the same transaction in which it is made.
-        Raises: NotFound, for the port or the network too; Conflict for a port or an address in use, or a state that
-        forbids it; QuotaExceeded; Invalid; BackendFailed if the host cannot plug it: it is not the server's then.
+        Raises: NotFound, for the port or the network too; Conflict for a port or an address in use, a state that
+        forbids it, or a host that does not answer; QuotaExceeded; Invalid; BackendFailed if the host cannot plug it.
+        It is not the server's then.
         """
         made: list[str] = []
 
         def prepare(tx: Tx, server: Server) -> dict[str, Any]:
             self._check_plugging(server)
+            if not self._parts.hosts.answers(server.host):
+                raise self._host_down(caller, server)
             made.append(self._take_port(tx, caller, server, asked))
             return {"port_id": made[0]}
 
@@ -49,11 +61,26 @@ class Interfaces(Requests):
             raise Unavailable(f"The attachment of port {made[0]} goes on when the cloud is started again.")
         failure = underway.result()
         if failure is not None:
-            raise BackendFailed(
-                f"Failed to attach network adapter device to {server_id}", server=server_id, port=made[0]
-            ) from failure
+            raise self._not_attached(caller, server_id, made[0], failure) from failure
         with self._parts.books.reading() as tx:
             return get_port(tx, EVERYTHING, made[0])
+
+    def _not_attached(self, caller: Caller, server_id: str, port_id: str, failure: SundogError) -> SundogError:
+        """What the client is told. Only what the host itself failed at is an error of the cloud's."""
+        with self._parts.books.reading() as tx:
+            server = get_server(tx, EVERYTHING, server_id, deleted=True)
+        if isinstance(failure, HostDown) or not self._parts.hosts.answers(server.host):
+            return self._host_down(caller, server)
+        if isinstance(failure, NoSuchServer):
+            return not_ready(server)
+        if isinstance(failure, NotFound):
+            return failure
+        return BackendFailed(
+            f"Failed to attach network adapter device to {server_id}", server=server_id, port=port_id
+        )  # fmt: skip
+
+    def _host_down(self, caller: Caller, server: Server) -> Conflict:
+        return host_down(caller, server, self._parts.hosts.by_uuid(server.host))
 
     async def detach(self, caller: Caller, server_id: str, port_id: str) -> None:
         """Begin to take a port from a server: one that was made for it is deleted, a client's own is free again.

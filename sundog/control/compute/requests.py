@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from sundog.control.compute import imaging
 from sundog.control.compute.actions import begin_event, new_action, supersede
 from sundog.control.compute.books import get_server
-from sundog.control.compute.records import Action, Caller, Server
+from sundog.control.compute.records import Action, Caller, Host, Server
 from sundog.control.compute.work import Parts, Worker
 from sundog.control.store import Tx
 from sundog.core.lifecycle.servers import TRANSITIONS, TaskState, Transition, VmState, obstacle
@@ -44,6 +44,20 @@ def check_state(server: Server, name: str) -> Transition:
     return TRANSITIONS[name]
 
 
+def not_ready(server: Server) -> Conflict:
+    """Nothing that could be asked is where the server should be."""
+    return Conflict(f"Instance {server.id} is not ready", server=server.id)
+
+
+def host_down(caller: Caller, server: Server, host: Host | None) -> Conflict:
+    """Why a server cannot be asked now: its host does not answer. Only an administrator is told which one that is."""
+    which = f"Host {host.name}" if host is not None and caller.is_admin else "The host"
+    return Conflict(
+        f"{which} of instance {server.id} does not answer. Ask again when it is back, or have the instance evacuated.",
+        server=server.id,
+    )
+
+
 class Requests:
     """What everything that can be asked of servers begins with."""
 
@@ -73,7 +87,7 @@ class Requests:
                 check_lock(caller, server)
             transition = check_state(server, name)
             if server.host is None and name not in _ANYWHERE:
-                raise Conflict(f"Instance {server.id} is not ready", server=server.id)
+                raise not_ready(server)
             args = dict(prepare(tx, server)) if prepare is not None else {}
             action = accept(tx, self._parts, caller, server, transition, {"saga": saga or name, **args}, event)
             tx.on_commit(lambda: begun.append(self._worker.begin(action)))

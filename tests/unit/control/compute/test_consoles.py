@@ -155,6 +155,19 @@ def test_one_that_is_not_taken_says_so(kind: FaultKind) -> None:
     run(main, settings=IMPATIENT)
 
 
+@pytest.mark.parametrize("noticed", [0.0, 3600.0])
+def test_a_host_that_is_down_takes_no_password(noticed: float) -> None:
+    async def main(cloud: Small) -> None:
+        server = await active(cloud)
+        cloud.driver.faults.strike(HostFault.KILL, Scope(host=server.host))
+        await aio.sleep(noticed)
+        with pytest.raises(Conflict, match=r"^The host of instance .* does not answer"):
+            await cloud.compute.consoles.change_password(OWNER, server.id, SECRET)
+        assert cloud.show(server).task_state is None
+
+    run(main)
+
+
 def test_a_refused_request_keeps_no_secret() -> None:
     async def main(cloud: Small) -> None:
         server = await active(cloud)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from sundog.backends.simulated.faults import FaultKind, OperationFault
+from sundog.backends.simulated.faults import FaultKind, HostFault, OperationFault, Scope
 from sundog.control.compute import Settings
 from sundog.control.compute.records import AskedNetwork, Server
+from sundog.control.compute.sagas.common import key_of
 from sundog.control.network.records import Port
 from sundog.control.network.routers import GatewaySpec
 from sundog.control.viewer import EVERYTHING, Viewer
@@ -126,6 +127,61 @@ def test_an_attachment_that_fails_leaves_no_port(kind: FaultKind, given: bool) -
         assert (after.vm_state, after.task_state, after.kept) == ("active", None, {})
 
     run(main, settings=IMPATIENT)
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("noticed", [0.0, 3600.0])
+@pytest.mark.parametrize("fault", [HostFault.KILL, HostFault.FENCE, HostFault.PARTITION])
+def test_a_host_that_is_down_is_a_conflict_and_leaves_no_port(fault: HostFault, noticed: float, given: bool) -> None:
+    async def main(cloud: Small) -> None:
+        server = await active(cloud)
+        before = known(cloud, server)
+        mine = own_port(cloud, cloud.network_id) if given else None
+        cloud.driver.faults.strike(fault, Scope(host=server.host))
+        await aio.sleep(noticed)
+        asked = AskedNetwork(port_id=mine.id) if mine else AskedNetwork(network_id=cloud.network_id)
+        with pytest.raises(Conflict, match=r"^The host of instance .* does not answer.*evacuated") as told:
+            await cloud.compute.interfaces.attach(OWNER, server.id, asked)
+        name = cloud.compute.hosts.show(server.host or "").name
+        assert name not in str(told.value)
+        with pytest.raises(Conflict, match=f"^Host {name} of instance .* does not answer"):
+            await cloud.compute.interfaces.attach(ADMIN, server.id, AskedNetwork(network_id=cloud.network_id))
+        await cloud.idle()
+        assert known(cloud, server) == before
+        if mine:
+            assert cloud.network.ports.show(EVERYTHING, mine.id).device_id == ""
+        else:
+            assert len(cloud.network.ports.list_all(EVERYTHING)) == len(before)
+
+    run(main)
+
+
+def test_a_host_that_does_not_hold_the_server_is_a_conflict() -> None:
+    async def main(cloud: Small) -> None:
+        server = await active(cloud)
+        assert server.host is not None
+        await cloud.driver.destroy(server.host, key_of(server), deadline=60.0)
+        with pytest.raises(Conflict, match="is not ready"):
+            await cloud.compute.interfaces.attach(OWNER, server.id, AskedNetwork())
+
+    run(main)
+
+
+def test_a_port_that_is_deleted_before_it_is_plugged_is_not_found() -> None:
+    async def main(cloud: Small) -> None:
+        server, mine = await active(cloud), own_port(cloud, cloud.network_id)
+        first = asyncio.get_running_loop().create_task(
+            cloud.compute.interfaces.attach(OWNER, server.id, AskedNetwork())
+        )
+        second = asyncio.get_running_loop().create_task(
+            cloud.compute.interfaces.attach(OWNER, server.id, AskedNetwork(port_id=mine.id))
+        )
+        await aio.sleep(0.5)
+        cloud.network.ports.delete(Viewer(PROJECT), mine.id)
+        await asyncio.wait([first, second])
+        assert (first.exception(), type(second.exception())) == (None, NotFound)
+
+    run(main)
 
 
 @pytest.mark.parametrize("kind", [FaultKind.HANG, FaultKind.LOSE])
