@@ -15,6 +15,7 @@ from starlette.routing import compile_path
 from sundog.api.kit.faults import plain
 from sundog.api.kit.meter import Measured, Meter
 from sundog.api.kit.openapi import described
+from sundog.api.kit.routing import Table
 from sundog.api.kit.service import Desk, Service
 from sundog.api.kit.versions import Version
 from sundog.errors import SundogError
@@ -34,8 +35,7 @@ def application(services: Sequence[Service], desk: Desk, *, version: str = "") -
     app = FastAPI(
         title="Sundog", version=version, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
     )
-    for service in services:
-        app.include_router(service.router(desk))
+    app.router.routes.append(Table(route for service in services for route in service.routes(desk)))
 
     async def openapi(_request: Request) -> Response:
         return JSONResponse(described(services, version))

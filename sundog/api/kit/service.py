@@ -17,12 +17,11 @@ import json
 import logging
 import string
 import typing
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote
 
-from fastapi import APIRouter
 from pydantic import BaseModel
 from pydantic_core import to_json
 from starlette.requests import Request
@@ -33,6 +32,7 @@ from sundog.api.kit.context import Context
 from sundog.api.kit.faults import status_of
 from sundog.api.kit.links import public_base
 from sundog.api.kit.policy import Policy, Rule
+from sundog.api.kit.routing import Endpoint, Routed
 from sundog.api.kit.versions import History, Version, parse_version
 from sundog.control.principal import Principal
 from sundog.errors import Invalid, InvariantError, NotFound, SundogError, Unauthorized
@@ -224,19 +224,15 @@ class Service:
 
         return register
 
-    def router(self, desk: Desk) -> APIRouter:
+    def routes(self, desk: Desk) -> Iterator[Routed]:
         """The routes of all operations; those of one path and method share an endpoint, which chooses by version."""
-        router = APIRouter(prefix=self.prefix, tags=[self.name])
         by_route: dict[tuple[str, str], list[Operation]] = {}
         for operation in self.operations:
             by_route.setdefault((operation.method, operation.path), []).append(operation)
         for (method, path), operations in by_route.items():
-            endpoint = self._endpoint(operations, desk)
-            at = path or ("" if self.prefix else "/")
-            router.add_api_route(at, endpoint, methods=[method], include_in_schema=False, response_model=None)
-        return router
+            yield Routed(method, self.prefix + path or "/", self._endpoint(operations, desk))
 
-    def _endpoint(self, operations: list[Operation], desk: Desk) -> Callable[[Request], Awaitable[Response]]:
+    def _endpoint(self, operations: list[Operation], desk: Desk) -> Endpoint:
         async def endpoint(request: Request) -> Response:
             request_id, version = desk.request_id(), None
             try:
