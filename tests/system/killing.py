@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from sundog import app
-from sundog.backends.simulated import FileLedger, identical_hosts
+from sundog.backends.contract import HostState
+from sundog.backends.playground import HostFault, Scope
+from sundog.backends.simulated import FileLedger, SimulatedDriver, identical_hosts
 from sundog.backends.simulated.ledger import Holding
 from sundog.control.audit import audit
 from sundog.control.cloud import Cloud
@@ -93,12 +95,14 @@ class KillingLedger(FileLedger):
 class Operation:
     """What is tried: ``ask`` of the server that ``before`` left, and what the server is when it has happened.
 
-    ``before`` is None if there is none. ``ask`` returns the server's id.
+    ``before`` is None if there is none. ``ask`` returns the server's id. ``made`` says whether there is what is not
+    part of the server.
     """
 
     before: Callable[[Cloud, str], Awaitable[None]] | None
     ask: Callable[[Cloud, str], str]
     done: Callable[[Server | None], bool]
+    made: Callable[[Cloud], bool] = lambda _cloud: True
 
 
 async def _nothing(cloud: Cloud, server_id: str) -> None:
@@ -161,6 +165,43 @@ def _snapshot(cloud: Cloud, server_id: str) -> str:
     return server_id
 
 
+def _snapshot_is_there(cloud: Cloud) -> bool:
+    return [each.status for each in cloud.image.list(OWNER.principal, Wanted()) if each.name == "snap"] == ["active"]
+
+
+def _shelve(cloud: Cloud, server_id: str) -> str:
+    cloud.compute.moves.shelve(OWNER, server_id)
+    return server_id
+
+
+async def _shelved(cloud: Cloud, server_id: str) -> None:
+    _shelve(cloud, server_id)
+
+
+def _unshelve(cloud: Cloud, server_id: str) -> str:
+    cloud.compute.moves.unshelve(OWNER, server_id)
+    return server_id
+
+
+def _evacuate(cloud: Cloud, server_id: str) -> str:
+    host = cloud.compute.servers.show(EVERYTHING, server_id).host
+    assert host is not None
+    driver = cloud.compute.driver
+    assert isinstance(driver, SimulatedDriver)
+    driver.faults.strike(HostFault.KILL, Scope(cloud.compute.hosts.show(host).name))
+    cloud.compute.hosts.noticed(host, HostState.DOWN)
+    cloud.compute.moves.evacuate(ADMIN, server_id)
+    return server_id
+
+
+def _evacuated(server: Server | None) -> bool:
+    """Moved, or where it was: the hosts are started again with the process, and nobody has to leave one that is up.
+
+    What a host that was fenced held is off then.
+    """
+    return any(_has(SMALL, *each)(server) for each in ((2, "active"), (1, "active"), (1, "stopped")))
+
+
 def _has(flavor: Flavor, generation: int, state: str) -> Callable[[Server | None], bool]:
     """It is what a move makes of it, and not what it was."""
     return lambda server: (
@@ -184,7 +225,10 @@ OPERATIONS = {
     "migrate": Operation(_nothing, _migrate, _has(SMALL, 2, "resized")),
     "live-migrate": Operation(_nothing, _live_migrate, _has(SMALL, 2, "active")),
     "rebuild": Operation(_nothing, _rebuild, _has(SMALL, 2, "active")),
-    "snapshot": Operation(_nothing, _snapshot, _is("active")),
+    "snapshot": Operation(_nothing, _snapshot, _is("active"), _snapshot_is_there),
+    "shelve": Operation(_nothing, _shelve, _is("shelved_offloaded")),
+    "unshelve": Operation(_shelved, _unshelve, _has(SMALL, 2, "active")),
+    "evacuate": Operation(_nothing, _evacuate, _evacuated),
 }
 
 
@@ -240,7 +284,7 @@ async def _left(cloud: Cloud, operation: Operation, server_id: str, acknowledged
         await cloud.compute.reconciler.look_at(host.uuid)
     await aio.sleep(60.0)
     wrong = [str(each) for each in await audit(cloud, patience=0.0) if not each.note]
-    if acknowledged and not operation.done(_shown(cloud, acknowledged)):
+    if acknowledged and not (operation.done(_shown(cloud, acknowledged)) and operation.made(cloud)):
         wrong.append(f"what was acknowledged did not happen: {_shown(cloud, acknowledged)}")
     if not acknowledged and server_id:
         server = _shown(cloud, server_id)
