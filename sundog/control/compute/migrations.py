@@ -16,7 +16,7 @@ from sundog.control.compute.records import Caller, Migration, Server
 from sundog.control.compute.requests import Requests, check_lock, check_state
 from sundog.control.store import Reader, Tx
 from sundog.control.store.tables import compute as tables
-from sundog.errors import BackendFailed, Conflict, Invalid, NotFound, NotSupported, OutcomeUnknown, StoreUnavailable
+from sundog.errors import BackendFailed, Conflict, Invalid, NotFound, OutcomeUnknown, StoreUnavailable
 from sundog.runtime import aio
 
 RESIZE: Final = "resize"
@@ -137,12 +137,12 @@ class Migrations(Requests):
     def force_complete(self, caller: Caller, server_id: str, number: int) -> None:
         """Let a live migration come to its end at any price. No driver can: the contract has no such operation.
 
-        Raises: NotFound; Conflict for a server that is not being migrated; Invalid for a migration that is not copying;
-        NotSupported otherwise.
+        Raises: NotFound; Invalid for a migration that is not copying; Conflict for a server that is not being migrated,
+        and otherwise.
         """
         with self._parts.books.reading() as tx:
             _copying(tx, caller, server_id, number, "force complete")
-        raise NotSupported("The hosts of this cloud cannot force a live migration to its end.")
+        raise Conflict("Forcing a live migration to its end is not supported by the hosts.", server=server_id)
 
     async def _break_off(self, migration: Migration) -> None:
         """Tell the host, until the migration is over: at first there may be nothing that could be broken off."""
