@@ -26,6 +26,7 @@ from sundog.api.compute import SERVICE as COMPUTE
 from sundog.api.identity import SERVICE as IDENTITY
 from sundog.api.image import SERVICE as IMAGE
 from sundog.api.kit.application import application
+from sundog.api.kit.audit import Audit, AuditFile, unheard
 from sundog.api.kit.links import is_loopback
 from sundog.api.kit.policy import Policy
 from sundog.api.kit.server import Listen, serve
@@ -87,6 +88,9 @@ DEFAULT_POLICY: Final = "nova"
 
 MEMORY: Final = ":memory:"
 """The state of a cloud that is gone when its process ends."""
+
+AUDIT_FILE: Final = "audit.jsonl"
+"""Where in the state folder a line is written for each request that may have changed something."""
 
 DEFAULT_HOSTS: Final = 10
 """Hosts of a new cloud that is told nothing else."""
@@ -163,14 +167,14 @@ def make_cloud(
     )
 
 
-def make_app(cloud: Cloud, seed: int, overrides: Mapping[str, str] | None = None) -> FastAPI:
-    """All services of a cloud on one port.
+def make_app(cloud: Cloud, seed: int, overrides: Mapping[str, str] | None = None, *, audit: Audit = unheard) -> FastAPI:
+    """All services of a cloud on one port. ``audit`` is told of every request that may have changed something.
 
     Raises: InputError for an override of a rule that is not there, or that cannot be read.
     """
     policy = Policy((rule for service in SERVICES for rule in service.rules), overrides)
     ids = Ids(Streams(seed).stream("requests"))
-    desk = Desk(cloud, policy, cloud.identity.authenticate, lambda: f"req-{ids.uuid()}")
+    desk = Desk(cloud, policy, cloud.identity.authenticate, lambda: f"req-{ids.uuid()}", audit=audit)
     return application(SERVICES, desk, version=sundog.__version__)
 
 
@@ -195,7 +199,8 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
                 playground=fleet,
                 placement_policy=settings.placement_policy,
             )
-            app = make_app(cloud, beginning.ids_seed, settings.policy)
+            events = AuditFile(state.folder / AUDIT_FILE)
+            app = make_app(cloud, beginning.ids_seed, settings.policy, audit=events)
             clouds = _prepare(cloud, state.folder, settings)
             await cloud.compute.start()
 

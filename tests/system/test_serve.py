@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import json
 import re
 import signal
 import socket
@@ -48,6 +49,10 @@ def tempest_conf(clouds: str, *options: object) -> configparser.ConfigParser:
 def test_a_cloud_is_described_for_tempest_and_stays_the_same_over_a_restart(tmp_path: Path) -> None:
     with served("--state", tmp_path / "state", "--hosts", 50) as (address, clouds):
         first = tempest_conf(clouds, "--work", tmp_path)
+    written = (tmp_path / "state/audit.jsonl").read_text(encoding="utf-8").splitlines()
+    logins = [event for event in map(json.loads, written) if event["operation"] == "POST /identity/v3/auth/tokens"]
+    assert logins
+    assert {event["outcome"] for event in logins} == {"success"}
     assert first["identity"]["uri_v3"] == f"http://{address}/identity/v3"
     assert first["network"]["floating_network_name"] == "public"
     with served("--state", tmp_path / "state") as (_, clouds):

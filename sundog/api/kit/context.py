@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from sundog.api.kit.audit import Notes
 from sundog.api.kit.policy import Policy, Rule
 from sundog.api.kit.versions import Version, parse_version
 from sundog.control.principal import Principal
@@ -32,6 +33,8 @@ class Context:
     principal: Principal | None = None
     asked: list[str] = field(default_factory=list)
     """The rules that were asked about, so that a handler that forgot to ask is found out."""
+    notes: Notes = field(default_factory=Notes)
+    """For the audit."""
 
     @property
     def who(self) -> Principal:

@@ -27,7 +27,7 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sundog.api.kit import bodies
+from sundog.api.kit import audit, bodies
 from sundog.api.kit.context import Context
 from sundog.api.kit.faults import status_of
 from sundog.api.kit.links import public_base
@@ -36,6 +36,7 @@ from sundog.api.kit.routing import Endpoint, Routed
 from sundog.api.kit.versions import History, Version, parse_version
 from sundog.control.principal import Principal
 from sundog.errors import Invalid, InvariantError, NotFound, SundogError, Unauthorized
+from sundog.runtime import clock
 
 _LOG: Final = logging.getLogger("sundog.api")
 
@@ -98,6 +99,11 @@ class Operation:
     action: str | None = None
     takes: frozenset[str] = frozenset(("query", "body"))
 
+    @property
+    def mutates(self) -> bool:
+        """Whether it may change something."""
+        return self.method not in audit.READING
+
     def serves(self, version: Version | None) -> bool:
         """Whether this is the operation for a version of its path and method."""
         if version is None:
@@ -111,6 +117,7 @@ class Desk:
 
     ``authenticate`` raises Unauthorized for a token that is not good. ``authenticate_headers`` is for tests alone, see
     ``noauth``: where it is given it is told the request's headers too; otherwise no header but the token is looked at.
+    ``audit`` is told of every request that may have changed something.
     """
 
     cloud: Any
@@ -118,6 +125,7 @@ class Desk:
     authenticate: Callable[[str], Principal]
     request_id: Callable[[], str]
     authenticate_headers: Callable[[str, Mapping[str, str]], Principal] | None = None
+    audit: audit.Audit = audit.unheard
 
 
 class Service:
@@ -234,7 +242,8 @@ class Service:
 
     def _endpoint(self, operations: list[Operation], desk: Desk) -> Endpoint:
         async def endpoint(request: Request) -> Response:
-            request_id, version = desk.request_id(), None
+            request_id, version, response = desk.request_id(), None, None
+            context: Context | None = None
             try:
                 principal = _authenticated(request, operations, desk)
                 version = self.history.asked(request.headers) if self.history is not None else None
@@ -259,6 +268,9 @@ class Service:
             except Exception as exc:  # noqa: BLE001 - the root of a request: nothing of ours may reach the client
                 _LOG.error("%s %s %s", request_id, request.method, request.url.path, exc_info=exc)
                 response = self.refusal(500, _ERRED, request_id=request_id, version=version)
+            finally:  # also of a request that is cut short
+                if context is not None and operation is not None and operation.mutates:
+                    desk.audit(_event(context, operation, self.name, response.status_code if response else None))
             return self.finished(response, request_id, version)
 
         return endpoint
@@ -288,6 +300,23 @@ class Service:
         if self.history is not None and version is not None:
             response.headers.update(self.history.headers(version))
         return response
+
+
+def _event(context: Context, operation: Operation, service: str, status: int | None) -> audit.Event:
+    """What the audit is told of a request."""
+    request, action = context.request, f" {operation.action}" if operation.action else ""
+    return audit.Event(
+        time=clock.utcnow(),
+        request_id=context.request_id,
+        service=service,
+        operation=f"{operation.method} {context.prefix}{operation.path}{action}",
+        rule=operation.rule.name,
+        who=context.principal or context.notes.who,
+        client=request.client.host if request.client else "",
+        target=request.path_params,
+        made=context.notes.made,
+        status=status,
+    )
 
 
 def _authenticated(request: Request, operations: list[Operation], desk: Desk) -> Principal | None:
@@ -343,6 +372,8 @@ async def _served(context: Context, operation: Operation, service: Service, data
         parts["body"] = bodies.parse_body(operation.body, data, content_type, invalid=service.invalid)
     told |= {name: part for name, part in parts.items() if name in operation.takes}
     result = await operation.handler(context, **told)
+    if operation.mutates:
+        context.notes.made = audit.made_by(result.body if isinstance(result, Reply) else result)
     if who is not None and not context.asked:
         raise InvariantError(f"{operation.method} {operation.path} was answered without asking {operation.rule.name}")
     return _response(result, operation.status)
