@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO, Final
 
 from sundog.control.image import books
@@ -26,12 +28,15 @@ from sundog.control.principal import Principal
 from sundog.control.store import Store, Tx
 from sundog.control.store.store import Where
 from sundog.control.store.tables import image as tables
-from sundog.errors import Conflict, Forbidden, Invalid, NotFound, SundogError, TooLarge
-from sundog.runtime import clock
+from sundog.errors import Conflict, Forbidden, Invalid, NotFound, StoreUnavailable, SundogError, TooLarge
+from sundog.runtime import aio, clock
 from sundog.runtime.ids import Ids
+from sundog.units import Seconds
 
 _LOG: Final = logging.getLogger("sundog.image")
 _CUT_SHORT: Final = "The import was cut short."
+_PAUSE: Final[Seconds] = 1.0
+_LONGEST_PAUSE: Final[Seconds] = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,7 @@ class Data:
 
     def __init__(self, store: Store, ids: Ids, files: ImageFiles, settings: Settings) -> None:
         self._store, self._ids, self._files, self._settings = store, ids, files, settings
+        self._owed: dict[asyncio.Task[None], None] = {}
 
     def recover(self) -> int:
         """Take back what was under way when the process ended, and remove files of no image; how many those were."""
@@ -232,7 +238,32 @@ class Data:
             if not done:
                 raise _gone(image_id)
 
+    def _surely(self, what: str, step: Callable[[], None]) -> None:
+        """Do what must not be left undone: now, or as soon as the store can be used again."""
+        try:
+            step()
+        except StoreUnavailable as error:
+            _LOG.warning("%s waits for the store: %s", what, error)
+            task = asyncio.get_running_loop().create_task(self._insist(step), name=what)
+            self._owed[task] = None
+            task.add_done_callback(self._owed.pop)
+
+    async def _insist(self, step: Callable[[], None]) -> None:
+        pause = _PAUSE
+        while True:
+            await aio.sleep(pause)
+            try:
+                step()
+            except StoreUnavailable:
+                pause = min(2.0 * pause, _LONGEST_PAUSE)
+            else:
+                return
+
     def _give_up(self, image_id: str, status: str) -> None:
+        """Make an image as it was before any data arrived, and leave none of them."""
+        self._surely(f"taking back the data of image {image_id}", partial(self._take_back, image_id, status))
+
+    def _take_back(self, image_id: str, status: str) -> None:
         """Make an image as it was before any data arrived, and leave none of them.
 
         Nothing is done to an image that has got its data after all, as when the store went away while it said so.
@@ -247,6 +278,9 @@ class Data:
         tx.update(tables.images, *where, status=QUEUED, size=None, virtual_size=None, updated_at=clock.utcnow())
 
     def _finish(self, task: Task, status: str, message: str) -> None:
+        self._surely(f"the end of import {task.id}", partial(self._write_end, task, status, message))
+
+    def _write_end(self, task: Task, status: str, message: str) -> None:
         result = {"image_id": task.image_id} if status == "success" else None
         if status == "failure":
             _LOG.warning("the import %s into image %s failed: %s", task.id, task.image_id, message)
