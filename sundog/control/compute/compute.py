@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sundog.backends.contract import ComputeDriver
 from sundog.control.compute.actions import Actions
@@ -42,6 +43,8 @@ from sundog.core.scheduler.policies import Policy
 from sundog.core.scheduler.policies.nova import Nova
 from sundog.runtime.clock import utcnow
 from sundog.runtime.ids import Ids
+
+_LOG: Final = logging.getLogger("sundog.compute")
 
 
 class Compute:
@@ -110,7 +113,9 @@ class Compute:
             ("sweep", self.reconciler.sweep()),
             ("shelved", self.moves.offload_in_time()),
         ):
-            self._tasks.append(loop.create_task(work, name=f"compute {name}"))
+            task = loop.create_task(work, name=f"compute {name}")
+            task.add_done_callback(_complain)
+            self._tasks.append(task)
 
     async def stop(self) -> None:
         """Leave everything as it is; the next start goes on."""
@@ -126,3 +131,9 @@ class Compute:
         with self.books.reading() as tx:
             rows = tx.find(tables.servers, s.group_id.is_not(None), s.host.is_not(None), s.deleted_at.is_(None))
             return [(row["group_id"], row["host"]) for row in rows]
+
+
+def _complain(task: asyncio.Task[Any]) -> None:
+    """What compute does by itself never ends by an error; nobody would notice."""
+    if not task.cancelled() and task.exception() is not None:
+        _LOG.error("%s has ended, and nobody does it any more", task.get_name(), exc_info=task.exception())

@@ -6,6 +6,7 @@ claims. The claim on the source is the migration's from then on, the one on the 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,8 +29,10 @@ from sundog.control.store import Tx
 from sundog.control.store.tables import compute as tables
 from sundog.core.lifecycle.servers import Transition, VmState
 from sundog.core.scheduler import NoValidHost
-from sundog.errors import Conflict, Invalid, NotFound
+from sundog.errors import Conflict, Invalid, NotFound, StoreUnavailable
 from sundog.runtime import aio
+
+_LOG: Final = logging.getLogger("sundog.compute")
 
 KEEP: Final = ""
 """An availability zone that stays as it is."""
@@ -229,19 +232,24 @@ class Moves(Requests):
 
     async def offload_in_time(self) -> None:
         """Let shelved servers give up their places when it is time, for ever; at once or never needs nobody."""
-        settings, books = self._parts.settings, self._parts.books
+        settings = self._parts.settings
         while settings.shelved_offload_time > 0:
             await aio.sleep(settings.host_interval)
-            s = tables.servers.c
-            with books.reading() as tx:
-                shelved = find_servers(
-                    tx, s.vm_state == VmState.SHELVED, s.task_state.is_(None), s.deleted_at.is_(None)
-                )
-            limit = books.now() - timedelta(seconds=settings.shelved_offload_time)
-            for server in shelved:
-                if datetime.fromisoformat(server.kept[SHELVED_AT]) <= limit:
-                    system = Caller(server.user_id, server.project_id, f"req-{books.new_uuid()}", is_admin=True)
-                    self.shelve_offload(system, server.id)
+            try:
+                self._offload_those_due()
+            except (StoreUnavailable, Conflict) as error:  # in a minute it is time still
+                _LOG.warning("shelved servers keep their places for now: %s", error)
+
+    def _offload_those_due(self) -> None:
+        settings, books = self._parts.settings, self._parts.books
+        s = tables.servers.c
+        with books.reading() as tx:
+            shelved = find_servers(tx, s.vm_state == VmState.SHELVED, s.task_state.is_(None), s.deleted_at.is_(None))
+        limit = books.now() - timedelta(seconds=settings.shelved_offload_time)
+        for server in shelved:
+            if datetime.fromisoformat(server.kept[SHELVED_AT]) <= limit:
+                system = Caller(server.user_id, server.project_id, f"req-{books.new_uuid()}", is_admin=True)
+                self.shelve_offload(system, server.id)
 
     # ---------------------------------------------------------------- what they have in common
 
