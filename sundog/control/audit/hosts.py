@@ -66,6 +66,8 @@ def _drift(host: str, name: str, step: rules.Step) -> Finding:
     told, advice = {
         rules.Remove: ("should not be there", "remove it"),
         rules.Missing: ("is missing", "put the server in ERROR; rebuild it"),
+        rules.Plug: ("lacks a port of its server", "plug it"),
+        rules.Unplug: ("has a port that is not its server's", "unplug it"),
         rules.PowerOff: ("runs and should be stopped", "stop it"),
         rules.Become: ("is in another state than the books say", "write down its state"),
     }.get(type(step), ("is not what the books say", "let it be so"))

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from sundog.backends.contract import EventKind, EventStream, HostState, LifecycleEvent, ServerCopy, ServerKey
+from sundog.control.compute import ports
 from sundog.control.compute.books import find_servers, get_server
 from sundog.control.compute.migrations import EVACUATION, open_ones
 from sundog.control.compute.records import Server
 from sundog.control.compute.sagas.common import COPIES, POWER
+from sundog.control.compute.sagas.interface import port_of
 from sundog.control.compute.work import Parts, Worker
 from sundog.control.store import Reader
 from sundog.control.store.tables import compute as tables
@@ -111,9 +113,13 @@ class Reconciler:
             return []
         with self._parts.books.reading() as tx:
             known, allowed = expected_on(tx, host)
+            mine = ports.ports_of(tx, [server.id for server in known])
         states = {
             (server.id, server.generation): rules.Known(
-                VmState(server.vm_state), Power(server.power_state), self._is_settled(server)
+                VmState(server.vm_state),
+                Power(server.power_state),
+                self._is_settled(server),
+                tuple(port.id for port in mine[server.id]),
             )
             for server in known
         }
@@ -138,8 +144,24 @@ class Reconciler:
             if self._still(step.copy) is not None:
                 await parts.driver.resize_revert(host, key, deadline=deadline, start=False)
                 self.wake([host])  # it can be compared now
+        elif isinstance(step, rules.Plug | rules.Unplug):
+            await self._replug(host, step)
         else:
             self._write(step)
+
+    async def _replug(self, host: str, step: rules.Plug | rules.Unplug) -> None:
+        """Let a copy have a port, or not, as its server has it or not."""
+        driver, key, deadline = self._parts.driver, ServerKey(*step.copy), self._parts.settings.quick
+        server = self._still(step.copy)
+        if server is None:
+            return
+        with self._parts.books.reading() as tx:
+            port = port_of(tx, server, step.port)
+            specs = () if port is None else ports.port_specs(tx, [port])
+        if specs and isinstance(step, rules.Plug):
+            await driver.plug(host, key, specs[0], deadline=deadline)
+        elif not specs and isinstance(step, rules.Unplug):
+            await driver.unplug(host, key, step.port, deadline=deadline)
 
     def _still(self, copy: rules.Copy) -> Server | None:
         """The server, if it is still the one that was looked at and nothing is under way on it."""
@@ -179,4 +201,4 @@ def expected_on(reader: Reader, host: str) -> tuple[list[Server], list[rules.Cop
 
 
 def _held(copy: ServerCopy) -> rules.Held:
-    return rules.Held(POWER[copy.power_state], copy.kept, copy.busy)
+    return rules.Held(POWER[copy.power_state], copy.kept, copy.busy, copy.ports)

@@ -24,6 +24,7 @@ class Known:
     vm_state: VmState
     power: Power
     settled: bool = True
+    ports: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Held:
     power: Power
     kept: bool = False
     busy: bool = False
+    ports: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,22 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Plug:
+    """Give a copy a port that its server has."""
+
+    copy: Copy
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unplug:
+    """Take a port from a copy that its server has not, or not any more."""
+
+    copy: Copy
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
 class Become:
     """Write down what a server is doing."""
 
@@ -72,7 +90,7 @@ class Missing:
     copy: Copy
 
 
-Step: TypeAlias = Remove | PowerOff | Release | Become | Missing
+Step: TypeAlias = Remove | PowerOff | Release | Plug | Unplug | Become | Missing
 
 _ALIVE = (VmState.ACTIVE, VmState.PAUSED, VmState.SUSPENDED, VmState.STOPPED)
 
@@ -89,6 +107,7 @@ def reconcile(known: Mapping[Copy, Known], also_allowed: Sequence[Copy], held: M
             continue
         if copy in known:
             steps += _agree(copy, known[copy], there)
+            steps += _plugs(copy, known[copy], there)
         elif copy not in also_allowed:
             steps.append(Remove(copy))
     steps += [
@@ -118,3 +137,13 @@ def _agree(copy: Copy, server: Known, there: Held) -> list[Step]:
     if (after, there.power) == (server.vm_state, server.power):
         return []
     return [Become(copy, after, there.power)]
+
+
+def _plugs(copy: Copy, server: Known, there: Held) -> list[Step]:
+    """What gives a copy the ports of its server. An unfinished copy has none, and one in ERROR waits for better."""
+    if not server.settled or there.kept or there.power is Power.NOSTATE or server.vm_state is VmState.ERROR:
+        return []
+    return [
+        *(Unplug(copy, port) for port in there.ports if port not in server.ports),
+        *(Plug(copy, port) for port in server.ports if port not in there.ports),
+    ]

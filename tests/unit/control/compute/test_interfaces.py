@@ -375,3 +375,36 @@ def test_a_floating_ip_leads_to_a_server_and_no_more() -> None:
             interfaces.add_floating_ip(OWNER, server.id, address, "192.0.2.1")
 
     run(main)
+
+
+def test_a_port_that_could_not_be_unplugged_is_unplugged_by_the_next_comparison() -> None:
+    async def main(cloud: Small) -> None:
+        server = await active(cloud, networks=())
+        cloud.driver.faults.order(OperationFault(FaultKind.LOSE, "plug"))
+        for operation in ("plug", "unplug"):
+            cloud.driver.faults.order(OperationFault(FaultKind.FAIL, operation))
+        with pytest.raises(BackendFailed):
+            await cloud.compute.interfaces.attach(OWNER, server.id, AskedNetwork(cloud.network_id))
+        assert cloud.compute.servers.ports(server) == []
+        assert len(plugged(cloud, server)) == 1
+        await cloud.compute.reconciler.look_at(server.host or "")
+        assert plugged(cloud, server) == []
+        assert await cloud.compute.reconciler.look_at(server.host or "") == []
+
+    run(main)
+
+
+def test_a_port_that_was_unplugged_though_it_stays_is_plugged_by_the_next_comparison() -> None:
+    async def main(cloud: Small) -> None:
+        server = await active(cloud)
+        (port,) = cloud.compute.servers.ports(server)
+        cloud.driver.faults.order(OperationFault(FaultKind.LOSE, "unplug"))
+        cloud.driver.faults.order(OperationFault(FaultKind.FAIL, "unplug"))
+        await cloud.compute.interfaces.detach(OWNER, server.id, port.id)
+        await cloud.idle()
+        assert [each.id for each in cloud.compute.servers.ports(server)] == [port.id]
+        assert plugged(cloud, server) == []
+        await cloud.compute.reconciler.look_at(server.host or "")
+        assert plugged(cloud, server) == [port.id]
+
+    run(main)
