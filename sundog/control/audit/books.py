@@ -15,11 +15,12 @@ from sundog.control.audit.findings import Finding, Kind
 from sundog.control.compute import actions, quotas
 from sundog.control.compute.books import find_servers
 from sundog.control.compute.creating import CONSUMER_TYPE
+from sundog.control.compute.imaging import NEW_IMAGE
 from sundog.control.compute.migrations import open_ones
 from sundog.control.compute.ports import OWNER
 from sundog.control.compute.records import Action, Migration, Server, as_json
 from sundog.control.compute.scheduling import resources_of
-from sundog.control.image.states import IMPORTING, SAVING, UPLOADING, WITH_DATA
+from sundog.control.image.states import IMPORTING, QUEUED, SAVING, UPLOADING, WITH_DATA
 from sundog.control.network.ports import read_ports
 from sundog.control.network.records import Port
 from sundog.control.store import Reader, Row
@@ -52,6 +53,10 @@ class Snapshot:
     floating: Sequence[Row]
     limits: Mapping[str, Mapping[str, int]]
     images: Sequence[Row]
+    unmade: Mapping[str, str]
+    """Images that are to be made of servers and have no data yet, and of which server."""
+    plugs: Sequence[Row]
+    """All ports, those of no server too."""
 
 
 def look(reader: Reader) -> Snapshot:
@@ -85,7 +90,16 @@ def look(reader: Reader) -> Snapshot:
             for project in dict.fromkeys(server.project_id for server in servers.values())
         },
         images=reader.find(image.images, image.images.c.status != "deleted"),
+        unmade=_unmade(reader),
+        plugs=reader.find(network.ports),
     )
+
+
+def _unmade(reader: Reader) -> dict[str, str]:
+    waiting = [row["id"] for row in reader.find(image.images, image.images.c.status == QUEUED)]
+    p = image.properties.c
+    rows = reader.find(image.properties, p.name == "instance_uuid", p.image_id.in_(waiting)) if waiting else []
+    return {row["image_id"]: row["value"] for row in rows}
 
 
 def _root(uuid: str, above: Mapping[str, str | None]) -> str:
@@ -147,8 +161,8 @@ def _orphan(consumer: str) -> Finding:
 
 
 def has_place(server: Server) -> bool:
-    """Whether a server should hold a place."""
-    return server.host is not None and server.vm_state != VmState.SHELVED_OFFLOADED
+    """Whether a server should hold a place. One that is being unshelved has its host and its place from the start."""
+    return server.host is not None
 
 
 def _of_server(snapshot: Snapshot, server: Server) -> list[Finding]:
@@ -238,7 +252,9 @@ def check_sizes(reader: Reader) -> list[Finding]:
 def check_ports(snapshot: Snapshot) -> list[Finding]:
     """I7: no address is given twice, and the ports of servers are those of servers that there are."""
     found = [
-        *_twice("MAC", ((f"{each.mac_address} of network {each.network_id}", each.id) for each in snapshot.ports)),
+        *_twice(
+            "MAC", ((f"{each['mac_address']} of network {each['network_id']}", each["id"]) for each in snapshot.plugs)
+        ),
         *_twice(
             "address",
             ((f"{each['ip_address']} of subnet {each['subnet_id']}", each["port_id"]) for each in snapshot.addresses),
@@ -341,6 +357,15 @@ def check_progress(snapshot: Snapshot, now: datetime, patience: Seconds) -> list
                     note=alive and snapshot.servers[move.server_id].vm_state == VmState.ERROR,
                 )
             )
+    made = {each.args.get(NEW_IMAGE) for each in snapshot.actions}
+    found += [
+        Finding(
+            "I9", Kind.UNMADE_IMAGE, f"image {image_id} is to be made of server {server}, and nothing makes it",
+            (image_id,), "delete it",
+        )
+        for image_id, server in snapshot.unmade.items()
+        if image_id not in made
+    ]  # fmt: skip
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from sundog.control.audit.books import has_place, look
 from sundog.control.audit.findings import Finding, Kind
@@ -12,10 +13,13 @@ from sundog.control.compute.creating import CONSUMER_TYPE, wish_for
 from sundog.control.compute.records import Server
 from sundog.control.network.ports import get_port
 from sundog.control.placement.records import Wanted
+from sundog.control.principal import Principal
 from sundog.control.viewer import EVERYTHING
 from sundog.core.lifecycle.servers import VmState
 from sundog.core.scheduler import NoValidHost
 from sundog.errors import BackendFailed, NotFound, OutcomeUnknown
+
+_OURSELVES: Final = Principal("", roles=("admin",))
 
 
 async def heal(cloud: Audited, findings: Sequence[Finding]) -> int:
@@ -50,6 +54,11 @@ async def heal(cloud: Audited, findings: Sequence[Finding]) -> int:
                     continue
             case Kind.STUCK_IMAGE | Kind.STRAY_FILE:
                 cloud.image.recover()
+            case Kind.UNMADE_IMAGE:
+                with cloud.compute.books.writing() as tx:
+                    cloud.image.delete(_OURSELVES, finding.ids[0], tx=tx)
+            case Kind.WRONG_FLOATING:
+                cloud.network.floating_ips.update(EVERYTHING, finding.ids[0], {"port_id": None})
             case _:
                 continue
         count += 1

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import pytest
+import sqlalchemy
 
 from sundog.backends.simulated.faults import FaultKind, HostFault, OperationFault, Scope
 from sundog.control.audit import Finding, Kind, audit, check_copies, heal
 from sundog.control.compute.creating import CONSUMER_TYPE
+from sundog.control.image.records import NewImage
+from sundog.control.network import bootstrap as bootstrap_network
 from sundog.control.placement.records import Wanted
 from sundog.control.store.tables import compute as tables
 from sundog.control.store.tables import image as image_tables
 from sundog.control.store.tables import network as network_tables
+from sundog.control.viewer import EVERYTHING
 from sundog.core.lifecycle.servers import VmState
 from sundog.runtime import aio
 from tests.computing import OWNER, PROJECT, USER, Small, run
@@ -32,6 +36,22 @@ def test_a_cloud_at_work_is_as_it_should_be() -> None:
         cloud.compute.servers.delete(OWNER, servers[1].id)
         await cloud.idle()
         assert await audit(cloud) == []
+
+    run(main)
+
+
+def test_a_server_that_is_being_unshelved_is_as_it_should_be() -> None:
+    async def main(cloud: Small) -> None:
+        server = cloud.create()
+        await cloud.idle()
+        cloud.compute.moves.shelve(OWNER, server.id)
+        await cloud.idle()
+        cloud.driver.faults.order(OperationFault(FaultKind.DELAY, "spawn", seconds=60.0))
+        cloud.compute.moves.unshelve(OWNER, server.id)
+        await aio.sleep(30.0)
+        assert cloud.show(server).vm_state == "shelved_offloaded"
+        assert wrong(await audit(cloud)) == []
+        await cloud.idle()
 
     run(main)
 
@@ -109,6 +129,23 @@ async def leave_a_file(cloud: Small, server_id: str) -> None:
     (folder / "nobodys").write_bytes(b"data")
 
 
+async def leave_an_image_unmade(cloud: Small, server_id: str) -> None:
+    """As if the action that makes an image of a server had been lost."""
+    with cloud.store.begin() as tx:
+        new = NewImage(owner=PROJECT, name="snap", properties={"instance_uuid": server_id})
+        cloud.images.create(new, tx=tx)
+
+
+async def point_a_floating_ip_nowhere_real(cloud: Small, server_id: str) -> None:
+    public = bootstrap_network(cloud.network, PROJECT)
+    spec = {"project_id": PROJECT, "floating_network_id": public.id}
+    (floating,) = cloud.network.floating_ips.create(EVERYTHING, [spec])
+    (port,) = cloud.compute.servers.ports(cloud.show(server_id))
+    with cloud.store.begin() as tx:
+        table = network_tables.floating_ips
+        tx.update(table, table.c.id == floating.id, port_id=port.id, fixed_ip_address="10.0.99.99", status="ACTIVE")
+
+
 BREAKS: dict[Callable[[Small, str], Awaitable[None]], list[Kind]] = {
     break_nothing: [],
     make_orphan_allocation: [Kind.ORPHAN_ALLOCATION],
@@ -120,6 +157,8 @@ BREAKS: dict[Callable[[Small, str], Awaitable[None]], list[Kind]] = {
     forget_what_is_done: [Kind.STUCK_SERVER],
     lose_the_copy: [Kind.DRIFT],
     leave_a_file: [Kind.STRAY_FILE],
+    leave_an_image_unmade: [Kind.UNMADE_IMAGE],
+    point_a_floating_ip_nowhere_real: [Kind.WRONG_FLOATING],
 }
 
 
@@ -151,6 +190,21 @@ def test_what_was_taken_too_often_is_found_and_left_to_the_administrator() -> No
         cloud.placement.set_inventories(provider.uuid, inventories, generation=provider.generation)
         (found,) = await audit(cloud)
         assert (found.invariant, found.kind, found.ids) == ("I1", Kind.OVER_CAPACITY, (provider.uuid,))
+        assert await heal(cloud, [found]) == 0
+
+    run(main)
+
+
+def test_an_address_that_is_given_and_called_free_is_found() -> None:
+    async def main(cloud: Small) -> None:
+        cloud.create()
+        await cloud.idle()
+        free = network_tables.free_addresses
+        with cloud.store.begin() as tx:
+            spans = tx.find(free)[0]["spans"]
+            tx.update(free, sqlalchemy.true(), spans=[[spans[0][0] - 1, spans[0][1]], *spans[1:]])
+        (found,) = await audit(cloud)
+        assert (found.invariant, found.kind) == ("I7", Kind.WRONG_POOL)
         assert await heal(cloud, [found]) == 0
 
     run(main)
