@@ -41,13 +41,15 @@ class CloudPart(_Part):
 class ClientsPart(_Part):
     """Clients that do one operation after the other: ``pause_s`` seconds in between, on average.
 
-    With ``admin`` they are administrators: of any server, and of what only they may ask.
+    With ``admin`` they are administrators: of any server, and of what only they may ask. ``loses`` is how likely an
+    answer does not reach its client, who then asks again, or hangs up before it comes.
     """
 
     count: tuple[int, int] = (2, 4)
     pause_s: Seconds = Field(default=20.0, gt=0)
     operations: Weights
     admin: bool = False
+    loses: float = Field(default=0.05, ge=0, le=1)
 
 
 class HostTrouble(_Part):

@@ -44,9 +44,16 @@ class Plane:
     """
 
     def __init__(
-        self, store: Store, driver: ComputeDriver, folder: Path, streams: Streams, note: Callable[[str], None]
+        self,
+        store: Store,
+        driver: ComputeDriver,
+        folder: Path,
+        streams: Streams,
+        note: Callable[[str], None],
+        settings: Settings = SETTINGS,
     ) -> None:
         self.store, self.driver, self._folder = store, driver, folder
+        self._settings = settings
         self.trouble = StoreTrouble(streams.stream("store trouble"))
         self.life: Life | None = None
         self.starts = 0
@@ -67,7 +74,7 @@ class Plane:
             network, images = Network(store, ids), Images(store, ids, ImageFiles(self._folder))
             images.recover()
             compute = Compute(
-                store, ids, driver, placement=placement, network=network, images=images, settings=SETTINGS
+                store, ids, driver, placement=placement, network=network, images=images, settings=self._settings
             )
             await compute.start()
         except (SundogError, Crashed):

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from sundog.soak.events import Found, Noted
 from sundog.soak.mix import CloudPart, Mix
 from sundog.soak.operations import OPERATIONS, Operation
 from sundog.soak.plane import SETTINGS, Life, Plane
+from sundog.soak.tending import COMPUTE_LIMITS, NETWORK_LIMITS
 from sundog.soak.told import Told
 from sundog.soak.trouble import Troublemaker
 from sundog.units import Seconds
@@ -143,7 +144,13 @@ class _Run:
         dice = Dice(self._streams.stream("cloud"))
         hosts = _hosts(world, mix.cloud, dice)
         self._driver = SimulatedDriver(world, hosts, shared_disks=dice.chance(0.5))
-        self._plane = Plane(store, self._driver, folder / "images", self._streams.child("plane"), self._note)
+        settings = replace(
+            SETTINGS,
+            shelved_offload_time=dice.pick((0.0, -1.0, 120.0)),
+            resize_to_same_host=dice.chance(0.3),
+        )  # fmt: skip
+        streams = self._streams.child("plane")
+        self._plane = Plane(store, self._driver, folder / "images", streams, self._note, settings)
         self._trouble = Troublemaker(self._plane, self._driver, _scopes(hosts), journal)
 
     def _note(self, what: str) -> None:
@@ -167,6 +174,9 @@ class _Run:
                     task.cancel()
             self._trouble.end()
             self._note("peace")
+            await self._settled()
+            checks.check_acknowledged(self._store, self._told)
+            self._reopen()
             life = await self._settled()
             await checks.check_end(self._store, self._driver, life, self._told)
             self._write_down()
@@ -198,6 +208,9 @@ class _Run:
             router_spec = {"project_id": project_id, "name": "way out", "gateway": GatewaySpec(public.id)}
             (router,) = life.network.routers.create(EVERYTHING, [router_spec])
             life.network.routers.add_interface(EVERYTHING, router.id, subnet_id=subnet.id)
+            for name, most in COMPUTE_LIMITS[3:]:
+                life.compute.quotas.update(project_id, {name: most})
+            life.network.quotas.update(project_id, dict(NETWORK_LIMITS))
             projects.append(Project(project_id, str(number + 2) * 32, network.id, public.id))
         return projects, image.id
 
@@ -210,7 +223,7 @@ class _Run:
                 client = Client(
                     name, self._plane, project, projects, image_id,
                     dice=Dice(self._streams.stream(f"client {name}")), told=self._told, journal=self._journal,
-                    is_admin=part.admin,
+                    is_admin=part.admin, loses=part.loses,
                 )  # fmt: skip
                 yield client.work(self._operations, part.operations, part.pause_s)
 
@@ -246,6 +259,15 @@ class _Run:
         while self._plane.life is None:  # a crash that was on its way
             await aio.sleep(60.0)
         return self._plane.life
+
+    def _reopen(self) -> None:
+        """Take back what administrators said of hosts."""
+        life = self._plane.life
+        assert life is not None
+        for host in life.compute.hosts.list_all():
+            for part in ("disabled", "forced_down"):
+                self._told.facts["host", host.uuid, part] = [False]
+            life.compute.hosts.update(host.service_id, disabled=False, forced_down=False)
 
     def _under_way(self) -> bool:
         with self._store.read() as reader:

@@ -12,6 +12,7 @@ import pytest
 from sundog.control.compute.records import Caller
 from sundog.control.store import open_store
 from sundog.control.store.tables import compute as tables
+from sundog.control.store.tables import network as network_tables
 from sundog.control.store.tables.meta import meta
 from sundog.control.viewer import EVERYTHING
 from sundog.errors import InputError, StoreUnavailable
@@ -79,19 +80,19 @@ def lose_an_allocation(client: Client, life: Life) -> Deed | None:
     server = client.any_server(life)
     if server is None or not life.placement.held(server.id):
         return None
-    return Deed(server.id, lambda caller: life.placement.delete_allocations(server.id))
+    return Deed(server.id, lambda caller, life: life.placement.delete_allocations(server.id))
 
 
 def forget_what_was_acknowledged(client: Client, life: Life) -> Deed | None:
     """A mistake: a request is acknowledged, and nothing is written down."""
     server = client.any_server(life)
-    return None if server is None else Deed(server.id, lambda caller: None, "stop")
+    return None if server is None else Deed(server.id, lambda caller, life: None, "stop")
 
 
 def let_others_in(client: Client, life: Life) -> Deed | None:
     """A mistake: a client sees the servers of all."""
 
-    def do(caller: Caller) -> None:
+    def do(caller: Caller, life: Life) -> None:
         theirs = client.foreign_server(life)
         if theirs is not None and life.compute.servers.show(EVERYTHING, theirs.id):
             client.told.violation("I8 shown")
@@ -103,11 +104,49 @@ def leave_it_stuck(client: Client, life: Life) -> Deed | None:
     """A mistake: a server waits for something that nobody does."""
     server = client.any_server(life)
 
-    def do(_caller: Caller) -> None:
+    def do(_caller: Caller, life: Life) -> None:
         with life.store.begin() as tx:
             tx.update(tables.servers, tables.servers.c.id == server.id, task_state="pausing")  # type: ignore[union-attr]
 
     return None if server is None or server.vm_state != "active" else Deed(server.id, do)
+
+
+def forget_a_name(client: Client, life: Life) -> Deed | None:
+    """A mistake: a name is acknowledged, and not written."""
+    server = client.any_server(life)
+    if server is None:
+        return None
+    return Deed(server.id, lambda _caller, life: client.writes(life, ("name", server.id, ""), "new", lambda: None))
+
+
+def give_an_address_twice(client: Client, life: Life) -> Deed:
+    """A mistake: all addresses are called free."""
+
+    def do(_caller: Caller, life: Life) -> None:
+        with life.store.begin() as tx:
+            for row in tx.find(network_tables.free_addresses):
+                spans = [[row["spans"][0][0] - 9, row["spans"][-1][1]]]
+                where = network_tables.free_addresses.c.subnet_id == row["subnet_id"]
+                tx.update(network_tables.free_addresses, where, spans=spans)
+
+    return Deed("", do)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "invariant"),
+    [(forget_a_name, "I4"), (give_an_address_twice, "I7")],
+)
+def test_a_mistake_about_what_servers_have_is_found(mistake: object, invariant: str) -> None:
+    mix = SMALL.model_copy(update={"trouble": (), "hours": 0.1})
+    found = run_seed(mix, 2, operations={**OPERATIONS, "start": mistake}).violations  # type: ignore[dict-item]
+    assert any(each.startswith(invariant) for each in found)
+
+
+def test_a_client_that_gets_no_answer_asks_again() -> None:
+    part = SMALL.clients[0].model_copy(update={"loses": 1.0})
+    outcome = run_seed(SMALL.model_copy(update={"clients": (part,), "trouble": ()}), 3, hours=0.1)
+    assert outcome.violations == ()
+    assert outcome.counts["create again: done"] > 0
 
 
 @pytest.mark.parametrize(
