@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from sundog.backends.contract import ConsoleAddress, Diagnostics
 from sundog.control.compute.books import get_server
 from sundog.control.compute.records import Caller, Server
-from sundog.control.compute.requests import Requests, check_lock
+from sundog.control.compute.requests import Requests, check_lock, check_state, not_ready
 from sundog.control.compute.sagas.common import key_of
 from sundog.core.lifecycle.servers import VmState
 from sundog.errors import BackendFailed, Conflict, Invalid, NotSupported, OutcomeUnknown, Unavailable
 
 _T = TypeVar("_T")
-
-_CRASHABLE: Final = (VmState.ACTIVE, VmState.PAUSED, VmState.RESCUED, VmState.RESIZED, VmState.ERROR)
 
 
 class Consoles(Requests):
@@ -99,8 +97,7 @@ class Consoles(Requests):
         """
         _, server = self._placed(caller, server_id)
         check_lock(caller, server)
-        if server.vm_state not in _CRASHABLE:
-            raise _state_forbids("trigger_crash_dump", server)
+        check_state(server, "trigger_crash_dump")
         raise Invalid("Triggering crash dump is not supported", server=server_id)
 
     def _placed(self, caller: Caller, server_id: str) -> tuple[str, Server]:
@@ -108,7 +105,7 @@ class Consoles(Requests):
         with self._parts.books.reading() as tx:
             server = get_server(tx, caller.viewer, server_id)
         if server.host is None:
-            raise _not_ready(server)
+            raise not_ready(server)
         return server.host, server
 
 
@@ -117,11 +114,7 @@ async def _ready(server: Server, work: Awaitable[_T]) -> _T:
     try:
         return await work
     except (BackendFailed, OutcomeUnknown) as error:
-        raise _not_ready(server) from error
-
-
-def _not_ready(server: Server) -> Conflict:
-    return Conflict(f"Instance {server.id} is not ready", server=server.id)
+        raise not_ready(server) from error
 
 
 def _state_forbids(what: str, server: Server) -> Conflict:
