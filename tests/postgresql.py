@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import select
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -116,4 +119,92 @@ def running_server() -> Iterator[Server]:
         finally:
             server.stop()
     finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Wire:
+    """What lies between a client and a server: it hands on every byte, and can be cut when a commit passes.
+
+    Clients find it in ``folder``, as they would find the server.
+    """
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        self._server, self._folder = server, folder
+        self._cut: str | None = None
+        self._skip = 0
+        self._is_down = self._stays = False
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(folder / ".s.PGSQL.5432"))
+        self._listening.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def make_database(self) -> str:
+        """The address of a new, empty database, by way of the wire."""
+        return self._server.make_database().replace(str(self._server.sockets), str(self._folder))
+
+    def cut(self, when: str, *, stays: bool = False, skip: int = 0) -> None:
+        """Cut it once, ``before`` a commit arrives or ``after`` it happened; with ``stays`` until it is mended.
+
+        It is the next commit, or one after ``skip`` others; ``never`` takes it back.
+        """
+        self._cut, self._stays, self._skip = None if when == "never" else when, stays, skip
+
+    @property
+    def is_to_be_cut(self) -> bool:
+        """Whether the commit at which it will be cut has not come yet."""
+        return self._cut is not None
+
+    def mend(self) -> None:
+        """Let clients connect again."""
+        self._is_down = False
+
+    def close(self) -> None:
+        """Take no more clients."""
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        """Hand on what both say, until one of them hangs up or the wire is cut."""
+        with client, socket.socket(socket.AF_UNIX) as server, suppress(OSError):
+            if self._is_down:
+                return
+            server.connect(str(self._server.sockets / ".s.PGSQL.5432"))
+            while True:
+                ready, _, _ = select.select([client, server], [], [])
+                for one, other in ((client, server), (server, client)):
+                    if one not in ready:
+                        continue
+                    data = one.recv(1 << 16)
+                    if not data or (one is client and self._is_cut(data, server)):
+                        return
+                    other.sendall(data)
+
+    def _is_cut(self, data: bytes, server: socket.socket) -> bool:
+        if self._cut is None or b"COMMIT\0" not in data:
+            return False
+        if self._skip:
+            self._skip -= 1
+            return False
+        when, self._cut, self._is_down = self._cut, None, self._stays
+        if when == "after":
+            server.sendall(data)
+            server.recv(1 << 16)  # its reply, which nobody hears
+        return True
+
+
+@contextmanager
+def cut_wire(server: Server) -> Iterator[Wire]:
+    """A wire to a server that runs."""
+    folder = Path(tempfile.mkdtemp(prefix="sundog-wire-", dir="/tmp"))
+    wire = Wire(server, folder)
+    try:
+        yield wire
+    finally:
+        wire.close()
         shutil.rmtree(folder, ignore_errors=True)

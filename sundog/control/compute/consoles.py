@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from sundog.backends.contract import ConsoleAddress, Diagnostics
 from sundog.control.compute.books import get_server
 from sundog.control.compute.records import Caller, Server
-from sundog.control.compute.requests import Requests, check_lock, host_down, not_ready
+from sundog.control.compute.requests import Requests, check_lock, check_state, host_down, not_ready
 from sundog.control.compute.sagas.common import key_of
 from sundog.core.lifecycle.servers import VmState
 from sundog.errors import BackendFailed, Conflict, HostDown, Invalid, NotSupported, OutcomeUnknown, Unavailable
 
 _T = TypeVar("_T")
-
-_CRASHABLE: Final = (VmState.ACTIVE, VmState.PAUSED, VmState.RESCUED, VmState.RESIZED, VmState.ERROR)
 
 
 class Consoles(Requests):
@@ -103,8 +101,7 @@ class Consoles(Requests):
         """
         _, server = self._placed(caller, server_id)
         check_lock(caller, server)
-        if server.vm_state not in _CRASHABLE:
-            raise _state_forbids("trigger_crash_dump", server)
+        check_state(server, "trigger_crash_dump")
         raise Invalid("Triggering crash dump is not supported", server=server_id)
 
     def _placed(self, caller: Caller, server_id: str) -> tuple[str, Server]:

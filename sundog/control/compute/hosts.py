@@ -122,7 +122,7 @@ class Hosts:
         with self._books.writing() as tx:
             names = ("disabled", "disabled_reason", "forced_down", "updated_at")
             tx.update(tables.hosts, tables.hosts.c.uuid == host.uuid, **{name: getattr(after, name) for name in names})
-        self._remember(after)
+            tx.on_commit(lambda: self._remember(after))
         return self._told(after)
 
     def remove(self, service_id: str) -> None:
@@ -145,8 +145,8 @@ class Hosts:
             tx.delete(tables.hosts, tables.hosts.c.uuid == host.uuid)
             if host.uuid in self._placement.books.providers:
                 self._placement.delete_provider(host.uuid, tx=tx)
-        self._hosts.pop(host.uuid, None)
-        self._states.pop(host.uuid, None)
+            tx.on_commit(lambda: self._hosts.pop(host.uuid, None))
+            tx.on_commit(lambda: self._states.pop(host.uuid, None))
 
     def noticed(self, uuid: str, state: HostState) -> bool:
         """The driver says how a host is; whether that is news."""
@@ -210,9 +210,9 @@ class Hosts:
                 for each in records
             ]
             tx.insert_many(tables.hosts, rows)
-            added = {row["uuid"]: row for row in tx.find(tables.hosts)}
-        for each in records:
-            self._hosts[each.uuid] = record(Host, added[each.uuid], is_up=False, zone=DEFAULT_ZONE)
+            rows_now = {row["uuid"]: row for row in tx.find(tables.hosts)}
+            added = {each.uuid: record(Host, rows_now[each.uuid], is_up=False, zone=DEFAULT_ZONE) for each in records}
+            tx.on_commit(lambda: self._hosts.update(added))
 
     def _add_providers(self, records: Sequence[HostRecord]) -> None:
         """Make the providers of hosts and their devices, in the order of the hosts."""

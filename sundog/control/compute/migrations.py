@@ -126,7 +126,7 @@ class Migrations(Requests):
         """
         parts = self._parts
         with parts.books.writing() as tx:
-            server, migration = _copying(tx, caller, server_id, number, "abort live migration")
+            server, migration = _copying(tx, caller, server_id, number, "abort_live_migration")
             if not parts.driver.capabilities.abort_live_migration:
                 raise Conflict("Aborting a live migration is not supported by the hosts.", server=server_id)
             for action in unfinished(tx, server_id):
@@ -141,7 +141,7 @@ class Migrations(Requests):
         and otherwise.
         """
         with self._parts.books.reading() as tx:
-            _copying(tx, caller, server_id, number, "force complete")
+            _copying(tx, caller, server_id, number, "force_complete")
         raise Conflict("Forcing a live migration to its end is not supported by the hosts.", server=server_id)
 
     async def _break_off(self, migration: Migration) -> None:
@@ -159,17 +159,17 @@ class Migrations(Requests):
                 return
 
 
-def _copying(reader: Reader, caller: Caller, server_id: str, number: int, verb: str) -> tuple[Server, Migration]:
+def _copying(reader: Reader, caller: Caller, server_id: str, number: int, name: str) -> tuple[Server, Migration]:
     """A server and the live migration of it that is under way, which the caller may do something about.
 
     Raises: NotFound; Conflict for a server that is not being migrated; Invalid for a migration that is not copying.
     """
     server = get_server(reader, caller.viewer, server_id)
     check_lock(caller, server)
-    check_state(server, "abort_live_migration")
+    check_state(server, name)
     migration = _by_number(reader, server_id, number)
     if migration.type != LIVE_MIGRATION or migration.status not in _COPYING:
-        raise _wrong_state(migration, verb)
+        raise _wrong_state(migration, name.replace("_", " "))
     return server, migration
 
 

@@ -18,7 +18,7 @@ from sundog.control.compute.books import find_servers, get_server
 from sundog.control.compute.creating import CONSUMER_TYPE, wish_for
 from sundog.control.compute.migrations import EVACUATION, LIVE_MIGRATION, MIGRATION, RESIZE
 from sundog.control.compute.records import Caller, Flavor, Host, Migration, Server, ServerFlavor
-from sundog.control.compute.requests import Requests, Underway, accept, check_lock, check_state
+from sundog.control.compute.requests import Requests, Underway, accept, check_lock, check_state, never_ran
 from sundog.control.compute.sagas.common import next_generation
 from sundog.control.compute.sagas.moving import MOVE_TYPE
 from sundog.control.compute.sagas.resize import OLD_VM_STATE
@@ -279,7 +279,7 @@ class Moves(Requests):
             transition = check_state(server, plan.name)
             home = parts.hosts.by_uuid(server.host)
             if home is None:
-                raise Conflict(f"Instance {server.id} has no host.", server=server.id)
+                raise never_ran(server, transition)
             plan.check(tx, server, home)
             place = self._place(tx, server, home, plan)
             if place is None:

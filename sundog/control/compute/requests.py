@@ -24,6 +24,9 @@ Prepare: TypeAlias = Callable[[Tx, Server], Mapping[str, Any]]
 _ANYWHERE: Final = ("delete", "force_delete", "unshelve")
 """What may be asked of a server that is on no host, as one that could not be built."""
 
+_NEEDS_HOST: Final = ("start", "stop")
+"""Where Nova asks for the host first, and for the state then."""
+
 
 def check_lock(caller: Caller, server: Server) -> None:
     """Raises: Conflict for a locked server, unless an administrator asks."""
@@ -36,17 +39,25 @@ def check_state(server: Server, name: str) -> Transition:
 
     Raises: Conflict if the server's state forbids it.
     """
+    transition = TRANSITIONS[name]
     found = obstacle(name, server.vm_state, server.task_state)
     if found is not None:
         raise Conflict(
-            f"Cannot '{name.removesuffix('_hard')}' instance {server.id} while it is in {found}", server=server.id
+            f"Cannot '{transition.word or name}' instance {server.id} while it is in {found}", server=server.id
         )
-    return TRANSITIONS[name]
+    return transition
 
 
 def not_ready(server: Server) -> Conflict:
-    """Nothing that could be asked is where the server should be."""
+    """What is said of a server that is on no host."""
     return Conflict(f"Instance {server.id} is not ready", server=server.id)
+
+
+def never_ran(server: Server, transition: Transition) -> Conflict:
+    """What is said of a server that never was on a host, where the state itself would allow what is asked."""
+    return Conflict(
+        f"Instance {server.id} is in an invalid state for '{transition.word or transition.name}'", server=server.id
+    )
 
 
 def host_down(caller: Caller, server: Server, host: Host | None) -> Conflict:
@@ -85,9 +96,11 @@ class Requests:
             server = get_server(tx, caller.viewer, server_id)
             if lock:
                 check_lock(caller, server)
+            if server.host is None and name in _NEEDS_HOST:
+                raise not_ready(server)
             transition = check_state(server, name)
             if server.host is None and name not in _ANYWHERE:
-                raise not_ready(server)
+                raise never_ran(server, transition)
             args = dict(prepare(tx, server)) if prepare is not None else {}
             action = accept(tx, self._parts, caller, server, transition, {"saga": saga or name, **args}, event)
             tx.on_commit(lambda: begun.append(self._worker.begin(action)))

@@ -115,7 +115,9 @@ class Servers(Requests):
     def restore(self, caller: Caller, server_id: str) -> None:
         """Bring a softly deleted server back. None ever is: deleting is at once. Raises: NotFound, Conflict."""
         with self._parts.books.reading() as tx:
-            check_state(get_server(tx, caller.viewer, server_id), "restore")
+            server = get_server(tx, caller.viewer, server_id)
+        check_lock(caller, server)
+        check_state(server, "restore")
 
     def lock(self, caller: Caller, server_id: str, reason: str | None = None) -> None:
         """Let the owner of a server not change it until it is unlocked. Raises: NotFound."""
@@ -167,26 +169,33 @@ class Servers(Requests):
                 raise NotFound("Metadata item was not found", key=key)
             return {name: value for name, value in old.items() if name != key}
 
-        self._metadata(caller, server_id, without)
+        self._metadata(caller, server_id, without, name="delete_metadata")
 
-    def _metadata(self, caller: Caller, server_id: str, changed: Any) -> Mapping[str, str]:
+    def _metadata(
+        self, caller: Caller, server_id: str, changed: Any, *, name: str = "update_metadata"
+    ) -> Mapping[str, str]:
         with self._parts.books.writing() as tx:
             server = get_server(tx, caller.viewer, server_id)
             check_lock(caller, server)
-            check_state(server, "update_metadata")
+            check_state(server, name)
             metadata: dict[str, str] = changed(server.metadata)
             quotas.check_metadata(tx, server.project_id, server.user_id, len(metadata))
             self._parts.books.change(tx, server, metadata=metadata)
             return metadata
 
-    def set_tags(self, caller: Caller, server_id: str, tags: Sequence[str]) -> tuple[str, ...]:
-        """Give a server exactly these tags. Raises: NotFound; Invalid for too many."""
+    def set_tags(
+        self, caller: Caller, server_id: str, tags: Sequence[str], *, name: str = "update_tags"
+    ) -> tuple[str, ...]:
+        """Give a server exactly these tags; ``name`` is what that is in the table of transitions.
+
+        Raises: NotFound; Conflict for a state that forbids it; Invalid for too many.
+        """
         unique = tuple(dict.fromkeys(tags))
         if len(unique) > MOST_TAGS:
             raise Invalid(f"The number of tags exceeded the per-server limit {MOST_TAGS}")
         with self._parts.books.writing() as tx:
             server = get_server(tx, caller.viewer, server_id)
-            check_state(server, "update_tags")
+            check_state(server, name)
             table = tables.server_tags
             tx.delete(table, table.c.server_id == server.id)
             tx.insert_many(table, [{"server_id": server.id, "tag": tag} for tag in unique])

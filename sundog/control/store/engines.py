@@ -36,6 +36,11 @@ class Begin:
 
     write: tuple[str, ...]
     read: tuple[str, ...]
+    name: str | None = None
+    """Asks for the name of the transaction that writes, None if it has written nothing. Where there is no such
+    statement the outcome of a commit is always known."""
+    outcome: str = ""
+    """Asks what became of the transaction ``:name``, once nobody else writes: ``committed`` or ``aborted``."""
 
 
 BEGIN: Final[Mapping[str, Begin]] = {
@@ -43,6 +48,8 @@ BEGIN: Final[Mapping[str, Begin]] = {
     "postgresql": Begin(
         ("BEGIN ISOLATION LEVEL READ COMMITTED", f"SELECT pg_advisory_xact_lock({_LOCK})"),
         ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",),
+        "SELECT pg_current_xact_id_if_assigned()::text",
+        "SELECT pg_xact_status(CAST(CAST(:name AS text) AS xid8))",
     ),
 }
 

@@ -13,6 +13,10 @@ Nothing is awaited inside the ``with``: that makes it atomic for the tasks of th
 makes it atomic for others. Statements take tens of microseconds, so the loop does not notice; there are no threads,
 which virtual time does not have. After an error of the database the transaction is over: let the error leave the
 block, and catch it outside.
+
+A server may go away in the middle of a commit, and nobody knows then whether it happened. PostgreSQL remembers: the
+store asks it at once, and if that cannot be, before anything else is read or written. What waits for the commit is
+called then, so that what is kept in memory never differs from what the next transaction finds.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -36,6 +41,7 @@ from sqlalchemy import (
     delete,
     func,
     select,
+    text,
     update,
 )
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -43,7 +49,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sundog.control.store import migrations, statements, tables
 from sundog.control.store.engines import BEGIN, make_engine
 from sundog.control.store.faults import translated
-from sundog.errors import InvariantError, SundogError
+from sundog.errors import InvariantError, StoreUnavailable, SundogError
 from sundog.units import Seconds
 
 Row: TypeAlias = RowMapping
@@ -180,6 +186,14 @@ class Tx(Reader):
         self._callbacks.append(callback)
 
 
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """A commit whose outcome is not known: the name of its transaction, and what waits for it."""
+
+    name: str
+    callbacks: Sequence[Callable[[], object]]
+
+
 class Store:
     """A database of Sundog's. Belongs to one thread at a time and, forked, to the parent alone.
 
@@ -191,6 +205,7 @@ class Store:
         self._engine, self._metadata = engine, metadata
         self._begin = BEGIN[engine.dialect.name]
         self._holder: str | None = None
+        self._doubt: _Doubt | None = None
         with translated(self.name, metadata):
             self._connection = engine.connect()
 
@@ -206,15 +221,19 @@ class Store:
         Others that write wait until it is over, also those of other processes. It is durable when the block has been
         left: ``kill -9`` does not take it back.
 
-        Raises: StoreUnavailable, with ``committed`` None if the database went away during the commit; InvariantError
-        inside another transaction of this store.
+        Raises: StoreUnavailable, with ``committed`` None if the database went away during the commit and does not say
+        what became of it; InvariantError inside another transaction of this store.
         """
+        self._clear_doubt()
         tx = Tx(self._connection, self.name, self._metadata)
-        with self._transaction(tx, self._begin.write):
-            yield tx
-        with ExitStack() as callbacks:
-            for callback in reversed(tx._callbacks):
-                callbacks.callback(callback)
+        try:
+            with self._transaction(tx, self._begin.write):
+                yield tx
+        except StoreUnavailable as error:
+            if self._doubt is None:
+                raise
+            self._ask_at_once(error)
+        _call(tx._callbacks)
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
@@ -222,6 +241,7 @@ class Store:
 
         Raises: StoreUnavailable; InvariantError inside another transaction of this store.
         """
+        self._clear_doubt()
         tx = Reader(self._connection, self.name, self._metadata)
         with self._transaction(tx, self._begin.read):
             yield tx
@@ -254,9 +274,7 @@ class Store:
                 if tx._failure:
                     raise tx._failure
                 if isinstance(tx, Tx):
-                    # Not SQLAlchemy's commit(), which takes a failure for the end. SQLite is still in the transaction.
-                    with translated(self.name, self._metadata, committing=True):
-                        self._connection.exec_driver_sql("COMMIT")
+                    self._commit(tx)
             finally:
                 tx._over = "its block was left"
                 # After a commit this only tells SQLAlchemy. A database that is gone rolls back by itself.
@@ -264,6 +282,65 @@ class Store:
                     self._connection.rollback()
         finally:
             self._holder = None
+
+    def _commit(self, tx: Tx) -> None:
+        """Raises: StoreUnavailable; where the outcome is not known there is a doubt afterwards."""
+        name = None
+        if self._begin.name is not None:
+            with translated(self.name, self._metadata):
+                name = self._connection.exec_driver_sql(self._begin.name).scalar_one()
+        try:
+            # Not SQLAlchemy's commit(), which takes a failure for the end. SQLite is still in the transaction.
+            with translated(self.name, self._metadata, committing=name is not None):
+                self._connection.exec_driver_sql("COMMIT")
+        except StoreUnavailable as error:
+            if error.committed is None:
+                assert name is not None  # there is nothing to doubt about a transaction that wrote nothing
+                self._doubt = _Doubt(name, tuple(tx._callbacks))
+            raise
+
+    # ---------------------------------------------------------------- when it is not known whether a commit happened
+
+    def _clear_doubt(self) -> None:
+        """Find out what became of the last commit, and do what waits for it.
+
+        Raises: StoreUnavailable while that cannot be found out; nothing may be read or written until then.
+        """
+        doubt = self._doubt
+        if doubt is not None and self._happened(doubt):
+            _call(doubt.callbacks)
+
+    def _ask_at_once(self, error: StoreUnavailable) -> None:
+        """Return if the commit happened after all. Raises: StoreUnavailable if not, or if it still is not known."""
+        assert self._doubt is not None
+        try:
+            happened = self._happened(self._doubt)
+        except StoreUnavailable:
+            raise error from None
+        if not happened:
+            raise StoreUnavailable(
+                f"the store {self.name} cannot be used: it went away during a commit; nothing was changed",
+                **error.facts,
+            ) from error
+
+    def _happened(self, doubt: _Doubt) -> bool:
+        """Whether a commit happened; there is no doubt afterwards.
+
+        Raises: StoreUnavailable while the server cannot be asked, or is not done with it.
+        """
+        asking = Reader(self._connection, self.name, self._metadata)
+        # As a writer: the lock is free once the server has done with the transaction that held it, either way.
+        with self._transaction(asking, self._begin.write):
+            said = asking.execute(text(self._begin.outcome).bindparams(name=doubt.name)).scalar_one()
+        if said not in ("committed", "aborted"):
+            raise StoreUnavailable(
+                f"the store {self.name} does not say whether its last commit happened ({said}); nothing was changed",
+                store=self.name,
+            )
+        self._doubt = None
+        return bool(said == "committed")
+
+    # ---------------------------------------------------------------- beginning
 
     def _start(self, statements: Sequence[str]) -> None:
         """Begin. A connection that was lost since the last time is made anew, as nothing has happened on it yet."""
@@ -312,6 +389,13 @@ def open_store(place: str | Path, *, lock_timeout: Seconds = 5.0, metadata: Meta
     Raises: InputError if ``place`` names no database that can hold the state; StoreUnavailable.
     """
     return Store(make_engine(place, lock_timeout=lock_timeout), metadata=metadata)
+
+
+def _call(callbacks: Sequence[Callable[[], object]]) -> None:
+    """Call them in their order, also those behind one that raises."""
+    with ExitStack() as stack:
+        for callback in reversed(callbacks):
+            stack.callback(callback)
 
 
 def _several(order_by: ColumnElement[Any] | Sequence[ColumnElement[Any]]) -> Sequence[ColumnElement[Any]]:

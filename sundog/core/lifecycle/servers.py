@@ -8,7 +8,7 @@ being done with it; None is nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Final
 
@@ -89,9 +89,9 @@ FOLLOWS: Final[Mapping[Power, VmState]] = {
 class Transition:
     """One line of the table.
 
-    ``action`` is the name under which it is written down, ``name`` how messages call it. It is allowed in one of the
-    vm states ``before`` while one of ``tasks`` is under way (empty: whatever is); it sets ``task``, and leaves the
-    server in ``after`` if it succeeds: None means as it was.
+    ``action`` is the name under which it is written down, ``word`` how messages call it (empty: by ``name``). It is
+    allowed in one of the vm states ``before`` while one of ``tasks`` is under way (empty: whatever is); it sets
+    ``task``, and leaves the server in ``after`` if it succeeds: None means as it was, but for the states in ``but``.
     """
 
     name: str
@@ -100,22 +100,31 @@ class Transition:
     task: TaskState | None
     after: VmState | None
     tasks: tuple[TaskState | None, ...] = (None,)
+    word: str = ""
+    but: Mapping[VmState, VmState] = field(default_factory=dict)
+
+    def ends(self, vm_state: VmState) -> VmState:
+        """What a server is afterwards that was in ``vm_state``."""
+        return self.but.get(vm_state, self.after or vm_state)
 
 
 _ACTIVE, _PAUSED, _STOPPED, _SUSPENDED = VmState.ACTIVE, VmState.PAUSED, VmState.STOPPED, VmState.SUSPENDED
 _ERROR = VmState.ERROR
 _ANY: Final = tuple(VmState)
 _ALIVE: Final = (_ACTIVE, _STOPPED, _PAUSED, _SUSPENDED)
+_CRASHABLE: Final = (_ACTIVE, _PAUSED, VmState.RESCUED, VmState.RESIZED, _ERROR)
+_HUNG: Final = (
+    TaskState.REBOOTING, TaskState.REBOOTING_HARD, TaskState.PAUSING, TaskState.UNPAUSING, TaskState.SUSPENDING,
+    TaskState.RESUMING,
+)  # fmt: skip
+"""What a hard reboot may put an end to."""
 
 TABLE: Final[tuple[Transition, ...]] = (
     Transition("start", "start", (_STOPPED,), TaskState.POWERING_ON, _ACTIVE),
     Transition("stop", "stop", (_ACTIVE, _ERROR), TaskState.POWERING_OFF, _STOPPED),
+    Transition("reboot", "reboot", (_ACTIVE,), TaskState.REBOOTING, _ACTIVE),
     Transition(
-        "reboot", "reboot", (_ACTIVE,), TaskState.REBOOTING, _ACTIVE, (None, TaskState.REBOOTING),
-    ),
-    Transition(
-        "reboot_hard", "reboot", (*_ALIVE, _ERROR), TaskState.REBOOTING_HARD, _ACTIVE,
-        (None, TaskState.REBOOTING, TaskState.REBOOTING_HARD),
+        "reboot_hard", "reboot", (*_ALIVE, _ERROR), TaskState.REBOOTING_HARD, _ACTIVE, (None, *_HUNG), word="reboot",
     ),
     Transition("pause", "pause", (_ACTIVE,), TaskState.PAUSING, _PAUSED),
     Transition("unpause", "unpause", (_PAUSED,), TaskState.UNPAUSING, _ACTIVE),
@@ -123,31 +132,54 @@ TABLE: Final[tuple[Transition, ...]] = (
     Transition("resume", "resume", (_SUSPENDED,), TaskState.RESUMING, _ACTIVE),
     Transition("rescue", "rescue", (_ACTIVE, _STOPPED, _ERROR), TaskState.RESCUING, VmState.RESCUED),
     Transition("unrescue", "unrescue", (VmState.RESCUED,), TaskState.UNRESCUING, _ACTIVE),
-    Transition("set_admin_password", "changePassword", (_ACTIVE,), TaskState.UPDATING_PASSWORD, None),
-    Transition("rebuild", "rebuild", (_ACTIVE, _STOPPED, _ERROR), TaskState.REBUILDING, None),
+    Transition(
+        "set_admin_password", "changePassword", (_ACTIVE,), TaskState.UPDATING_PASSWORD, None, word="changePassword",
+    ),
+    Transition("trigger_crash_dump", "trigger_crash_dump", _CRASHABLE, None, None),
+    Transition(
+        "rebuild", "rebuild", (_ACTIVE, _STOPPED, _ERROR), TaskState.REBUILDING, None, but={_ERROR: _ACTIVE},
+    ),
     Transition("resize", "resize", (_ACTIVE, _STOPPED), TaskState.RESIZE_PREP, VmState.RESIZED),
     Transition("migrate", "migrate", (_ACTIVE, _STOPPED), TaskState.RESIZE_PREP, VmState.RESIZED),
-    Transition("confirm_resize", "confirmResize", (VmState.RESIZED,), TaskState.RESIZE_CONFIRMING, None),
-    Transition("revert_resize", "revertResize", (VmState.RESIZED,), TaskState.RESIZE_REVERTING, None),
-    Transition("live_migrate", "live-migration", (_ACTIVE, _PAUSED), TaskState.MIGRATING, None),
-    Transition("abort_live_migration", "live_migration_cancel", _ANY, None, None, (TaskState.MIGRATING,)),
-    Transition("evacuate", "evacuate", (_ACTIVE, _STOPPED, _ERROR), TaskState.REBUILDING, None),
+    # It is what it was before it was resized: one that was stopped then is stopped.
+    Transition(
+        "confirm_resize", "confirmResize", (VmState.RESIZED,), TaskState.RESIZE_CONFIRMING, _ACTIVE,
+        word="confirmResize",
+    ),
+    Transition(
+        "revert_resize", "revertResize", (VmState.RESIZED,), TaskState.RESIZE_REVERTING, _ACTIVE, word="revertResize",
+    ),
+    Transition(
+        "live_migrate", "live-migration", (_ACTIVE, _PAUSED), TaskState.MIGRATING, None, word="os-migrateLive",
+    ),
+    Transition(
+        "abort_live_migration", "live_migration_cancel", _ANY, None, None, (TaskState.MIGRATING,),
+        word="abort live migration",
+    ),
+    Transition(
+        "force_complete", "live_migration_force_complete", (_ACTIVE,), None, None, (TaskState.MIGRATING,),
+    ),
+    Transition(
+        "evacuate", "evacuate", (_ACTIVE, _STOPPED, _ERROR), TaskState.REBUILDING, None, but={_ERROR: _ACTIVE},
+    ),
     Transition("shelve", "shelve", _ALIVE, TaskState.SHELVING, VmState.SHELVED),
     Transition(
         "shelve_offload", "shelveOffload", (VmState.SHELVED,), TaskState.SHELVING_OFFLOADING,
-        VmState.SHELVED_OFFLOADED,
+        VmState.SHELVED_OFFLOADED, word="shelveOffload",
     ),
     Transition(
         "unshelve", "unshelve", (VmState.SHELVED, VmState.SHELVED_OFFLOADED), TaskState.UNSHELVING, _ACTIVE,
     ),
-    Transition("snapshot", "createImage", _ALIVE, TaskState.IMAGE_SNAPSHOT, None),
-    Transition("backup", "createBackup", _ALIVE, TaskState.IMAGE_BACKUP, None),
+    Transition("snapshot", "createImage", _ALIVE, TaskState.IMAGE_SNAPSHOT, None, word="createImage"),
+    Transition("backup", "createBackup", _ALIVE, TaskState.IMAGE_BACKUP, None, word="createBackup"),
     Transition("attach_interface", "attach_interface", (_ACTIVE, _PAUSED, _STOPPED), None, None),
     Transition("detach_interface", "detach_interface", (_ACTIVE, _PAUSED, _STOPPED), None, None),
-    Transition("update_metadata", "", (_ACTIVE, _PAUSED, _SUSPENDED, _STOPPED), None, None),
-    Transition("update_tags", "", (_ACTIVE, _PAUSED, _SUSPENDED, _STOPPED), None, None, ()),
+    *(
+        Transition(word.replace(" ", "_"), "", _ALIVE, None, None, (), word=word)
+        for word in ("update metadata", "delete metadata", "update tag", "update tags", "delete tag", "delete tags")
+    ),
     Transition("delete", "delete", _ANY, TaskState.DELETING, VmState.DELETED, ()),
-    Transition("force_delete", "forceDelete", _ANY, TaskState.DELETING, VmState.DELETED, ()),
+    Transition("force_delete", "forceDelete", _ANY, TaskState.DELETING, VmState.DELETED, (), word="forceDelete"),
     Transition("restore", "restore", (VmState.SOFT_DELETED,), None, _ACTIVE),
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ from sundog.control.store import Store, open_store
 from sundog.errors import StoreUnavailable, Unavailable
 from tests.conformance.stores.example import make_project, make_server, make_store, metadata, names, projects, servers
 from tests.disks import small_disk
-from tests.postgresql import Server, running_server
+from tests.postgresql import Server, Wire, cut_wire, running_server
 
 BALLAST = "x" * 100_000
 
@@ -150,17 +150,113 @@ def test_a_database_that_the_server_does_not_have_is_named(postgresql: Server) -
 
 
 @pytest.mark.postgresql
-def test_a_connection_lost_during_the_commit_leaves_its_outcome_open(postgresql: Server) -> None:
+def test_a_connection_lost_before_the_commit_leaves_nothing(postgresql: Server) -> None:
     store = make_store(url := postgresql.make_database())
     called: list[str] = []
-    with pytest.raises(StoreUnavailable, match="may or may not have been committed") as caught, store.begin() as tx:
+    with pytest.raises(StoreUnavailable, match="nothing was changed") as caught, store.begin() as tx:
         make_server(tx, "a")
         tx.on_commit(lambda: called.append("a"))
         end_connections(postgresql, url)
-    assert caught.value.committed is None
-    assert called == []
-    assert names(store) in ([], ["server a"])
+    assert caught.value.committed is False
+    assert (called, names(store)) == ([], [])
     store.close()
+
+
+# ------------------------------------------------------------------------------- PostgreSQL goes away during the commit
+
+
+@pytest.fixture
+def wire(postgresql: Server) -> Iterator[Wire]:
+    """A connection that can be cut, to a server that goes on."""
+    with cut_wire(postgresql) as wire:
+        yield wire
+
+
+def committing(store: Store, name: str, called: list[str]) -> None:
+    with store.begin() as tx:
+        make_server(tx, name)
+        tx.on_commit(lambda: called.append(name))
+        tx.on_commit(lambda: called.extend(names(store)))
+
+
+@pytest.mark.postgresql
+def test_a_commit_whose_reply_was_lost_is_asked_for_and_has_happened(wire: Wire) -> None:
+    store = make_store(wire.make_database())
+    called: list[str] = []
+    wire.cut("after")
+    committing(store, "a", called)
+    assert called == ["a", "server a"]
+    assert names(store) == ["server a"]
+    store.close()
+
+
+@pytest.mark.postgresql
+def test_a_commit_that_never_arrived_has_not_happened_and_says_so(wire: Wire) -> None:
+    store = make_store(wire.make_database())
+    called: list[str] = []
+    wire.cut("before")
+    with pytest.raises(StoreUnavailable, match="nothing was changed") as caught:
+        committing(store, "a", called)
+    assert caught.value.committed is False
+    assert (called, names(store)) == ([], [])
+    committing(store, "b", called)
+    assert called == ["b", "server b"]
+    store.close()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("happened", [True, False])
+def test_while_nobody_knows_whether_a_commit_happened_nothing_is_read_or_written(wire: Wire, happened: bool) -> None:
+    store = make_store(wire.make_database())
+    called: list[str] = []
+    wire.cut("after" if happened else "before", stays=True)
+    with pytest.raises(StoreUnavailable, match="may or may not have been committed") as caught:
+        committing(store, "a", called)
+    assert caught.value.committed is None
+    for transaction in (store.begin, store.read):
+        with pytest.raises(StoreUnavailable) as refused, transaction():
+            pytest.fail("nothing may be decided now")
+        assert refused.value.committed is False
+    assert called == []
+    wire.mend()
+    with store.read() as tx:  # what waited is done before it sees anything
+        assert called == (["a", "server a"] if happened else [])
+        assert tx.count(servers) == happened
+    assert names(store) == ["server a"] * happened
+    assert called == ["a", "server a"] * happened
+    store.close()
+
+
+@pytest.mark.postgresql
+def test_a_commit_that_wrote_nothing_leaves_no_doubt(wire: Wire) -> None:
+    store = make_store(wire.make_database())
+    wire.cut("after")
+    with pytest.raises(StoreUnavailable, match="nothing was changed") as caught, store.begin() as tx:
+        assert tx.count(servers) == 0
+    assert caught.value.committed is False
+    assert names(store) == []
+    store.close()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_server_that_was_started_again_still_knows_what_became_of_a_commit(when: str) -> None:
+    with running_server() as server, cut_wire(server) as wire:
+        store = make_store(wire.make_database())
+        called: list[str] = []
+        wire.cut(when, stays=True)
+        with pytest.raises(StoreUnavailable) as caught:
+            committing(store, "a", called)
+        assert caught.value.committed is None
+        server.stop()
+        with pytest.raises(StoreUnavailable), store.begin():
+            pytest.fail("nothing may be decided now")
+        server.start()
+        wire.mend()
+        happened = when == "after"
+        assert names(store) == ["server a"] * happened
+        assert called == ["a", "server a"] * happened
+        store.close()
 
 
 @pytest.mark.postgresql

@@ -39,7 +39,7 @@ async def replace_server_tags(ctx: Context, server_id: str, body: Tags) -> dict[
 async def delete_server_tags(ctx: Context, server_id: str) -> None:
     """Take all tags away."""
     server_of(ctx, server_id, f"{_RULE}:delete_all")
-    ctx.cloud.compute.servers.set_tags(caller(ctx), server_id, ())
+    ctx.cloud.compute.servers.set_tags(caller(ctx), server_id, (), name="delete_tags")
 
 
 @stepped("GET", f"{_PATH}/{{tag}}", RULES[f"{_RULE}:show"], queries=nothing("2.26"), status=204, own=False)
@@ -57,7 +57,8 @@ async def add_server_tag(ctx: Context, server_id: str, tag: str) -> Reply:
     if len(server.tags) >= MOST_TAGS:
         raise Invalid(f"The number of tags exceeded the per-server limit {MOST_TAGS}")
     # Even a tag that is there already is only taken in a state in which tags may change.
-    ctx.cloud.compute.servers.set_tags(caller(ctx), server_id, dict.fromkeys((*server.tags, tag)))
+    tags = dict.fromkeys((*server.tags, tag))
+    ctx.cloud.compute.servers.set_tags(caller(ctx), server_id, tags, name="update_tag")
     if tag in server.tags:
         return Reply(status=204)
     return Reply(headers={"location": ctx.link(f"{BASE}/servers/{server_id}/tags/{tag}")})
@@ -69,7 +70,8 @@ async def delete_server_tag(ctx: Context, server_id: str, tag: str) -> None:
     server = server_of(ctx, server_id, f"{_RULE}:delete")
     if tag not in server.tags:
         raise _missing(server_id, tag)
-    ctx.cloud.compute.servers.set_tags(caller(ctx), server_id, [each for each in server.tags if each != tag])
+    tags = [each for each in server.tags if each != tag]
+    ctx.cloud.compute.servers.set_tags(caller(ctx), server_id, tags, name="delete_tag")
 
 
 def _check(tag: str) -> None:

@@ -107,7 +107,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing() -> None:
             moves.migrate(ADMIN, server.id, host=server.host)
         with pytest.raises(Invalid, match="Compute host nowhere could not be found"):
             moves.migrate(ADMIN, server.id, host="nowhere")
-        with pytest.raises(Conflict, match=r"Cannot 'confirm_resize' instance .* while it is in vm_state active"):
+        with pytest.raises(Conflict, match=r"Cannot 'confirmResize' instance .* while it is in vm_state active"):
             moves.confirm_resize(OWNER, server.id)
         assert cloud.compute.migrations.list_all() == []
         assert [each.action for each in cloud.compute.actions.list_all(server.id)] == ["create"]
