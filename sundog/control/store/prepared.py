@@ -17,7 +17,7 @@ from sqlalchemy.types import TypeEngine
 
 T = TypeVar("T")
 
-Statement: TypeAlias = Select[Any] | UpdateBase
+Statement: TypeAlias = Select[*tuple[Any, ...]] | UpdateBase
 """Something whose values are parameters; how many there are in a list of them must not depend on the values."""
 
 Convert: TypeAlias = Callable[[Any], Any]
