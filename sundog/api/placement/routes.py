@@ -498,7 +498,7 @@ async def list_allocation_candidates(ctx: Context) -> Any:
     """List the ways in which a request could be served now."""
     asked = queries.candidates_asked(_version(ctx), ctx.request.query_params.multi_items())
     found = ctx.cloud.placement.candidates(asked)
-    return views.dated(ctx, views.candidates(ctx, asked, found))
+    return views.dated(ctx, views.candidates(ctx, asked, found), content_type="application/json")
 
 
 @SERVICE.operation("POST", "/reshaper", policy.RESHAPE, status=204, since="1.30", until="1.33")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Any, Final
 
 from sundog.api.kit.context import Context
 from sundog.api.kit.service import Reply
+from sundog.api.placement import alike
 from sundog.control.placement.books import Books
 from sundog.control.placement.candidates import Candidate, Found, Plain, Request, Summary, summaries
 from sundog.control.placement.records import MOST, Consumer, Held, Provider, TypeUsage
@@ -124,37 +125,39 @@ def provider_allocations(ctx: Context, every: Iterable[Held], record: Provider) 
     return {"allocations": told, "resource_provider_generation": record.generation}
 
 
-def candidates(ctx: Context, request: Request, found: Found) -> dict[str, Any]:
-    """Allocation candidates, and what is to be known of the providers that they are from."""
-    books = ctx.cloud.placement.books
-    asked = sorted({name for group in request.groups.values() for name in group.resources})
-    told = summaries(books, found.rows, None if ctx.at_least("1.27") else asked)
-    if isinstance(found.candidates, Plain) and ctx.at_least("1.34"):
-        every = _plain(books.uuids, found.candidates)
-    elif ctx.at_least("1.12"):
-        every = _candidates(books.uuids, found.candidates, ctx.at_least("1.34"))
-    else:
-        every = [_listed(books.uuids, each) for each in found.candidates]
-    return {"allocation_requests": every, "provider_summaries": _summaries(ctx, books, told)}
+def candidates(ctx: Context, request: Request, found: Found) -> dict[str, Any] | bytes:
+    """Allocation candidates, and what is to be known of the providers that they are from; bytes are JSON already."""
+    books, tell = ctx.cloud.placement.books, _teller(ctx)
+    every = (
+        None if ctx.at_least("1.27") else sorted({name for each in request.groups.values() for name in each.resources})
+    )
+    if isinstance(found.candidates, Plain):
+        return alike.answer(
+            books, found.candidates, tell, classes=every,
+            has_traits=ctx.at_least("1.17"), has_trees=ctx.at_least("1.29"),
+        )  # fmt: skip
+    requests = [tell(books.uuids, each) for each in found.candidates]
+    told = _summaries(ctx, books, summaries(books, found.rows, every))
+    return {"allocation_requests": requests, "provider_summaries": told}
 
 
-def _plain(uuids: Mapping[int, str], plain: Plain) -> list[dict[str, Any]]:
-    """As :func:`_candidates`, of those that are alike: one object says for all of them how much is taken."""
-    same = {"resources": dict(plain.resources)}
-    told = [uuids[row] for row in plain.rows]
-    return [{"allocations": {uuid: same}, "mappings": {plain.suffix: [uuid]}} for uuid in told]
+def _teller(ctx: Context) -> Callable[[Mapping[int, str], Candidate], dict[str, Any]]:
+    """How a candidate is told in the version of a request, by the UUIDs of rows."""
+    if not ctx.at_least("1.12"):
+        return _listed
+    return _mapped if ctx.at_least("1.34") else _candidate
 
 
-def _candidates(uuids: Mapping[int, str], every: Iterable[Candidate], mapped: bool) -> list[dict[str, Any]]:
-    """What can be sent back as it is to be allocated, with the providers of each group if ``mapped``."""
-    result = []
-    for candidate in every:
-        allocations = _by_provider(uuids, candidate)
-        told: dict[str, Any] = {"allocations": {uuid: {"resources": mine} for uuid, mine in allocations.items()}}
-        if mapped:
-            told["mappings"] = {suffix: [uuids[row] for row in rows] for suffix, rows in candidate.mappings.items()}
-        result.append(told)
-    return result
+def _candidate(uuids: Mapping[int, str], candidate: Candidate) -> dict[str, Any]:
+    """What can be sent back as it is to be allocated."""
+    allocations = _by_provider(uuids, candidate)
+    return {"allocations": {uuid: {"resources": mine} for uuid, mine in allocations.items()}}
+
+
+def _mapped(uuids: Mapping[int, str], candidate: Candidate) -> dict[str, Any]:
+    """As :func:`_candidate`, with the providers of each group."""
+    mappings = {suffix: [uuids[row] for row in rows] for suffix, rows in candidate.mappings.items()}
+    return {**_candidate(uuids, candidate), "mappings": mappings}
 
 
 def _listed(uuids: Mapping[int, str], candidate: Candidate) -> dict[str, Any]:

@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import insert, select
-
 from sundog.control.compute.books import Books, action_of
 from sundog.control.compute.records import Action, ActionEvent, Caller, Server, record
 from sundog.control.store import Reader, Tx
@@ -112,14 +110,7 @@ def new_action(
         "args": dict(args),
         "phase": phase,
     }
-    number = _inserted(tx, tables.actions, values)
-    return Action(number=number, **values)
-
-
-def _inserted(tx: Tx, table: Any, values: Mapping[str, Any]) -> int:
-    key = tx.execute(insert(table).values(**values)).inserted_primary_key
-    assert key is not None
-    return int(key[0])
+    return Action(number=tx.insert_numbered(tables.actions, **values), **values)
 
 
 def begin_event(tx: Tx, books: Books, action: Action, name: str, host: str | None) -> None:
@@ -132,10 +123,9 @@ def begin_event(tx: Tx, books: Books, action: Action, name: str, host: str | Non
 
 def end_events(tx: Tx, books: Books, action: Action, *, failure: str | None = None) -> None:
     """The steps of an action that are under way end, well or not."""
-    c = tables.action_events.c
     tx.update(
-        tables.action_events, c.action_number == action.number, c.finished_at.is_(None),
-        finished_at=books.now(), result=SUCCESS if failure is None else ERROR, details=failure,
+        tables.action_events, {"action_number": action.number, "finished_at": None}, finished_at=books.now(),
+        result=SUCCESS if failure is None else ERROR, details=failure,
     )  # fmt: skip
 
 
@@ -152,8 +142,7 @@ def set_action(tx: Tx, books: Books, action: Action, **values: Any) -> Action:
     values["updated_at"] = now
     if values.get("phase") == DONE:
         values["finished_at"] = now
-    c = tables.actions.c
-    if not tx.update(tables.actions, c.number == action.number, c.phase != DONE, **values):
+    if not tx.update(tables.actions, {"number": action.number, "phase": (DOING, UNDOING)}, **values):
         raise Superseded(f"action {action.number} was superseded", action=action.number)
     return replace(action, **values)
 
@@ -169,7 +158,5 @@ def supersede(tx: Tx, books: Books, server_id: str, why: str) -> Sequence[Action
 
 def unfinished(reader: Reader, server_id: str | None = None) -> Sequence[Action]:
     """Actions that are not done, of a server or of all, in the order in which they were asked."""
-    c = tables.actions.c
-    where = [c.phase != DONE] + ([] if server_id is None else [c.server_id == server_id])
-    rows = reader.execute(select(tables.actions).where(*where).order_by(c.number)).mappings()
-    return [action_of(row) for row in rows]
+    mine = {} if server_id is None else {"server_id": server_id}
+    return [action_of(row) for row in reader.find(tables.actions, {"phase": (DOING, UNDOING), **mine})]

@@ -19,6 +19,7 @@ from sundog.control.compute.records import (
     ServerFlavor,
     ServerImage,
     as_json,
+    names_of,
     record,
 )
 from sundog.control.store import Reader, Row, Store, Tx
@@ -63,7 +64,7 @@ class Books:
     def change(self, tx: Tx, server: Server, **values: Any) -> None:
         """Set columns of a server. One whose tags, metadata or the like are records is given them as records."""
         values = columns_of(values)
-        tx.update(tables.servers, tables.servers.c.id == server.id, updated_at=self.now(), **values)
+        tx.update(tables.servers, {"id": server.id}, updated_at=self.now(), **values)
         if server.group_id is not None and ("host" in values or values.get("deleted_at") is not None):
             new = None if values.get("deleted_at") is not None else values.get("host", server.host)
             group, old = server.group_id, server.host
@@ -98,13 +99,11 @@ def find_servers(
 
 
 def _tags(reader: Reader, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    c = tables.server_tags.c
     found: dict[str, tuple[str, ...]] = {}
     # For more than these many, reading all is as fast as naming each.
-    where = [] if len(ids) > 500 else [c.server_id.in_(ids)]
-    if ids:
-        for row in reader.execute(select(c.server_id, c.tag).where(*where).order_by(c.server_id, c.tag)):
-            found[row.server_id] = (*found.get(row.server_id, ()), row.tag)
+    where = [] if len(ids) > 500 else [{"server_id": ids}]
+    for row in reader.find(tables.server_tags, *where) if ids else ():
+        found[row["server_id"]] = (*found.get(row["server_id"], ()), row["tag"])
     return found
 
 
@@ -158,6 +157,11 @@ def _one(row: Row, tags: tuple[str, ...]) -> Server:
     )
 
 
+def servers_on(reader: Reader, host: str) -> list[Server]:
+    """The servers whose host is this one, without their tags, in the order in which they were made."""
+    return [_one(row, ()) for row in reader.find(tables.servers, {"host": host, "deleted_at": None})]
+
+
 def no_server(server_id: str) -> NotFound:
     """There is no such server, or nobody may know."""
     return NotFound(f"Instance {server_id} could not be found.", server=server_id)
@@ -180,4 +184,4 @@ def migration_of(row: Row) -> Migration:
 
 def values_of(record_: Any) -> Mapping[str, Any]:
     """A record as the columns of its table."""
-    return {each.name: _stored(getattr(record_, each.name)) for each in fields(record_)}
+    return {name: _stored(getattr(record_, name)) for name in names_of(type(record_))}

@@ -111,7 +111,7 @@ def create(
     if count > 1 and any(each.port_id or each.fixed_ip for each in asked):
         raise Invalid("Unable to launch multiple instances with a single configured port ID or fixed address.")
     groups = ports.group_ids(tx, caller.project_id, new.security_groups) if asked else []
-    servers = _rows(tx, parts, caller, new, image, count)
+    servers = _records(tx, parts, caller, new, image, count)
     group = group_of(tx, caller.project_id, new.group_id) if new.group_id is not None else None
     if group is not None:
         quotas.check_group_members(tx, caller.project_id, caller.user_id, group.id, count)
@@ -146,8 +146,10 @@ def _check_zone(parts: Parts, zone: str | None) -> None:
         raise Invalid("The requested availability zone is not available", zone=zone)
 
 
-def _rows(tx: Tx, parts: Parts, caller: Caller, new: NewServer, image: ServerImage | None, count: int) -> list[Server]:
-    """Write the servers, without a place as yet."""
+def _records(
+    tx: Tx, parts: Parts, caller: Caller, new: NewServer, image: ServerImage | None, count: int
+) -> list[Server]:
+    """The servers, without a place as yet. Nothing is written."""
     books = parts.books
     now = books.now()
     reservation = "r-" + "".join(_DIGITS[int(books.ids.hex(4), 16) % 36] for _ in range(8))
@@ -171,15 +173,19 @@ def _rows(tx: Tx, parts: Parts, caller: Caller, new: NewServer, image: ServerIma
             "kept": {}, "created_at": now, "updated_at": now, "launched_at": None, "terminated_at": None,
             "deleted_at": None,
         }  # fmt: skip
-        server = Server(number=0, tags=tuple(dict.fromkeys(new.tags)), **values)
-        columns = columns_of(
-            {name: value for name, value in values_of(server).items() if name not in ("number", "tags")}
-        )
-        columns["image"] = columns["image"] or {}
-        tx.insert(tables.servers, **columns)
-        tx.insert_many(tables.server_tags, [{"server_id": server_id, "tag": tag} for tag in server.tags])
-        servers.append(server)
+        servers.append(Server(number=0, tags=tuple(dict.fromkeys(new.tags)), **values))
     return servers
+
+
+def _write(tx: Tx, parts: Parts, server: Server) -> None:
+    """Write a new server, with its host if it has one."""
+    columns = columns_of({name: value for name, value in values_of(server).items() if name not in ("number", "tags")})
+    columns["image"] = columns["image"] or {}
+    tx.insert(tables.servers, **columns)
+    tx.insert_many(tables.server_tags, [{"server_id": server.id, "tag": tag} for tag in server.tags])
+    if server.group_id is not None and server.host is not None:
+        group, host = server.group_id, server.host
+        tx.on_commit(lambda: parts.books.moved(group, None, host))
 
 
 def keypair(tx: Tx, caller: Caller, name: str | None) -> Mapping[str, str] | None:
@@ -214,6 +220,7 @@ def _without_place(tx: Tx, parts: Parts, caller: Caller, server: Server, why: No
     funnel = "; ".join(f"{step.filter} refused {step.refused} of {step.hosts}" for step in why.funnel if step.refused)
     fault = parts.books.fault(NO_VALID_HOST, f"{why.reason}: {funnel}")
     args = {"saga": "create"}
+    _write(tx, parts, server)
     action = new_action(tx, parts.books, caller, server, "create", args=args, phase=DONE, message=NO_VALID_HOST)
     parts.books.change(tx, server, vm_state=VmState.ERROR, task_state=None, fault=fault)
     return get_server(tx, EVERYTHING, server.id), action
@@ -227,7 +234,7 @@ def _with_place(
     given = ports.make_ports(tx, parts.network, server, asked, groups, host=place.name, zone=host.zone or DEFAULT_ZONE)
     kept = {ports.GIVEN: given} if given else {}
     server = replace(server, host=place.host, task_state=TaskState.SPAWNING, kept=kept)
-    parts.books.change(tx, replace(server, host=None), host=place.host, task_state=server.task_state, kept=kept)
+    _write(tx, parts, server)
     action = new_action(tx, parts.books, caller, server, "create", args={"saga": "create", "tried": []})
     begin_event(tx, parts.books, action, "compute__do_build_and_run_instance", place.host)
     return server, action

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import ColumnElement, bindparam, or_, select
 
 from sundog.backends.contract import MigrationProgress, ServerKey
 from sundog.control.compute.actions import DONE, new_action, set_action, unfinished
@@ -213,3 +213,19 @@ def open_ones(reader: Reader, *where: ColumnElement[bool]) -> Sequence[Migration
     """The migrations that are not over."""
     c = tables.migrations.c
     return [migration_of(row) for row in reader.find(tables.migrations, c.status.in_(OPEN), *where)]
+
+
+def open_ones_of(reader: Reader, host: str) -> Sequence[Migration]:
+    """The migrations from or to a host that are not over."""
+    return [migration_of(row) for row in reader.rows(_OPEN_OF, host=host)]
+
+
+_C: Final = tables.migrations.c
+_OPEN_OF: Final = (
+    select(tables.migrations)
+    .where(
+        or_(*(_C.status == status for status in OPEN)),
+        or_(_C.source == bindparam("host"), _C.target == bindparam("host")),
+    )
+    .order_by(*tables.migrations.primary_key.columns)
+)

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, exists, select
 
 from sundog.backends.contract import PortSpec
 from sundog.control.compute.hosts import DEFAULT_ZONE
 from sundog.control.compute.records import Address, AskedNetwork, Caller, Server
 from sundog.control.network import Network
-from sundog.control.network.networks import get_network, visible
+from sundog.control.network.networks import get_network, visible_to
 from sundog.control.network.ports import create_port, delete_port, get_port, read_ports, update_port
 from sundog.control.network.records import Port
-from sundog.control.store import Reader, Tx
+from sundog.control.store import Reader, Row, Tx
+from sundog.control.store.tables import compute as compute_tables
 from sundog.control.store.tables import network as tables
 from sundog.control.viewer import EVERYTHING, Viewer
 from sundog.errors import Conflict, Invalid, NotFound, QuotaExceeded
@@ -43,14 +44,25 @@ def resolve(reader: Reader, caller: Caller, asked: Sequence[AskedNetwork] | None
 
 def _only_network(reader: Reader, viewer: Viewer) -> list[AskedNetwork]:
     """The one network that the project has, or else the one that is shared with it."""
-    n = tables.networks.c
-    rows = reader.find(tables.networks, *visible(viewer), n.external.is_(False), n.admin_state_up.is_(True))
-    subnets = {row["network_id"] for row in reader.find(tables.subnets)} if rows else set()
-    rows = [row for row in rows if row["id"] in subnets]
+    rows = reader.rows(_USABLE, project=viewer.project_id)
     own = [row for row in rows if row["project_id"] == viewer.project_id] or rows
     if len(own) > 1:
         raise Conflict("Multiple possible networks found, use a Network ID to be more specific.")
     return [AskedNetwork(network_id=row["id"]) for row in own]
+
+
+_NETWORKS: Final = tables.networks.c
+_USABLE: Final = (
+    select(_NETWORKS.id, _NETWORKS.project_id)
+    .where(
+        visible_to(bindparam("project", type_=_NETWORKS.project_id.type)),
+        _NETWORKS.external.is_(False),
+        _NETWORKS.admin_state_up.is_(True),
+        exists().where(tables.subnets.c.network_id == _NETWORKS.id),
+    )
+    .order_by(_NETWORKS.id)
+)
+"""The networks with addresses that a project may use."""
 
 
 def _checked(reader: Reader, viewer: Viewer, asked: AskedNetwork) -> AskedNetwork:
@@ -83,8 +95,7 @@ def group_ids(reader: Reader, project_id: str, names: Sequence[str]) -> list[str
 
     Raises: Invalid for one that is not there; Conflict for a name that several have.
     """
-    table = tables.security_groups
-    rows = reader.find(table, table.c.project_id == project_id)
+    rows = reader.find(tables.security_groups, {"project_id": project_id}) if names else []
     found = []
     for name in dict.fromkeys(names):
         same = [row["id"] for row in rows if name in (row["id"], row["name"])]
@@ -169,21 +180,50 @@ def drop_port(tx: Tx, network: Network, port: Port, *, given: bool) -> None:
         delete_port(tx, network.books, port)
 
 
-def port_specs(reader: Reader, ports: Sequence[Port]) -> tuple[PortSpec, ...]:
-    """Ports as a host must know them."""
-    n = tables.networks.c
-    ids = list(dict.fromkeys(port.network_id for port in ports))
-    mtus = {row.id: row.mtu for row in reader.execute(select(n.id, n.mtu).where(n.id.in_(ids)))}
+def port_specs(reader: Reader, server_id: str) -> tuple[PortSpec, ...]:
+    """The ports of a server as its host must know them, in the order in which they were made."""
+    ports: dict[str, list[Row]] = {}
+    for row in reader.rows(_SPECS, server=server_id):
+        ports.setdefault(row["id"], []).append(row)
     return tuple(
         PortSpec(
-            port.id,
-            port.network_id,
-            port.mac_address,
-            tuple(fixed.ip_address for fixed in port.fixed_ips),
-            mtus[port.network_id],
+            port_id,
+            rows[0]["network_id"],
+            rows[0]["mac_address"],
+            tuple(row["ip_address"] for row in rows if row["ip_address"] is not None),
+            rows[0]["mtu"],
         )
-        for port in ports
+        for port_id, rows in ports.items()
     )
+
+
+def port_spec(reader: Reader, server_id: str, port_id: str) -> PortSpec | None:
+    """A port of a server as its host must know it; None if the server has none of this id."""
+    return next((each for each in port_specs(reader, server_id) if each.id == port_id), None)
+
+
+def port_ids_on(reader: Reader, host: str) -> dict[str, list[str]]:
+    """The ports of the servers of a host, by server, in the order in which they were made."""
+    found: dict[str, list[str]] = {}
+    for row in reader.rows(_IDS_ON, host=host):
+        found.setdefault(row["device_id"], []).append(row["id"])
+    return found
+
+
+_PORTS, _ADDRESSES, _SERVERS = tables.ports.c, tables.addresses.c, compute_tables.servers.c
+_SPECS: Final = (
+    select(_PORTS.id, _PORTS.network_id, _PORTS.mac_address, _ADDRESSES.ip_address, _NETWORKS.mtu)
+    .join_from(tables.ports, tables.networks, _NETWORKS.id == _PORTS.network_id)
+    .outerjoin(tables.addresses, _ADDRESSES.port_id == _PORTS.id)
+    .where(_PORTS.device_id == bindparam("server"), _PORTS.device_owner.startswith(OWNER))
+    .order_by(_PORTS.created_at, _PORTS.id, _ADDRESSES.position)
+)
+_IDS_ON: Final = (
+    select(_PORTS.id, _PORTS.device_id)
+    .join_from(compute_tables.servers, tables.ports, _PORTS.device_id == _SERVERS.id)
+    .where(_SERVERS.host == bindparam("host"), _SERVERS.deleted_at.is_(None), _PORTS.device_owner.startswith(OWNER))
+    .order_by(_PORTS.created_at, _PORTS.id)
+)
 
 
 def addresses_of(reader: Reader, server_ids: Sequence[str]) -> dict[str, list[Address]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from sundog.control.compute.books import Books
 from sundog.control.store import Reader, Tx
@@ -116,17 +116,25 @@ def usage(reader: Reader, project_id: str, user_id: str | None = None) -> dict[s
 
 def _of_servers(reader: Reader, project_id: str, user_id: str | None) -> dict[str, int]:
     """What live servers use: ``instances``, ``cores``, ``ram`` in MiB."""
-    c = tables.servers.c
-    where = [c.project_id == project_id, c.deleted_at.is_(None)] + ([c.user_id == user_id] if user_id else [])
-    sums = select(func.count(), func.sum(c.vcpus), func.sum(c.memory_mb)).where(*where)
-    instances, cores, ram = tuple(reader.execute(sums).one())
-    return {"instances": int(instances), "cores": int(cores or 0), "ram": int(ram or 0)}
+    if user_id:
+        (row,) = reader.rows(_SUMS_OF_USER, project=project_id, user=user_id)
+    else:
+        (row,) = reader.rows(_SUMS, project=project_id)
+    return {name: int(row[name] or 0) for name in ("instances", "cores", "ram")}
+
+
+_LIVE: Final = tables.servers.c
+_SUMS: Final = select(
+    func.count().label("instances"), func.sum(_LIVE.vcpus).label("cores"), func.sum(_LIVE.memory_mb).label("ram")
+).where(_LIVE.project_id == bindparam("project"), _LIVE.deleted_at.is_(None))
+_SUMS_OF_USER: Final = _SUMS.where(_LIVE.user_id == bindparam("user"))
 
 
 def headroom(reader: Reader, project_id: str, user_id: str) -> dict[str, int | None]:
     """How many more ``instances``, ``cores`` and MiB of ``ram`` a user may take in a project; None is no limit."""
     room: dict[str, int | None] = {}
-    for most, used in _in_scopes(reader, project_id, user_id, _of_servers):
+    for most, user in _scopes(reader, project_id, user_id):
+        used = _of_servers(reader, project_id, user)
         for name in ("instances", "cores", "ram"):
             left = room.get(name)
             if most[name] >= 0:
@@ -142,8 +150,10 @@ def check(tx: Reader, project_id: str, user_id: str, *, instances: int = 0, core
     Raises: QuotaExceeded, in Nova's words.
     """
     wanted = {"cores": cores, "instances": instances, "ram": ram_mb}
-    for most, used in _in_scopes(tx, project_id, user_id, _of_servers):
-        over = [name for name, more in wanted.items() if more > 0 and 0 <= most[name] < used[name] + more]
+    for most, user in _scopes(tx, project_id, user_id):
+        limited = [name for name, more in wanted.items() if more > 0 and most[name] >= 0]
+        used = _of_servers(tx, project_id, user) if limited else {}
+        over = [name for name in limited if most[name] < used[name] + wanted[name]]
         if over:
             asked, has, of = (", ".join(str(told[name]) for name in over) for told in (wanted, used, most))
             names = ", ".join(over)
@@ -167,8 +177,8 @@ def check_server_groups(tx: Reader, project_id: str, user_id: str) -> None:
 
     Raises: QuotaExceeded.
     """
-    for most, used in _scopes(tx, project_id, user_id):
-        if 0 <= most["server_groups"] <= used["server_groups"]:
+    for most, user in _scopes(tx, project_id, user_id):
+        if 0 <= most["server_groups"] <= usage(tx, project_id, user)["server_groups"]:
             raise QuotaExceeded("Quota exceeded, too many server groups.", resources=["server_groups"])
 
 
@@ -193,23 +203,15 @@ def check_metadata(tx: Reader, project_id: str, user_id: str, items: int) -> Non
         raise QuotaExceeded(f"Maximum number of metadata items exceeds {most}", resources=["metadata_items"])
 
 
-def _scopes(reader: Reader, project_id: str, user_id: str) -> list[tuple[dict[str, int], dict[str, int]]]:
-    """Limits and usage of the project, and of the user too if the user has limits of their own."""
-    return _in_scopes(reader, project_id, user_id, usage)
-
-
-def _in_scopes(
-    reader: Reader, project_id: str, user_id: str, used: Callable[[Reader, str, str | None], dict[str, int]]
-) -> list[tuple[dict[str, int], dict[str, int]]]:
-    """As :func:`_scopes`, with another way to count."""
-    table = tables.quotas
+def _scopes(reader: Reader, project_id: str, user_id: str) -> list[tuple[dict[str, int], str | None]]:
+    """Limits of the project, and of the user too if the user has limits of their own; each with whose use counts."""
     own: dict[str, dict[str, int]] = {_PROJECT: {}, user_id: {}}
-    for row in reader.find(table, table.c.project_id == project_id, table.c.user_id.in_((_PROJECT, user_id))):
+    for row in reader.find(tables.quotas, {"project_id": project_id, "user_id": (_PROJECT, user_id)}):
         own[row["user_id"]][row["resource"]] = row["most"]
     most = _of_class(reader, DEFAULT_CLASS) | own[_PROJECT]
-    scopes = [(most, used(reader, project_id, None))]
+    scopes: list[tuple[dict[str, int], str | None]] = [(most, None)]
     if user_id and own[user_id]:
-        scopes.append((most | own[user_id], used(reader, project_id, user_id)))
+        scopes.append((most | own[user_id], user_id))
     return scopes
 
 
@@ -220,8 +222,7 @@ def _own(reader: Reader, project_id: str, user_id: str) -> dict[str, int]:
 
 
 def _of_class(reader: Reader, name: str) -> dict[str, int]:
-    table = tables.quota_classes
-    own = {row["resource"]: row["most"] for row in reader.find(table, table.c.class_name == name)}
+    own = {row["resource"]: row["most"] for row in reader.find(tables.quota_classes, {"class_name": name})}
     return {resource: own.get(resource, most) for resource, most in DEFAULTS.items()}
 
 

@@ -8,14 +8,12 @@ from typing import Final
 
 from sundog.backends.contract import EventKind, EventStream, HostState, LifecycleEvent, ServerCopy, ServerKey
 from sundog.control.compute import ports
-from sundog.control.compute.books import find_servers, get_server
-from sundog.control.compute.migrations import EVACUATION, open_ones
+from sundog.control.compute.books import get_server, servers_on
+from sundog.control.compute.migrations import EVACUATION, open_ones_of
 from sundog.control.compute.records import Server
 from sundog.control.compute.sagas.common import COPIES, POWER
-from sundog.control.compute.sagas.interface import port_of
 from sundog.control.compute.work import Parts, Worker
 from sundog.control.store import Reader
-from sundog.control.store.tables import compute as tables
 from sundog.control.viewer import EVERYTHING
 from sundog.core.lifecycle import reconcile as rules
 from sundog.core.lifecycle.servers import Power, VmState
@@ -113,13 +111,13 @@ class Reconciler:
             return []
         with self._parts.books.reading() as tx:
             known, allowed = expected_on(tx, host)
-            mine = ports.ports_of(tx, [server.id for server in known])
+            mine = ports.port_ids_on(tx, host)
         states = {
             (server.id, server.generation): rules.Known(
                 VmState(server.vm_state),
                 Power(server.power_state),
                 self._is_settled(server),
-                tuple(port.id for port in mine[server.id]),
+                tuple(mine.get(server.id, ())),
             )
             for server in known
         }
@@ -156,11 +154,10 @@ class Reconciler:
         if server is None:
             return
         with self._parts.books.reading() as tx:
-            port = port_of(tx, server, step.port)
-            specs = () if port is None else ports.port_specs(tx, [port])
-        if specs and isinstance(step, rules.Plug):
-            await driver.plug(host, key, specs[0], deadline=deadline)
-        elif not specs and isinstance(step, rules.Unplug):
+            spec = ports.port_spec(tx, server.id, step.port)
+        if spec is not None and isinstance(step, rules.Plug):
+            await driver.plug(host, key, spec, deadline=deadline)
+        elif spec is None and isinstance(step, rules.Unplug):
             await driver.unplug(host, key, step.port, deadline=deadline)
 
     def _still(self, copy: rules.Copy) -> Server | None:
@@ -189,10 +186,9 @@ def expected_on(reader: Reader, host: str) -> tuple[list[Server], list[rules.Cop
 
     What an evacuation left behind is neither: the host is taken for dead, and its server is made anew elsewhere.
     """
-    s, m = tables.servers.c, tables.migrations.c
-    known = find_servers(reader, s.host == host, s.deleted_at.is_(None))
+    known = servers_on(reader, host)
     allowed = [(server.id, generation) for server in known for generation in server.kept.get(COPIES, ())]
-    for move in open_ones(reader, (m.source == host) | (m.target == host)):
+    for move in open_ones_of(reader, host):
         if move.source == host and move.type != EVACUATION:
             allowed.append((move.server_id, move.source_generation))
         if move.target == host:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, TypeVar
@@ -16,13 +16,18 @@ _T = TypeVar("_T")
 
 def record(kind: type[_T], row: Row | Mapping[str, Any], **more: Any) -> _T:
     """A record out of a row of its table, where the names are the same; ``more`` has what the row has not."""
-    names = (each.name for each in fields(kind))  # type: ignore[arg-type]
-    return kind(**{name: row[name] for name in names if name not in more and name in row}, **more)
+    return kind(**{name: row[name] for name in names_of(kind) if name not in more and name in row}, **more)
+
+
+def names_of(kind: type[Any]) -> Iterable[str]:
+    """The names of the fields of a kind of record; as ``dataclasses.fields``, without making a list of them."""
+    names: Mapping[str, Any] = kind.__dataclass_fields__
+    return names
 
 
 def as_json(value: Any) -> dict[str, Any]:
     """A record whose fields are JSON's, as it is stored."""
-    return {each.name: getattr(value, each.name) for each in fields(value)}
+    return {name: getattr(value, name) for name in names_of(type(value))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any, Final
 
-from sqlalchemy import and_, exists, or_, true
+from sqlalchemy import ColumnElement, and_, bindparam, exists, or_, select, true
 
 from sundog.control.image.records import Image, Member, Task
 from sundog.control.image.states import DELETED
@@ -27,15 +27,17 @@ def visible(who: Principal, member_status: str | None = None) -> Where:
 
     Administrators see all.
     """
+    return true() if who.is_admin else _visible_to(who.project_id or "", member_status)
+
+
+def _visible_to(project_id: str | ColumnElement[str], member_status: str | None = None) -> Where:
     images, members = tables.images.c, tables.members.c
-    if who.is_admin:
-        return true()
-    shared = [members.image_id == images.id, members.member_id == (who.project_id or "")]
+    shared = [members.image_id == images.id, members.member_id == project_id]
     if member_status is not None:
         shared.append(members.status == member_status)
     return or_(
-        images.visibility.in_(OPEN),
-        images.owner == (who.project_id or ""),
+        *(images.visibility == each for each in OPEN),
+        images.owner == project_id,
         and_(images.visibility == "shared", exists().where(*shared)),
     )
 
@@ -50,11 +52,17 @@ def image_of(reader: Reader, who: Principal, image_id: str) -> Image:
 
     Raises: NotFound for any other.
     """
-    table = tables.images
-    rows = reader.find(table, table.c.id == image_id, table.c.status != DELETED, visible(who))
+    if who.is_admin:
+        rows = reader.rows(_ONE, image=image_id)
+    else:
+        rows = reader.rows(_ONE_OF_PROJECT, image=image_id, project=who.project_id or "")
     if not rows:
         raise missing(image_id)
     return images_of(reader, who, rows)[0]
+
+
+_ONE: Final = select(tables.images).where(tables.images.c.id == bindparam("image"), tables.images.c.status != DELETED)
+_ONE_OF_PROJECT: Final = _ONE.where(_visible_to(bindparam("project", type_=tables.images.c.owner.type)))
 
 
 def any_image(reader: Reader, image_id: str) -> Image | None:
@@ -71,9 +79,9 @@ def images_of(reader: Reader, who: Principal, rows: Sequence[Row]) -> list[Image
     properties: dict[str, dict[str, str]] = {}
     tags: dict[str, list[str]] = {}
     for some in _portions(ids):
-        for row in reader.find(tables.properties, tables.properties.c.image_id.in_(some)):
+        for row in reader.find(tables.properties, {"image_id": some}):
             properties.setdefault(row["image_id"], {})[row["name"]] = row["value"]
-        for row in reader.find(tables.tags, tables.tags.c.image_id.in_(some)):
+        for row in reader.find(tables.tags, {"image_id": some}):
             tags.setdefault(row["image_id"], []).append(row["value"])
     return [
         _image(row, properties.get(row["id"], {}), tuple(tags.get(row["id"], ())), _member_id(who, row)) for row in rows

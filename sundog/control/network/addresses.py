@@ -29,7 +29,7 @@ FLOATING_IP: Final = "network:floatingip"
 def subnets_of(reader: Reader, network_id: str) -> list[Subnet]:
     """The subnets of a network, oldest first."""
     table = tables.subnets
-    rows = reader.find(table, table.c.network_id == network_id, order_by=(table.c.created_at, table.c.id))
+    rows = reader.find(table, {"network_id": network_id}, order_by=(table.c.created_at, table.c.id))
     return [record(Subnet, row) for row in rows]
 
 
@@ -190,8 +190,7 @@ def new_pool(tx: Tx, subnet_id: str, spans: Intervals) -> None:
 
 
 def _write_pool(tx: Tx, subnet_id: str, pool: AddressPool) -> None:
-    table = tables.free_addresses
-    tx.update(table, table.c.subnet_id == subnet_id, spans=[list(each) for each in pool.free])
+    tx.update(tables.free_addresses, {"subnet_id": subnet_id}, spans=[list(each) for each in pool.free])
 
 
 def _hosts(subnet: Subnet, address: str) -> bool:

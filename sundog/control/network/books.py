@@ -88,7 +88,7 @@ def found(reader: Reader, table: Table, kind: str, identifier: str, *where: Colu
 
     Raises: NotFound, in Neutron's words.
     """
-    rows = reader.find(table, table.c.id == identifier, *where)
+    rows = reader.find(table, {"id": identifier}, *where)
     if not rows:
         raise missing(kind, identifier)
     return rows[0]

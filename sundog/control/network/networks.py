@@ -92,10 +92,13 @@ class Networks:
 
 def visible(viewer: Viewer) -> list[ColumnElement[bool]]:
     """Conditions for the networks that the viewer sees."""
-    if viewer.sees_all:
-        return []
+    return [] if viewer.sees_all else [visible_to(viewer.project_id)]
+
+
+def visible_to(project: str | ColumnElement[str] | None) -> ColumnElement[bool]:
+    """The condition for the networks that a project sees."""
     table = tables.networks.c
-    return [or_(table.project_id == viewer.project_id, table.shared, table.external)]
+    return or_(table.project_id == project, table.shared, table.external)
 
 
 def get_network(reader: Reader, viewer: Viewer, network_id: str) -> NetworkRecord:
@@ -224,7 +227,7 @@ def _subnet_ids(reader: Reader, network_ids: list[str]) -> list[Row]:
         # All are as fast to read as a long list of some.
         where = c.network_id.is_not(None)
     query = select(c.id, c.network_id).where(where).order_by(c.created_at, c.id)
-    return list(reader.execute(query).mappings())
+    return [dict(row) for row in reader.execute(query).mappings()]
 
 
 def _network(row: Row, subnets: Sequence[Row]) -> NetworkRecord:

@@ -89,13 +89,13 @@ def read_ports(reader: Reader, viewer: Viewer, *where: Any) -> list[Port]:
     )
     if not viewer.sees_all:
         query = query.where(or_(p.c.project_id == viewer.project_id, n.project_id == viewer.project_id))
-    rows = list(reader.execute(query).mappings())
+    rows = [dict(row) for row in reader.execute(query).mappings()]
     ids = [row["id"] for row in rows]
-    a, g = tables.addresses.c, tables.port_groups.c
+    a = tables.addresses.c
     # For more than these many, reading all is as fast as naming each.
-    fixed, groups = ([], []) if len(ids) > 500 else ([a.port_id.in_(ids)], [g.port_id.in_(ids)])
-    ips = grouped(reader.find(tables.addresses, *fixed, order_by=(a.port_id, a.position)), "port_id")
-    members = grouped(reader.find(tables.port_groups, *groups), "port_id")
+    theirs = [] if len(ids) > 500 else [{"port_id": ids}]
+    ips = grouped(reader.find(tables.addresses, *theirs, order_by=(a.port_id, a.position)), "port_id")
+    members = grouped(reader.find(tables.port_groups, *theirs), "port_id")
     return [
         record(
             Port,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -171,5 +171,4 @@ T = TypeVar("T")
 
 def record(kind: type[T], row: Mapping[Any, Any], **more: Any) -> T:
     """The columns of ``row`` that ``kind`` has fields for, and ``more``."""
-    names = [each.name for each in fields(kind) if each.name in row]  # type: ignore[arg-type]
-    return kind(**{name: row[name] for name in names}, **more)
+    return kind(**{name: row[name] for name in kind.__dataclass_fields__ if name in row}, **more)  # type: ignore[attr-defined]

@@ -105,25 +105,48 @@ class Summary:
     traits: Sequence[str]
 
 
-def summaries(books: Books, rows: Sequence[int], classes: Iterable[str] | None = None) -> list[Summary]:
-    """What is told of these providers, of all classes or of some. Read column by column, as there may be thousands."""
-    pool, columns = books.pool, books.pool.classes
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What is told of a class beside candidates, of several providers: which have it, what of it, and what is used."""
+
+    name: str
+    has: Mask
+    capacity: Sequence[int]
+    used: Sequence[int]
+
+
+def columns(books: Books, rows: Sequence[int], classes: Iterable[str] | None = None) -> list[Column]:
+    """What is told of these providers, of all classes or of some."""
+    pool, known = books.pool, books.pool.classes
     pool.follow_classes()
     places = np.asarray(rows, dtype=np.intp)  # an empty tuple would mean all rows
-    resources: list[dict[str, tuple[int, int]]] = [{} for _ in rows]
-    traits: list[list[str]] = [[] for _ in rows]
-    for item in columns if classes is None else (columns[name] for name in classes if name in columns):
-        column = columns.column(item.name)
-        here = np.flatnonzero(pool.total[column, places]).tolist()
+    found = []
+    for item in known if classes is None else (known[name] for name in classes if name in known):
+        column = known.column(item.name)
         capacity, used = pool.capacity[column, places].tolist(), pool.used[column, places].tolist()
         if item.scale != 1:
-            capacity, used = ([int(item.value(units)) for units in column] for column in (capacity, used))
-        for i in here:
-            resources[i][item.name] = capacity[i], used[i]
-    for name in trait_order(pool.traits.names):
-        for i in np.flatnonzero(pool.traits.having_all([name])[places]).tolist():
-            traits[i].append(name)
-    return [Summary(*each) for each in zip(rows, resources, traits, strict=True)]
+            capacity, used = ([int(item.value(units)) for units in each] for each in (capacity, used))
+        found.append(Column(item.name, pool.total[column, places] != 0, capacity, used))
+    return found
+
+
+def traits(books: Books, rows: Sequence[int]) -> list[tuple[str, Mask]]:
+    """Traits in the order in which they are told, each with which of these providers have it."""
+    known, places = books.pool.traits, np.asarray(rows, dtype=np.intp)
+    return [(name, known.having_all([name])[places]) for name in trait_order(known.names)]
+
+
+def summaries(books: Books, rows: Sequence[int], classes: Iterable[str] | None = None) -> list[Summary]:
+    """What is told of these providers, of all classes or of some. Read column by column, as there may be thousands."""
+    resources: list[dict[str, tuple[int, int]]] = [{} for _ in rows]
+    had: list[list[str]] = [[] for _ in rows]
+    for column in columns(books, rows, classes):
+        for i in np.flatnonzero(column.has).tolist():
+            resources[i][column.name] = column.capacity[i], column.used[i]
+    for name, mask in traits(books, rows):
+        for i in np.flatnonzero(mask).tolist():
+            had[i].append(name)
+    return [Summary(*each) for each in zip(rows, resources, had, strict=True)]
 
 
 def fitting(books: Books, asked: Asked) -> Mask:
@@ -138,7 +161,7 @@ def fitting(books: Books, asked: Asked) -> Mask:
     return mask
 
 
-def check_names(books: Books, every: Iterable[Asked], traits: Iterable[str] = ()) -> None:
+def check_names(books: Books, every: Iterable[Asked], named_traits: Iterable[str] = ()) -> None:
     """Raises: Invalid for a class or a trait that is not there."""
     for asked in every:
         for name in asked.resources:
@@ -148,7 +171,7 @@ def check_names(books: Books, every: Iterable[Asked], traits: Iterable[str] = ()
         missing = [name for name in named if not books.has_trait(name)]
         if missing:
             raise Invalid(refusals.no_traits(missing))
-    missing = [name for name in traits if not books.has_trait(name)]
+    missing = [name for name in named_traits if not books.has_trait(name)]
     if missing:
         raise Invalid(refusals.no_traits(missing))
 

@@ -246,8 +246,7 @@ class Placement:
     def _next(self, tx: Tx, provider: Provider, now: datetime, *, steps: int = 1) -> Provider:
         """The provider with its next generation, which is written."""
         after = replace(provider, generation=provider.generation + steps, updated_at=now)
-        where = tables.providers.c.uuid == provider.uuid
-        tx.update(tables.providers, where, generation=after.generation, updated_at=now)
+        tx.update(tables.providers, {"uuid": provider.uuid}, generation=after.generation, updated_at=now)
         return after
 
     # ---------------------------------------------------------------- inventories

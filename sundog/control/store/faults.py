@@ -60,7 +60,7 @@ def translated(store: str, metadata: MetaData, *, committing: bool = False) -> I
         raise translation(error, store, metadata, committing=committing) from error
 
 
-def translation(error: Exception, store: str, metadata: MetaData, *, committing: bool) -> Exception:
+def translation(error: Exception, store: str, metadata: MetaData, *, committing: bool = False) -> Exception:
     """The error that the caller is to see for ``error``; what is no driver's error is given back as it is."""
     if isinstance(error, OverflowError):
         return Invalid("a whole number does not fit in 64 bits and cannot be stored")

@@ -25,18 +25,18 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     CursorResult,
     Engine,
     Executable,
     MetaData,
-    RowMapping,
-    Select,
     Table,
     delete,
     func,
@@ -48,12 +48,18 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sundog.control.store import migrations, statements, tables
 from sundog.control.store.engines import BEGIN, make_engine
-from sundog.control.store.faults import translated
+from sundog.control.store.faults import translated, translation
+from sundog.control.store.prepared import Prepared, Statement
+from sundog.control.store.statements import Condition
 from sundog.errors import InvariantError, StoreUnavailable, SundogError
 from sundog.units import Seconds
 
-Row: TypeAlias = RowMapping
-"""A row as it was read: a mapping of values by the names of columns. It cannot be changed."""
+T = TypeVar("T")
+
+Prepare: TypeAlias = Callable[[Statement, tuple[str, ...] | None], Prepared]
+
+Row: TypeAlias = Mapping[str, Any]
+"""A row as it was read: values by the names of columns. It is not to be changed."""
 
 Where: TypeAlias = ColumnElement[bool]
 """A condition in SQLAlchemy's language: ``servers.c.project_id == project_id``."""
@@ -65,10 +71,10 @@ class Reader:
     Every method raises StoreUnavailable if the database cannot answer.
     """
 
-    def __init__(self, connection: Connection, store: str, metadata: MetaData) -> None:
+    def __init__(self, connection: Connection, store: str, metadata: MetaData, prepare: Prepare) -> None:
         self.connection = connection
         """SQLAlchemy's own, for tools such as Alembic. Its errors are SQLAlchemy's."""
-        self._store, self._metadata = store, metadata
+        self._store, self._metadata, self._prepare = store, metadata, prepare
         self._over: str | None = None
         self._failure: SundogError | None = None
 
@@ -76,9 +82,8 @@ class Reader:
         """The row whose columns have these values, or None. The columns must be unique together."""
         if not equals:
             raise InvariantError(f"get() from {table.name} needs to be told which row")
-        unset = tuple(name for name, value in equals.items() if value is None)
-        query = statements.selecting_one(table, tuple(equals), unset)
-        found = self._execute(query, equals).mappings().fetchmany(2)
+        asked, values = statements.parameters(equals)
+        found = self.rows(statements.selecting(table, asked), **values)
         if len(found) > 1:
             raise InvariantError(f"{table.name} has several rows with the same {', '.join(equals)}; use find()")
         return found[0] if found else None
@@ -87,41 +92,60 @@ class Reader:
         self,
         table: Table,
         /,
-        *where: Where,
+        *where: Condition,
         order_by: ColumnElement[Any] | Sequence[ColumnElement[Any]] | None = None,
         limit: int | None = None,
     ) -> list[Row]:
         """The rows for which all of ``where`` holds, by primary key unless ``order_by`` says otherwise."""
-        equals = statements.equalities(table, where) if order_by is None and limit is None else None
-        if equals is not None:
-            return list(self._execute(statements.selecting(table, tuple(equals)), equals).mappings())
-        order = table.primary_key.columns if order_by is None else _several(order_by)
-        query: Select[Any] = select(table).where(*where).order_by(*order).limit(limit)
-        return list(self.execute(query).mappings())
+        equals = statements.equalities(table, where)
+        order = tuple(table.primary_key.columns) if order_by is None else _several(order_by)
+        if equals is not None and limit is None and all(isinstance(each, Column) for each in order):
+            asked, values = equals
+            return self.rows(statements.selecting(table, asked, order), **values)
+        query = select(table).where(*statements.conditions(table, where)).order_by(*order).limit(limit)
+        return [dict(row) for row in self.execute(query).mappings()]
 
-    def count(self, table: Table, /, *where: Where) -> int:
+    def count(self, table: Table, /, *where: Condition) -> int:
         """How many rows there are for which all of ``where`` holds."""
-        return int(self.execute(select(func.count()).select_from(table).where(*where)).scalar_one())
+        equals = statements.equalities(table, where)
+        if equals is not None:
+            asked, values = equals
+            return int(self.rows(statements.counting(table, asked), **values)[0]["count"])
+        query = select(func.count()).select_from(table).where(*statements.conditions(table, where))
+        return int(self.execute(query).scalar_one())
+
+    def rows(self, statement: Statement, /, **values: Any) -> list[Row]:
+        """What a statement gives that is made once, as a constant; ``values`` are those of its ``bindparam``s.
+
+        Raises: InvariantError if ``statement`` writes and this only reads.
+        """
+        self._check_allowed(statement)
+        return self._guarded(lambda: self._prepare(statement, None).rows(self.connection, values))
 
     def execute(self, statement: Executable) -> CursorResult[Any]:
         """What SQLAlchemy answers to any other statement. Read it before the block ends.
 
         Raises: InvariantError if ``statement`` writes and this only reads.
         """
+        self._check_allowed(statement)
+        return self._guarded(lambda: self.connection.execute(statement))
+
+    def _check_allowed(self, statement: Executable) -> None:
         if statement.is_dml:
             raise InvariantError("this transaction only reads; to write, begin one with store.begin()")
-        return self._execute(statement)
 
-    def _execute(
-        self, statement: Executable, values: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None
-    ) -> CursorResult[Any]:
+    def _guarded(self, do: Callable[[], T]) -> T:
+        """Do something with the database; the transaction has failed if that does."""
         self._check_usable()
         try:
-            with translated(self._store, self._metadata):
-                return self.connection.execute(statement, values)
-        except SundogError as error:
-            self._failure = error
-            raise
+            return do()
+        except (SundogError, SQLAlchemyError, OverflowError, UnicodeEncodeError) as error:
+            told = translation(error, self._store, self._metadata)
+            if isinstance(told, SundogError):
+                self._failure = told
+            if told is error:
+                raise
+            raise told from error
 
     def _check_usable(self) -> None:
         if self._over:
@@ -139,20 +163,27 @@ class Tx(Reader):
     a row refers to one that is not; Invalid if a value cannot be stored. The transaction has then failed.
     """
 
-    def __init__(self, connection: Connection, store: str, metadata: MetaData) -> None:
-        super().__init__(connection, store, metadata)
+    def __init__(self, connection: Connection, store: str, metadata: MetaData, prepare: Prepare) -> None:
+        super().__init__(connection, store, metadata, prepare)
         self._callbacks: list[Callable[[], object]] = []
 
     def insert(self, table: Table, /, **values: Any) -> None:
         """Add a row."""
-        self._execute(statements.inserting(table), values)
+        self._run(statements.inserting(table), values, tuple(values))
+
+    def insert_numbered(self, table: Table, /, **values: Any) -> int:
+        """Add a row to a table whose rows the database numbers; its number."""
+        statement, names = statements.inserting_numbered(table), tuple(values)
+        (row,) = self._guarded(lambda: self._prepare(statement, names).rows(self.connection, values))
+        return int(row[table.primary_key.columns[0].name])
 
     def insert_many(self, table: Table, rows: Iterable[Mapping[str, Any]], /) -> None:
         """Add rows, which all name the same columns. No rows are fine."""
         if several := list(rows):
-            self._execute(statements.inserting(table), several)
+            names = tuple(several[0])
+            self._guarded(lambda: self._prepare(statements.inserting(table), names).run_many(self.connection, several))
 
-    def update(self, table: Table, /, *where: Where, **values: Any) -> int:
+    def update(self, table: Table, /, *where: Condition, **values: Any) -> int:
         """Set ``values`` where all of ``where`` holds; how many rows that was.
 
         A value may be an expression: ``value=counters.c.value + 1``.
@@ -160,21 +191,25 @@ class Tx(Reader):
         _some(where, "update", table)
         equals, assigned = statements.equalities(table, where), statements.assignments(values)
         if equals is None or assigned is None:
-            return self._execute(update(table).where(*where).values(**values)).rowcount
-        statement = statements.updating(table, tuple(equals), tuple(assigned))
-        return self._execute(statement, {**equals, **assigned}).rowcount
+            every = statements.conditions(table, where)
+            return self.execute(update(table).where(*every).values(**values)).rowcount
+        asked, parameters = equals
+        return self._run(statements.updating(table, asked, tuple(assigned)), parameters | assigned)
 
-    def delete(self, table: Table, /, *where: Where) -> int:
+    def delete(self, table: Table, /, *where: Condition) -> int:
         """Remove the rows for which all of ``where`` holds; how many that was."""
         _some(where, "delete", table)
         equals = statements.equalities(table, where)
         if equals is None:
-            return self._execute(delete(table).where(*where)).rowcount
-        return self._execute(statements.deleting(table, tuple(equals)), equals).rowcount
+            return self.execute(delete(table).where(*statements.conditions(table, where))).rowcount
+        asked, parameters = equals
+        return self._run(statements.deleting(table, asked), parameters)
 
-    def execute(self, statement: Executable) -> CursorResult[Any]:
-        """What SQLAlchemy answers to any other statement. Read it before the block ends."""
-        return self._execute(statement)
+    def _run(self, statement: Statement, values: Mapping[str, Any], names: tuple[str, ...] | None = None) -> int:
+        return self._guarded(lambda: self._prepare(statement, names).run(self.connection, values))
+
+    def _check_allowed(self, statement: Executable) -> None:
+        """Any."""
 
     def on_commit(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` after the commit, in the order of asking, and never if there is none.
@@ -204,6 +239,7 @@ class Store:
         self.name = engine.url.render_as_string(hide_password=True)
         self._engine, self._metadata = engine, metadata
         self._begin = BEGIN[engine.dialect.name]
+        self._prepare: Prepare = lru_cache(maxsize=2048)(lambda each, names: Prepared(each, engine.dialect, names))
         self._holder: str | None = None
         self._doubt: _Doubt | None = None
         with translated(self.name, metadata):
@@ -225,7 +261,7 @@ class Store:
         what became of it; InvariantError inside another transaction of this store.
         """
         self._clear_doubt()
-        tx = Tx(self._connection, self.name, self._metadata)
+        tx = Tx(self._connection, self.name, self._metadata, self._prepare)
         try:
             with self._transaction(tx, self._begin.write):
                 yield tx
@@ -242,7 +278,7 @@ class Store:
         Raises: StoreUnavailable; InvariantError inside another transaction of this store.
         """
         self._clear_doubt()
-        tx = Reader(self._connection, self.name, self._metadata)
+        tx = Reader(self._connection, self.name, self._metadata, self._prepare)
         with self._transaction(tx, self._begin.read):
             yield tx
 
@@ -328,7 +364,7 @@ class Store:
 
         Raises: StoreUnavailable while the server cannot be asked, or is not done with it.
         """
-        asking = Reader(self._connection, self.name, self._metadata)
+        asking = Reader(self._connection, self.name, self._metadata, self._prepare)
         # As a writer: the lock is free once the server has done with the transaction that held it, either way.
         with self._transaction(asking, self._begin.write):
             said = asking.execute(text(self._begin.outcome).bindparams(name=doubt.name)).scalar_one()
@@ -398,11 +434,11 @@ def _call(callbacks: Sequence[Callable[[], object]]) -> None:
             stack.callback(callback)
 
 
-def _several(order_by: ColumnElement[Any] | Sequence[ColumnElement[Any]]) -> Sequence[ColumnElement[Any]]:
-    return order_by if isinstance(order_by, Sequence) else (order_by,)
+def _several(order_by: ColumnElement[Any] | Sequence[ColumnElement[Any]]) -> tuple[ColumnElement[Any], ...]:
+    return tuple(order_by) if isinstance(order_by, Sequence) else (order_by,)
 
 
-def _some(where: tuple[Where, ...], verb: str, table: Table) -> None:
+def _some(where: tuple[Condition, ...], verb: str, table: Table) -> None:
     if not where:
         raise InvariantError(f"{verb}() would meet every row of {table.name}; say sqlalchemy.true() if that is meant")
 

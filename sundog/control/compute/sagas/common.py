@@ -51,7 +51,7 @@ def spec_of(
     flavor = flavor or server.flavor
     image = image or server.image
     with work.parts.books.reading() as tx:
-        mine = ports.port_specs(tx, ports.ports_of(tx, [server.id])[server.id])
+        mine = ports.port_specs(tx, server.id)
     return ServerSpec(
         uuid=server.id,
         generation=server.generation if generation is None else generation,

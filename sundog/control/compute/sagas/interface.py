@@ -28,10 +28,9 @@ async def attach(work: Work) -> None:
     server, parts, port_id = work.server(), work.parts, work.args["port_id"]
     assert server.host is not None
     with parts.books.reading() as tx:
-        port = port_of(tx, server, port_id)
-        if port is None:
-            raise NotFound(f"Port id {port_id} could not be found.", port=port_id)
-        (spec,) = ports.port_specs(tx, [port])
+        spec = ports.port_spec(tx, server.id, port_id)
+    if spec is None:
+        raise NotFound(f"Port id {port_id} could not be found.", port=port_id)
     await work.ask(partial(parts.driver.plug, server.host, key_of(server), spec), server.host, key_of(server))
     with parts.books.writing() as tx:
         work.close(tx)
