@@ -19,6 +19,7 @@ Cancellation is an edge, and a ``BaseException``: catch ``CancelledError`` only 
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 from asyncio import CancelledError, Condition, Event, Lock, Queue, Semaphore, current_task, sleep
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
@@ -30,6 +31,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 import numpy as np
 
+from sundog.runtime.warp import JUMP, WarpLoop
 from sundog.units import Seconds
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "TaskGroup",
     "Timeout",
     "Undo",
+    "apart",
     "current_task",
     "gather",
     "map",
@@ -56,6 +59,21 @@ __all__ = [
 T = TypeVar("T")
 Item = TypeVar("Item")
 P = ParamSpec("P")
+
+
+# ----------------------------------------------------------------------------------------------------- work that lasts
+
+
+async def apart(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What ``func`` returns or raises, without holding up others on the loop: for work that takes tens of milliseconds.
+
+    Where time is real, or goes at a rate, that is done in a thread and others have their turn meanwhile, so ``func``
+    must touch nothing that the loop's tasks do. Where the clock jumps there are no threads: it is done at once.
+    """
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, WarpLoop) and loop.rate == JUMP:
+        return func(*args, **kwargs)
+    return await loop.run_in_executor(None, functools.partial(func, *args, **kwargs))
 
 
 # ---------------------------------------------------------------------------------------------------------- deadlines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from dataclasses import dataclass, field
 
 from hypothesis import settings
@@ -105,7 +106,8 @@ class IdentityMachine(RuleBasedStateMachine):
 
         async def main():
             try:
-                return call(*args, **options)
+                done = call(*args, **options)
+                return await done if inspect.isawaitable(done) else done
             except (NotFound, Unauthorized) as exc:
                 return exc
 

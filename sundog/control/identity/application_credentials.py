@@ -35,7 +35,7 @@ class ApplicationCredentials:
     def __init__(self, books: Books, passwords: Passwords) -> None:
         self._books, self._passwords = books, passwords
 
-    def create(
+    async def create(
         self,
         user_id: str,
         project_id: str,
@@ -49,13 +49,15 @@ class ApplicationCredentials:
     ) -> NewCredential:
         """A credential for some of the user's roles on a project; for all of them unless told which.
 
+        Without a ``secret`` one is made up.
+
         Raises: Conflict for a name that the user has given already; Invalid for a role that the user has not, or a
         time that is past; NotFound.
         """
         if expires_at is not None and expires_at <= clock.utcnow():
             raise Invalid("The 'expires_at' must not be before now.")
         told = secret if secret is not None else random_secret(64)
-        secret_hash = self._passwords.hashed(told)
+        secret_hash = await self._passwords.hash(told)
         with self._books.writing() as tx:
             user_of(tx, user_id)
             project_of(tx, project_id)
@@ -79,7 +81,7 @@ class ApplicationCredentials:
                 project_id=project_id,
                 name=name,
                 description=description,
-                secret_hash=secret_hash,
+                secret_hash=str(secret_hash),
                 role_ids=wanted,
                 unrestricted=unrestricted,
                 expires_at=expires_at,

@@ -28,7 +28,7 @@ class Identity:
     def __init__(self, store: Store, ids: Ids, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
         self.books = Books(store, ids)
-        passwords = Passwords(self.settings)
+        self.passwords = passwords = Passwords(self.settings)
         self.projects = Projects(self.books, self.settings.default_domain_id)
         self.users = Users(self.books, passwords)
         self.groups = Groups(self.books)

@@ -120,14 +120,14 @@ class Tokens:
         self._seal: MultiFernet | None = None
         self._known: dict[bytes, Session] = {}
 
-    def issue(self, login: Login) -> Issued:
+    async def issue(self, login: Login) -> Issued:
         """A token for whoever shows what is needed.
 
         Raises: Unauthorized in the same words whatever was wrong: the user, the password, the scope.
         """
         if not login.methods or not set(login.methods) <= set(METHODS):
             raise Unauthorized("Attempted to authenticate with an unsupported method.")
-        proven = [self._proven(method, login) for method in dict.fromkeys(login.methods)]
+        proven = [await self._proven(method, login) for method in dict.fromkeys(login.methods)]
         proof = _agreed(proven)
         parent, credential = proof.parent, proof.credential
         now = clock.utcnow()
@@ -135,7 +135,7 @@ class Tokens:
         with self._books.reading() as reader:
             self._refresh(reader)
             user = reader.get(tables.users, id=proof.user_id)
-            # Another process may have changed the password since it was compared, which takes long.
+            # Somebody may have changed the password since it was compared, which takes long.
             if user is None or (proof.password_hash and user["password_hash"] != proof.password_hash):
                 raise _refused()
             if credential is not None and credential.expires_at is not None:
@@ -196,27 +196,27 @@ class Tokens:
             if tx.get(table, audit_id=claims.audit_ids[0]) is None:
                 tx.insert(table, audit_id=claims.audit_ids[0], expires_at=claims.expires_at)
 
-    def _proven(self, method: str, login: Login) -> _Proof:
+    async def _proven(self, method: str, login: Login) -> _Proof:
         """What one method proves."""
         if method == "password":
-            return self._by_password(login)
+            return await self._by_password(login)
         if method == "application_credential":
-            credential = self._by_credential(login)
+            credential = await self._by_credential(login)
             return _Proof(credential.user_id, credential=credential)
         session = self.session(login.token)
         return _Proof(session.claims.user_id, session.claims, session.credential)
 
-    def _by_password(self, login: Login) -> _Proof:
+    async def _by_password(self, login: Login) -> _Proof:
         with self._books.reading() as reader:
             row = _user_named(reader, login.user)
-        if not self._passwords.matches(login.password, row["password_hash"] if row else None) or row is None:
+        if not await self._passwords.compare(login.password, row["password_hash"] if row else None) or row is None:
             raise _refused()
         return _Proof(row["id"], password_hash=row["password_hash"])
 
-    def _by_credential(self, login: Login) -> ApplicationCredential:
+    async def _by_credential(self, login: Login) -> ApplicationCredential:
         with self._books.reading() as reader:
             row = _credential_named(reader, login.credential, login.credential_user)
-        if not self._passwords.matches(login.secret, row["secret_hash"] if row else None) or row is None:
+        if not await self._passwords.compare(login.secret, row["secret_hash"] if row else None) or row is None:
             raise _refused()
         # An application credential has the scope that it was made with; it cannot ask for another.
         if login.scope is not None:

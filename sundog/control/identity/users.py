@@ -46,13 +46,13 @@ class Users:
         options: Mapping[str, Any] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> User:
-        """A new user, without a password unless one is given.
+        """A new user, without a password unless one is given; a :class:`Hashed` one makes nobody wait.
 
         Raises: Conflict for a name that is taken in the domain; NotFound for no such domain; Invalid for a default
         project that is a domain.
         """
         # Before the transaction: it takes long.
-        password_hash = None if password is None else self._passwords.hashed(password)
+        password_hash = None if password is None else str(self._passwords.hashed(password))
         with self._books.writing() as tx:
             domain_of(tx, domain_id)
             check_name(tx, tables.users, "user", name, domain_id)
@@ -86,7 +86,7 @@ class Users:
 
         Raises: NotFound, Conflict, Invalid.
         """
-        password_hash = None if password is None else self._passwords.hashed(password)
+        password_hash = None if password is None else str(self._passwords.hashed(password))
         with self._books.writing() as tx:
             user = user_of(tx, user_id)
             values = {key: value for key, value in changes.items() if key in _KEPT}
@@ -106,19 +106,19 @@ class Users:
                 tx.update(tables.users, tables.users.c.id == user_id, **values)
             return user_of(tx, user_id)
 
-    def change_password(self, user_id: str, original: str, new: str) -> None:
+    async def change_password(self, user_id: str, original: str, new: str) -> None:
         """What a user does who knows the password. All tokens of the user are taken back.
 
         Raises: Unauthorized for a wrong password, in the same words and after the same work as for no such user.
         """
         with self._books.reading() as reader:
             row = reader.get(tables.users, id=user_id)
-        if not self._passwords.matches(original, row["password_hash"] if row else None):
+        if not await self._passwords.compare(original, row["password_hash"] if row else None):
             raise Unauthorized("The request you have made requires authentication.")
-        new_hash = self._passwords.hashed(new)
+        new_hash = str(await self._passwords.hash(new))
         with self._books.writing() as tx:
             user, now = user_of(tx, user_id), tx.get(tables.users, id=user_id)
-            # Another process may have changed it since it was compared.
+            # Somebody else may have changed it since it was compared.
             if not user.enabled or row is None or now is None or now["password_hash"] != row["password_hash"]:
                 raise Unauthorized("The request you have made requires authentication.")
             tx.update(

@@ -2,7 +2,8 @@
 
 Data arrive under a name of their own, are flushed to the disk, and only then get the name that counts. There are three
 folders: ``incoming`` for what is arriving, ``staged`` for what waits to be imported, ``images`` for the rest. Reads and
-writes are short and on the loop, as there are no threads in virtual time; between two of them others have their turn.
+writes are short and on the loop, as there are no threads in virtual time; between two of them others have their turn,
+and while data are flushed, which is not short.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ class ImageFiles:
             with _disk(path), path.open("wb") as file:
                 received = await _copied(_blocks(chunks), file, inspector, most)
                 file.flush()
-                os.fsync(file.fileno())
+                # A descriptor of its own: the file may be closed meanwhile, as when the client hangs up.
+                await aio.apart(_flush, os.dup(file.fileno()))
         except BaseException:  # also when the client hung up
             path.unlink(missing_ok=True)
             raise
@@ -171,6 +173,14 @@ async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 async def _reads(file: BinaryIO) -> AsyncIterator[bytes]:
     while block := file.read(BLOCK):
         yield block
+
+
+def _flush(descriptor: int) -> None:
+    """Make the data of a file last, which takes seconds for a long one, and close it."""
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _sync(folder: Path) -> None:

@@ -72,10 +72,13 @@ class Inspection:
         for name, inspector in self._inspectors.items():
             if name in self._given_up:
                 continue
+            lacking = name == "vhdx" and _lacks_a_part(inspector)
             try:
                 inspector.eat_chunk(block)
             except _BROKEN:
                 self._given_up.add(name)
+            if lacking and _lacks_a_part(inspector):
+                self._given_up.add(name)  # or its tables would be read again for each further block
 
     def verdict(self) -> int | None:
         """How many bytes the disk has that the data describe; None if they do not say. Ask once.
@@ -132,6 +135,12 @@ def _matches(inspector: FileInspector) -> bool:
         return inspector.format_match
     except _BROKEN:
         return False
+
+
+def _lacks_a_part(vhdx: FileInspector) -> bool:
+    """Whether a table of a VHDX that is here whole has not led to what it should lead to, or not yet."""
+    steps = (("header", "metadata"), ("metadata", "vds"))
+    return any(vhdx.has_region(a) and vhdx.region(a).complete and not vhdx.has_region(b) for a, b in steps)
 
 
 def _refused(message: str) -> Unsupported:

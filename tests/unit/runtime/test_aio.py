@@ -1,6 +1,7 @@
 import asyncio
 import inspect
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -594,3 +595,43 @@ def test_jitter_is_drawn_from_the_stream_alone() -> None:
     assert [backoff.delay(n, one) for n in (1, 2, 3)] == [backoff.delay(n, other) for n in (1, 2, 3)]
     with pytest.raises(ValueError, match="makes no sense"):
         aio.Backoff(jitter=1.5)
+
+
+# ---------------------------------------------------------------------------------------------------------- apart
+
+
+def test_work_apart_is_done_at_once_where_the_clock_jumps_and_in_a_thread_where_it_does_not() -> None:
+    async def main() -> threading.Thread:
+        before = clock.now()
+        thread = await aio.apart(threading.current_thread)
+        if thread is threading.main_thread():
+            assert clock.now() == before
+        return thread
+
+    assert run(main) is threading.main_thread()
+    assert warp.run(lambda _world: main(), rate=60.0) is not threading.main_thread()
+    assert asyncio.run(main()) is not threading.main_thread()
+
+
+def test_work_apart_takes_arguments_and_fails_as_itself() -> None:
+    async def main() -> int:
+        with pytest.raises(ValueError, match="invalid literal"):
+            await aio.apart(int, "x")
+        return await aio.apart(int, "ff", base=16)
+
+    assert run(main) == 255
+    assert asyncio.run(main()) == 255
+
+
+def test_while_work_is_done_apart_others_have_their_turn() -> None:
+    turn = threading.Event()
+
+    async def main() -> bool:
+        work = asyncio.ensure_future(aio.apart(turn.wait, 30.0))
+        await asyncio.sleep(0)
+        turn.set()
+        return await work
+
+    assert asyncio.run(main())
+    turn.clear()
+    assert warp.run(lambda _world: main(), rate=60.0)

@@ -37,7 +37,7 @@ async def create_application_credential(ctx: Context, user_id: str, body: Create
     if ctx.who.project_id is None or part.project_id not in (None, ctx.who.project_id):
         raise Invalid("An application credential is made with a token for its project", key="project_id")
     with told.bad_if_missing():
-        made = credentials.create(
+        made = await credentials.create(
             user_id,
             ctx.who.project_id,
             part.name,

@@ -18,7 +18,7 @@ from sundog.errors import Forbidden
 @SERVICE.operation("POST", "/v3/auth/tokens", NO_TOKEN, status=201)
 async def create_token(ctx: Context, body: AuthBody, query: TokenQuery) -> Reply:
     """Give a token for a password, another token or an application credential."""
-    issued = ctx.cloud.identity.tokens.issue(logins.login(body.auth))
+    issued = await ctx.cloud.identity.tokens.issue(logins.login(body.auth))
     ctx.notes.who = issued.session.principal
     told = views.token(issued.session, catalogue=query.nocatalog is None)
     return Reply(told, headers={"X-Subject-Token": issued.token, "Vary": "X-Auth-Token"})

@@ -35,8 +35,9 @@ async def create_user(ctx: Context, body: CreateUser) -> dict[str, Any]:
     part = body.user
     domain_id = told.domain_of(ctx, part.domain_id)
     ctx.require(policy.CREATE_USER, {"target.user.domain_id": domain_id})
-    values = told.given(part) | {"domain_id": domain_id}
-    user = ctx.cloud.identity.users.create(**told.lean(values), extra=told.rest(part))
+    values = told.lean(told.given(part) | {"domain_id": domain_id})
+    values |= await _hashed(ctx, values)
+    user = ctx.cloud.identity.users.create(**values, extra=told.rest(part))
     return {"user": views.user(ctx, user)}
 
 
@@ -52,8 +53,8 @@ async def update_user(ctx: Context, user_id: str, body: UpdateUser) -> dict[str,
     user = shown(ctx, policy.UPDATE_USER, "user", ctx.cloud.identity.users.show, user_id)
     told.check_same(body.user, "user", id=user.id, domain_id=user.domain_id)
     changes = told.given(body.user)
-    password = changes.pop("password", None)
-    user = ctx.cloud.identity.users.update(user_id, changes, password=password, extra=told.rest(body.user))
+    password = await _hashed(ctx, changes)
+    user = ctx.cloud.identity.users.update(user_id, changes, **password, extra=told.rest(body.user))
     return {"user": views.user(ctx, user)}
 
 
@@ -67,7 +68,7 @@ async def delete_user(ctx: Context, user_id: str) -> None:
 @SERVICE.operation("POST", "/v3/users/{user_id}/password", NO_TOKEN, status=204)
 async def change_password(ctx: Context, user_id: str, body: ChangePassword) -> None:
     """Change the password of a user by whoever knows the old one."""
-    ctx.cloud.identity.users.change_password(user_id, body.user.original_password, body.user.password)
+    await ctx.cloud.identity.users.change_password(user_id, body.user.original_password, body.user.password)
 
 
 @SERVICE.operation("GET", "/v3/users/{user_id}/groups", policy.LIST_GROUPS_FOR_USER, own=False)
@@ -87,3 +88,9 @@ async def list_user_projects(ctx: Context, user_id: str, query: Listing) -> dict
     found = ctx.cloud.identity.assignments.projects_for(user_id)
     items = [views.project(ctx, each) for each in found]
     return collection(ctx, "projects", items, query, ("enabled", "name"))
+
+
+async def _hashed(ctx: Context, values: dict[str, Any]) -> dict[str, Any]:
+    """The password among ``values``, which it is taken out of, as its hash; nothing if there is none."""
+    password = values.pop("password", None)
+    return {} if password is None else {"password": await ctx.cloud.identity.passwords.hash(password)}

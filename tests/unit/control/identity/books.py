@@ -25,10 +25,10 @@ def new_identity(settings: Settings = CHEAP) -> Identity:
     return identity_in(open_store(":memory:"), settings)
 
 
-def token_for(identity: Identity, user_id: str, password: str, wanted: Wanted | None = None) -> str:
+async def token_for(identity: Identity, user_id: str, password: str, wanted: Wanted | None = None) -> str:
     """A token for a password."""
     login = Login(("password",), user=Named(id=user_id), password=password, scope=wanted)
-    return identity.tokens.issue(login).token
+    return (await identity.tokens.issue(login)).token
 
 
 def user_id_of(identity: Identity, name: str) -> str:

@@ -33,7 +33,7 @@ def test_beginning_again_changes_nothing():
         again = bootstrap(identity, "another password", address="http://cloud.test", catalogue=ITEMS)
         assert not again.admin_is_new
         assert everything(identity) == before
-        assert token_for(identity, again.user_id, PASSWORD)
+        assert await token_for(identity, again.user_id, PASSWORD)
 
     warp.run(main)
 
@@ -49,7 +49,7 @@ def test_what_is_missing_is_made_again():
         identity.roles.delete(_deletable(identity))
         told = bootstrap(identity, "x", address="http://cloud.test", catalogue=ITEMS)
         assert set(told.role_ids) == {"admin", "manager", "member", "reader", "service", "ResellerAdmin"}
-        assert token_for(identity, admin, PASSWORD, Wanted("system"))
+        assert await token_for(identity, admin, PASSWORD, Wanted("system"))
         names = {prior.name: [each.name for each in implied] for prior, implied in identity.roles.implications()}
         assert names == {"admin": ["manager"], "manager": ["member"], "member": ["reader"]}
         assert len(identity.catalogue.endpoints()) == 6

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -64,7 +66,7 @@ def test_a_token_for_a_project_is_short():
     async def main(_world):
         identity = new_identity()
         project = identity.projects.list_all()[0].id
-        return token_for(identity, user_id_of(identity, "admin"), PASSWORD, Wanted("project", Named(id=project)))
+        return await token_for(identity, user_id_of(identity, "admin"), PASSWORD, Wanted("project", Named(id=project)))
 
     assert len(warp.run(main)) <= 204
 
@@ -72,7 +74,7 @@ def test_a_token_for_a_project_is_short():
 def test_a_token_ends_at_its_time_in_the_worlds_own_clock_though_nothing_is_written():
     async def main(_world):
         identity = new_identity(Settings(token_life=100.0, argon2_memory_kib=8, argon2_passes=1))
-        token = token_for(identity, user_id_of(identity, "admin"), PASSWORD, Wanted("system"))
+        token = await token_for(identity, user_id_of(identity, "admin"), PASSWORD, Wanted("system"))
         session = identity.tokens.session(token)
         assert session.claims.issued_at == clock.EPOCH
         assert session.claims.expires_at == clock.EPOCH + timedelta(seconds=100)
@@ -82,7 +84,7 @@ def test_a_token_ends_at_its_time_in_the_worlds_own_clock_though_nothing_is_writ
         with pytest.raises(Unauthorized):
             identity.authenticate(token)
         with pytest.raises(Unauthorized):
-            identity.tokens.issue(Login(("token",), token=token))
+            await identity.tokens.issue(Login(("token",), token=token))
 
     warp.run(main)
 
@@ -92,14 +94,15 @@ def test_a_credential_that_ends_ends_its_tokens():
         identity = new_identity()
         admin, project = user_id_of(identity, "admin"), identity.projects.list_all()[0].id
         until = clock.utcnow() + timedelta(seconds=50)
-        made = identity.application_credentials.create(admin, project, "ci", expires_at=until)
+        made = await identity.application_credentials.create(admin, project, "ci", expires_at=until)
         login = Login(("application_credential",), credential=Named(id=made.credential.id), secret=made.secret)
-        token = identity.tokens.issue(login).token
+        token = (await identity.tokens.issue(login)).token
         assert identity.tokens.session(token).claims.expires_at == until
         await aio.sleep(50.0)
-        for attempt in (lambda: identity.authenticate(token), lambda: identity.tokens.issue(login)):
-            with pytest.raises(Unauthorized):
-                attempt()
+        with pytest.raises(Unauthorized):
+            identity.authenticate(token)
+        with pytest.raises(Unauthorized):
+            await identity.tokens.issue(login)
 
     warp.run(main)
 
@@ -109,11 +112,11 @@ def test_revocations_are_forgotten_once_the_tokens_would_have_ended():
         identity = new_identity(Settings(token_life=100.0, argon2_memory_kib=8, argon2_passes=1))
         admin = user_id_of(identity, "admin")
         for _ in range(3):
-            identity.tokens.revoke(token_for(identity, admin, PASSWORD))
+            identity.tokens.revoke(await token_for(identity, admin, PASSWORD))
         with identity.books.reading() as reader:
             assert reader.count(tables.revoked_tokens) == 3
         await aio.sleep(101.0)
-        identity.tokens.revoke(token_for(identity, admin, PASSWORD))
+        identity.tokens.revoke(await token_for(identity, admin, PASSWORD))
         with identity.books.reading() as reader:
             assert reader.count(tables.revoked_tokens) == 1
 
@@ -174,7 +177,7 @@ def test_a_wrong_password_a_user_without_one_and_no_user_at_all_cost_the_same_co
         for name in ("admin", "mute", "nobody"):
             user = Named(name=name, domain=Named(id="default"))
             with pytest.raises(Unauthorized):
-                tokens.issue(Login(("password",), user=user, password="wrong"))
+                await tokens.issue(Login(("password",), user=user, password="wrong"))
 
     warp.run(main)
     assert len(compared) == 3
@@ -202,17 +205,18 @@ def test_a_password_that_is_changed_while_it_is_compared_gives_no_token():
         user = identity.users.create("eve", "default", password="old")
         slow = Slow(lambda: identity.users.update(user.id, {}, password="new"))
         with pytest.raises(Unauthorized):
-            token_for_by(Tokens(identity.books, slow, CHEAP), user.id, "old")
+            await token_for_by(Tokens(identity.books, slow, CHEAP), user.id, "old")
         slow = Slow(lambda: identity.users.update(user.id, {}, password="newer"))
         with pytest.raises(Unauthorized):
-            Users(identity.books, slow).change_password(user.id, "new", "mine")
-        assert token_for(identity, user.id, "newer")
+            await Users(identity.books, slow).change_password(user.id, "new", "mine")
+        assert await token_for(identity, user.id, "newer")
 
     warp.run(main)
 
 
-def token_for_by(tokens, user_id, password):
-    return tokens.issue(Login(("password",), user=Named(id=user_id), password=password)).token
+async def token_for_by(tokens, user_id, password):
+    login = Login(("password",), user=Named(id=user_id), password=password)
+    return (await tokens.issue(login)).token
 
 
 def test_a_secret_is_in_no_repr():
@@ -221,8 +225,10 @@ def test_a_secret_is_in_no_repr():
         admin, project = user_id_of(identity, "admin"), identity.projects.list_all()[0].id
         wanted = Wanted("project", Named(id=project))
         login = Login(("password", "token"), user=Named(id=admin), password=PASSWORD, token="canary", scope=wanted)
-        issued = identity.tokens.issue(Login(("password",), user=Named(id=admin), password=PASSWORD, scope=wanted))
-        made = identity.application_credentials.create(admin, project, "ci")
+        issued = await identity.tokens.issue(
+            Login(("password",), user=Named(id=admin), password=PASSWORD, scope=wanted)
+        )
+        made = await identity.application_credentials.create(admin, project, "ci")
         kept = identity.credentials.create(admin, "totp", "canary-of-totp")
         with identity.books.reading() as reader:
             keys = [row["secret"] for row in reader.find(tables.token_keys)]
@@ -247,7 +253,7 @@ def test_on_an_ordinary_loop_a_token_has_the_machines_time():
     async def main():
         identity = new_identity()
         before = clock.utcnow()
-        token = token_for(identity, user_id_of(identity, "admin"), PASSWORD)
+        token = await token_for(identity, user_id_of(identity, "admin"), PASSWORD)
         assert before <= identity.tokens.session(token).claims.issued_at <= clock.utcnow()
 
     asyncio.run(main())
@@ -257,7 +263,7 @@ def test_what_is_known_of_tokens_does_not_grow_without_end():
     async def main(_world):
         identity = new_identity(Settings(argon2_memory_kib=8, argon2_passes=1, remembered_tokens=5))
         admin = user_id_of(identity, "admin")
-        tokens = [token_for(identity, admin, PASSWORD) for _ in range(20)]
+        tokens = [await token_for(identity, admin, PASSWORD) for _ in range(20)]
         assert len(identity.tokens._known) <= 5
         assert all(identity.authenticate(each).user_id == admin for each in tokens)
 
@@ -273,5 +279,81 @@ def test_a_role_given_twice_is_one_role():
         identity.assignments.grant(assignment)
         given, _ = identity.assignments.every()
         assert given.count(assignment) == 1
+
+    warp.run(main)
+
+
+def test_while_a_password_is_hashed_or_compared_others_have_their_turn():
+    turn = threading.Event()
+
+    class Patient(Passwords):
+        """Takes as long as nobody else has had a turn."""
+
+        def matches(self, secret, stored):
+            assert turn.wait(30.0)
+            return super().matches(secret, stored)
+
+        def hashed(self, secret):
+            assert turn.wait(30.0)
+            return super().hashed(secret)
+
+    async def main():
+        identity = new_identity()
+        admin = user_id_of(identity, "admin")
+        patient = Patient(CHEAP)
+        users, tokens = Users(identity.books, patient), Tokens(identity.books, patient, CHEAP)
+        for work in (
+            lambda: token_for_by(tokens, admin, PASSWORD),
+            lambda: patient.hash("new"),
+            lambda: users.change_password(admin, PASSWORD, "new"),
+        ):
+            turn.clear()
+            working = asyncio.ensure_future(work())
+            await asyncio.sleep(0)
+            assert not working.done()
+            turn.set()
+            await working
+        assert await token_for(identity, admin, "new")
+
+    asyncio.run(main())
+
+
+def test_of_many_logins_only_so_many_are_compared_at_once():
+    at_once, most = 0, 0
+    counting, pair = threading.Lock(), threading.Barrier(2, timeout=30.0)
+
+    class Counted(Passwords):
+        """Knows how many are at work."""
+
+        def matches(self, secret, stored):
+            nonlocal at_once, most
+            with counting:
+                at_once += 1
+                most = max(most, at_once)
+            pair.wait()
+            try:
+                return super().matches(secret, stored)
+            finally:
+                with counting:
+                    at_once -= 1
+
+    async def main():
+        counted = Counted(replace(CHEAP, argon2_at_once=2))
+        stored = counted.hashed("right")
+        return await asyncio.gather(*(counted.compare("right", stored) for _ in range(20)))
+
+    assert all(asyncio.run(main()))
+    assert most == 2
+
+
+def test_a_hash_takes_the_place_of_a_password_and_is_not_shown():
+    async def main(_world):
+        identity = new_identity()
+        hashed = await identity.passwords.hash("canary")
+        user = identity.users.create("eve", "default", password=hashed)
+        assert await token_for(identity, user.id, "canary")
+        assert "argon2" not in repr(hashed)
+        with pytest.raises(Unauthorized):
+            await token_for(identity, user.id, str(hashed))
 
     warp.run(main)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import struct
+import sys
+import tracemalloc
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sundog.control.image.files import BLOCK
 from sundog.control.image.inspection import Inspection
 from sundog.errors import Unsupported
-from tests.unit.control.image.hostile import GIB, HONEST, HOSTILE, descriptor, iso, mbr, qcow2, vmdk
+from tests.unit.control.image.hostile import GIB, HONEST, HOSTILE, descriptor, iso, mbr, qcow2, vhdx, vmdk
 
 TIB16 = 16 << 40
 
@@ -92,3 +98,53 @@ def test_a_mutated_header_is_refused_or_harmless(
         assert not data[79] & 4 or data[4:8] == b"\0\0\0\2", "a data file"
     if claimed in ("raw", "ami"):
         assert not data.startswith((b"QFI\xfb", b"KDMV", b"conectix"))
+
+
+def crowded(signature: bytes, at: int, count: int) -> bytes:
+    """A VHDX with a table of entries that are none of those which are looked for."""
+    data = bytearray(vhdx())
+    data[at : at + len(signature)] = signature
+    first = at + 16 if signature == b"regi" else at + 32
+    struct.pack_into("<I" if signature == b"regi" else "<H", data, at + (8 if signature == b"regi" else 10), count)
+    data[first : first + 32 * count] = bytes(32 * count)
+    return bytes(data)
+
+
+LABORIOUS = {
+    **{f"honest {name}": data for name, data in HONEST.items()},
+    **{name: data for name, _, data in HOSTILE},
+    "2,047 regions": crowded(b"regi", 0x30000, 2047),
+    "2,046 items": crowded(b"metadata", 0x200000, 2046),
+    "a long descriptor": descriptor() + b"#x\n" * (1 << 20),
+}
+
+
+def blocks_of(data: bytes, size: int) -> Iterator[bytes]:
+    """As an upload is cut, with zeros after the data."""
+    for at in range(0, size, BLOCK):
+        block = data[at : at + BLOCK]
+        yield block + bytes(BLOCK - len(block))
+
+
+@pytest.mark.parametrize("name", LABORIOUS)
+def test_no_image_makes_much_work_or_takes_much_memory(name: str) -> None:
+    calls, most = [], 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        calls[-1] += event == "call"
+
+    inspection = Inspection("raw", "bare", most_virtual=TIB16)
+    tracemalloc.start()
+    try:
+        for block in blocks_of(LABORIOUS[name], 16 << 20):
+            calls.append(0)
+            sys.setprofile(count)
+            inspection.feed(block)
+            sys.setprofile(None)
+            most = max(most, tracemalloc.get_traced_memory()[1])
+    finally:
+        tracemalloc.stop()
+    assert max(calls) < 20_000  # a table of 2,047 entries is read twice at most
+    assert sum(calls) < 60_000 + 1000 * len(calls)
+    assert max(calls[-8:]) < 1000
+    assert most < 8 << 20
