@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from sundog.backends.checking import GRACE, Check, Trouble
-from sundog.backends.contract import EventKind, EventStream, HostRecord, HostState, PowerState, ServerKey, ServerSpec
+from sundog.backends.contract import (
+    ConsoleStream,
+    EventKind,
+    EventStream,
+    HostRecord,
+    HostState,
+    PowerState,
+    ServerKey,
+    ServerSpec,
+)
 from sundog.errors import BackendFailed, HostDown, NoSuchServer, NotSupported, OutcomeUnknown
 from sundog.runtime import aio, clock
 
@@ -73,6 +82,8 @@ async def _not_supported(check: Check) -> None:
         (can.rebuild, "rebuild", (check.a, new), {}),
         (can.resize, "resize_begin", (check.a, spec.key, target, new), {}),
         (can.live_migration, "live_migrate", (check.a, spec.key, target), {"generation": 2}),
+        (can.abort_live_migration, "live_migration_abort", (check.a, spec.key), {}),
+        (can.force_live_migration, "live_migration_force", (check.a, spec.key), {}),
         (can.snapshot, "snapshot", (check.a, spec.key, _Sink()), {}),
         (can.plug_running, "plug", (check.a, spec.key, check.port()), {}),
         (can.console_log, "console_log", (check.a, spec.key), {}),
@@ -80,7 +91,7 @@ async def _not_supported(check: Check) -> None:
         (can.set_password, "set_password", (check.a, spec.key, "a Password 1"), {}),
         (can.shared_disks, "spawn", (target, check.spec()), {"reuse_disk": True}),
         *(
-            (kind in can.consoles, "console", (check.a, spec.key, kind), {})
+            (kind in can.consoles, "open_console", (check.a, spec.key, kind), {})
             for kind in ("novnc", "serial", "spice-html5")
         ),
     )
@@ -301,6 +312,31 @@ async def _live_migration(check: Check) -> None:
     await check.holds(check.b, (new, SHUTDOWN))
 
 
+async def _force(check: Check) -> None:
+    spec = await check.spawned()
+    new = ServerKey(spec.uuid, 2)
+    await check.raises(BackendFailed, "live_migration_force", check.a, spec.key)
+    outcome: list[str] = []
+
+    async def move() -> None:
+        try:
+            await check.call("live_migrate", check.a, spec.key, check.b, generation=2)
+            outcome.append("done")
+        except (BackendFailed, OutcomeUnknown) as error:
+            outcome.append(f"{type(error).__name__}: {error}")
+
+    async def force() -> None:
+        while not outcome:
+            with contextlib.suppress(BackendFailed):  # it may not copy yet, or not any more
+                await check.call("live_migration_force", check.a, spec.key)
+            await aio.sleep(0.05)
+
+    await aio.gather(move(), force())
+    check.expect(outcome == ["done"], f"a live migration that was forced ended with {outcome[0]}", "its end")
+    await check.holds(check.b, (new, RUNNING))
+    await check.raises(BackendFailed, "live_migration_force", check.b, new)
+
+
 async def _evacuation(check: Check) -> None:
     spec = await check.spawned()
     await check.call("destroy", check.a, spec.key)
@@ -361,6 +397,70 @@ async def _console_log(check: Check) -> None:
     check.expect(isinstance(log, bytes), f"the console log is {type(log).__name__}", "bytes")
     end = await check.call("console_log", check.a, spec.key, last_bytes=10)
     check.expect(len(end) <= 10, f"asked for 10 bytes, it gave {len(end)}", "no more than were asked for")
+
+
+async def _console(check: Check) -> None:
+    for kind in check.capabilities.consoles:
+        spec = await check.spawned()
+        for generation in (2, 3):
+            await check.raises(NoSuchServer, "open_console", check.a, ServerKey(spec.uuid, generation), kind)
+        stream = await check.call("open_console", check.a, spec.key, kind)
+        await _type(check, stream)
+        if kind == "serial":
+            second = await check.call("open_console", check.a, spec.key, kind)
+            await _ended(check, stream, "it was opened again")
+            stream = second
+            await _type(check, stream)
+        for _ in range(2):
+            await stream.close()
+        await _ended(check, stream, "it was closed")
+        stream = await check.call("open_console", check.a, spec.key, kind)
+        await check.call("power_off", check.a, spec.key)
+        await _ended(check, stream, "its server was stopped")
+        await check.raises(BackendFailed, "open_console", check.a, spec.key, kind)
+        await check.call("power_on", check.a, spec.key)
+        stream = await check.call("open_console", check.a, spec.key, kind)
+        await check.call("destroy", check.a, spec.key)
+        await _ended(check, stream, "its server was destroyed")
+        await check.raises(NoSuchServer, "open_console", check.a, spec.key, kind)
+
+
+async def _console_moves(check: Check) -> None:
+    for kind in check.capabilities.consoles if check.capabilities.live_migration else ():
+        spec = await check.spawned()
+        new = ServerKey(spec.uuid, 2)
+        stream = await check.call("open_console", check.a, spec.key, kind)
+        await check.call("live_migrate", check.a, spec.key, check.b, generation=2)
+        await _ended(check, stream, "its server moved")
+        await check.raises(NoSuchServer, "open_console", check.a, spec.key, kind)
+        stream = await check.call("open_console", check.b, new, kind)
+        await _type(check, stream)
+        await stream.close()
+
+
+async def _type(check: Check, stream: ConsoleStream) -> None:
+    """A console takes what is typed, whatever the guest makes of it."""
+    try:
+        async with aio.timeout(check.deadline):
+            await stream.write(b"\r")
+    except TimeoutError:
+        check.broken("a console that is open takes nothing", "what is typed to be taken")
+
+
+async def _ended(check: Check, stream: ConsoleStream, why: str) -> None:
+    """A console has come to its end, after what was still to be read."""
+    try:
+        async with aio.timeout(check.deadline):
+            while await stream.read():
+                pass
+            check.expect(await stream.read() == b"", "a console that has ended goes on", "nothing more")
+    except TimeoutError:
+        check.broken(f"a console has not ended though {why}", "its end")
+    try:
+        await stream.write(b"\r")
+    except BackendFailed:
+        return
+    check.broken("a console that has ended takes what is typed", "BackendFailed")
 
 
 async def _diagnostics(check: Check) -> None:
@@ -523,10 +623,13 @@ CLAUSES: Final[dict[str, Clause]] = {
     "revert": Clause(_revert, "resize", hosts=2),
     "resize-in-place": Clause(_resize_in_place, "resize"),
     "live-migration": Clause(_live_migration, "live_migration", hosts=2),
+    "live-migration-force": Clause(_force, "force_live_migration", hosts=2),
     "evacuation": Clause(_evacuation, hosts=2),
     "snapshot": Clause(_snapshot, "snapshot"),
     "ports": Clause(_ports, "plug_running"),
     "console-log": Clause(_console_log, "console_log"),
+    "console": Clause(_console, "consoles"),
+    "console-moves": Clause(_console_moves, "consoles", hosts=2),
     "diagnostics": Clause(_diagnostics, "diagnostics"),
     "events": Clause(_events),
     "deadline": Clause(_deadline),

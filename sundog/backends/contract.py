@@ -211,14 +211,25 @@ class Diagnostics:
     mac_addresses: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ConsoleAddress:
-    """Where the console of a copy listens, for a proxy; never for a user."""
+class ConsoleStream(Protocol):
+    """A console of a copy that was opened: what the guest writes, and what is written to it, as bytes.
 
-    kind: str
-    host: str
-    port: int
-    path: str = ""
+    It ends when the copy is no longer in its host's memory as it was when it was opened (it stopped, was suspended,
+    moved, or is gone), when its host is found to be down, and when it is closed. None of its operations has a
+    deadline: whoever waits may be cancelled, and nothing is lost by that but what was being written.
+    """
+
+    async def read(self) -> bytes:
+        """What the guest wrote next, as soon as there is anything. Empty at the end, and from then on."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Type ``data``. Waits while the guest takes no more. Raises: BackendFailed if it has ended."""
+        ...
+
+    async def close(self) -> None:
+        """End it; whoever reads gets the end. Repeatable."""
+        ...
 
 
 class ImageSink(Protocol):
@@ -314,6 +325,9 @@ class Capabilities:
     abort_live_migration: bool = False
     """Break a live migration off while it copies."""
 
+    force_live_migration: bool = False
+    """Bring a live migration to its end however fast the guest writes, at the price of a longer standstill."""
+
     snapshot: bool = False
     """Read a server's disk into an image."""
 
@@ -333,7 +347,8 @@ class Capabilities:
     """Read what a server wrote to its serial console."""
 
     consoles: tuple[str, ...] = ()
-    """Kinds of console that a proxy may connect to: ``novnc``, ``serial``, ``spice-html5``."""
+    """Kinds of console that can be opened: ``serial`` for a line of text, ``novnc`` (RFB) and ``spice-html5`` for a
+    screen."""
 
     config_drive: bool = False
     """Give a server its metadata on a small disk."""
@@ -494,6 +509,13 @@ class ComputeDriver(Protocol):
         """Break the copy's live migration off: it fails, and the copy stays. BackendFailed if there is none."""
         ...
 
+    async def live_migration_force(self, host: str, server: ServerKey, *, deadline: Seconds) -> None:
+        """Let the copy's live migration come to its end: the guest stands still for the rest of it. Repeatable.
+
+        Returns when the guest stands still; the end is that of ``live_migrate``. BackendFailed if there is none.
+        """
+        ...
+
     # -- disks and images
 
     async def snapshot(self, host: str, server: ServerKey, sink: ImageSink, *, deadline: Seconds) -> SnapshotRecord:
@@ -518,8 +540,12 @@ class ComputeDriver(Protocol):
         """The last bytes that the copy wrote to its serial console, since it was made or for as long as is kept."""
         ...
 
-    async def console(self, host: str, server: ServerKey, kind: str, *, deadline: Seconds) -> ConsoleAddress:
-        """Where the running copy's console of this kind listens."""
+    async def open_console(self, host: str, server: ServerKey, kind: str, *, deadline: Seconds) -> ConsoleStream:
+        """Open a console of the running or paused copy; ``deadline`` is for that alone. BackendFailed if it is neither.
+
+        A serial line has one end: opening it again takes it over, and the stream before ends. After ``OutcomeUnknown``
+        just open it again.
+        """
         ...
 
     async def diagnostics(self, host: str, server: ServerKey, *, deadline: Seconds) -> Diagnostics:

@@ -19,8 +19,8 @@ from sundog.units import Seconds
 OPERATIONS: Final = (
     "list_servers", "fence", "spawn", "destroy", "rebuild", "power_on", "power_off", "reboot", "pause", "unpause",
     "suspend", "resume", "rescue", "unrescue", "resize_begin", "resize_finish", "resize_confirm", "resize_revert",
-    "live_migrate", "live_migration_progress", "live_migration_abort", "snapshot", "plug", "unplug", "console_log",
-    "console", "diagnostics", "set_password",
+    "live_migrate", "live_migration_progress", "live_migration_abort", "live_migration_force", "snapshot", "plug",
+    "unplug", "console_log", "open_console", "diagnostics", "set_password",
 )  # fmt: skip
 """Every operation on a host, by the name of its method in ``ComputeDriver``."""
 

@@ -143,6 +143,13 @@ class HostNetwork:
         self._share(flow)
         return flow
 
+    def stand_still(self, flow: Flow) -> None:
+        """The guest writes no more: what is left of ``flow`` only shrinks from now on. Nothing once it has ended."""
+        if flow in self._out.get(flow.source, ()) and flow.dirty:
+            flow.settle(self._world.now)
+            flow.dirty = 0.0
+            self._share(flow)
+
     def finish(self, flow: Flow) -> Generator[simpy.Event, Any, None]:
         """Wait for the end of ``flow``. Interrupting the process that waits here ends it early."""
         try:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sundog.backends.conformance import CLAUSES, DriverCheck, check_driver
-from sundog.backends.contract import ConsoleAddress, EventKind, HostState, PowerState, ServerKey
+from sundog.backends.contract import EventKind, HostState, PowerState, ServerKey
 from sundog.backends.simulated import OrderedTrouble, SimulatedDriver, load_timings
 from sundog.errors import BackendFailed, ContractBroken, NoSuchServer, OutcomeUnknown
 from sundog.runtime import warp
@@ -50,7 +50,9 @@ def test_what_cannot_be_tried_is_said_with_the_reason() -> None:
         "resize: it takes 2 hosts that are up",
         "revert: it takes 2 hosts that are up",
         "live-migration: it takes 2 hosts that are up",
+        "live-migration-force: it takes 2 hosts that are up",
         "evacuation: it takes 2 hosts that are up",
+        "console-moves: it takes 2 hosts that are up",
         "failure: it takes somebody who can provoke trouble",
         "lost-reply: it takes somebody who can provoke trouble",
         "hang: it takes somebody who can provoke trouble",
@@ -126,8 +128,8 @@ class StopsWhatIsNotThere(Wrapped):
 
 
 class PretendsToHaveConsoles(Wrapped):
-    async def console(self, host: str, server: Any, kind: str, **options: Any) -> Any:
-        return ConsoleAddress(kind, host, 5900)
+    async def open_console(self, host: str, server: Any, kind: str, **options: Any) -> Any:
+        return await self.inner.open_console(host, server, "serial", **options)
 
 
 class ForgetsPorts(Wrapped):
@@ -299,6 +301,66 @@ class TalksInText(Wrapped):
         return (await self.inner.console_log(*args, **options)).decode()
 
 
+class ShowsAnyGeneration(Wrapped):
+    async def open_console(self, host: str, server: Any, *args: Any, **options: Any) -> Any:
+        for copy in await self.inner.list_servers(host, deadline=60):
+            server = copy.key if copy.uuid == server.uuid else server
+        return await self.inner.open_console(host, server, *args, **options)
+
+
+class Deaf:
+    """A console that is never told that it has ended."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    async def read(self) -> bytes:
+        return await self.inner.read() or await asyncio.Event().wait() or b""
+
+    async def write(self, data: bytes) -> None:
+        await self.inner.write(data)
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+
+class NeverEndsAConsole(Wrapped):
+    async def open_console(self, *args: Any, **options: Any) -> Any:
+        return Deaf(await self.inner.open_console(*args, **options))
+
+
+class NeverEndsOneThatMoves(Wrapped):
+    async def open_console(self, host: str, *args: Any, **options: Any) -> Any:
+        console = await self.inner.open_console(host, *args, **options)
+        return Deaf(console) if host == "h0" else console
+
+
+class Swallows(Wrapped):
+    async def open_console(self, *args: Any, **options: Any) -> Any:
+        console = await self.inner.open_console(*args, **options)
+
+        class Mute(Deaf):
+            async def read(self) -> bytes:
+                data: bytes = await self.inner.read()
+                return data
+
+            async def write(self, data: bytes) -> None:
+                with contextlib.suppress(BackendFailed):
+                    await self.inner.write(data)
+
+        return Mute(console)
+
+
+class ForcesNothing(Wrapped):
+    async def live_migration_force(self, host: str, server: Any, **options: Any) -> None:
+        pass
+
+
+class ForcesByGivingUp(Wrapped):
+    async def live_migration_force(self, host: str, server: Any, **options: Any) -> None:
+        await self.inner.live_migration_abort(host, server, **options)
+
+
 class Exaggerates(Wrapped):
     async def diagnostics(self, *args: Any, **options: Any) -> Any:
         return replace(await self.inner.diagnostics(*args, **options), memory_mib=10**6)
@@ -389,7 +451,7 @@ BROKEN: tuple[tuple[str, type[Wrapped], str], ...] = (
     ("unknown-host", FindsNothingNowhere, "list_servers ended well; expected BackendFailed"),
     ("unknown-host", RaisesWhatItLikes, "list_servers raised KeyError"),
     ("unknown-server", StopsWhatIsNotThere, "power_off ended well; expected NoSuchServer"),
-    ("not-supported", PretendsToHaveConsoles, "console ended well; expected NotSupported"),
+    ("not-supported", PretendsToHaveConsoles, "open_console ended well; expected NotSupported"),
     ("spawn", ForgetsPorts, r"its ports are \(\)"),
     ("spawn", DestroysNothing, "expected nothing of the server to be left"),
     ("spawn-stopped", AlwaysStarts, "generation 1 running; expected generation 1 shutdown"),
@@ -417,6 +479,12 @@ BROKEN: tuple[tuple[str, type[Wrapped], str], ...] = (
     ("ports", UnplugsOnlyOnce, "there is no such port"),
     ("console-log", TalksTooMuch, "asked for 10 bytes"),
     ("console-log", TalksInText, "the console log is str"),
+    ("live-migration-force", ForcesNothing, "live_migration_force ended well; expected BackendFailed"),
+    ("live-migration-force", ForcesByGivingUp, "was aborted"),
+    ("console", ShowsAnyGeneration, "open_console ended well; expected NoSuchServer"),
+    ("console", NeverEndsAConsole, "a console has not ended though it was opened again"),
+    ("console", Swallows, "a console that has ended takes what is typed"),
+    ("console-moves", NeverEndsOneThatMoves, "a console has not ended though its server moved"),
     ("diagnostics", Exaggerates, "diagnostics say"),
     ("events", HidesRemovals, r"events of the server were \['started', 'stopped'\]"),
     ("events", NeverEndsItsEvents, "does not end"),

@@ -11,7 +11,7 @@ import simpy
 from sundog.backends.contract import (
     Capabilities,
     ComputeDriver,
-    ConsoleAddress,
+    ConsoleStream,
     Diagnostics,
     EventKind,
     HostRecord,
@@ -34,6 +34,7 @@ from sundog.backends.simulated.exchange import Exchange, check_deadline
 from sundog.backends.simulated.faults import Faults, Verdict
 from sundog.backends.simulated.ledger import Ledger
 from sundog.backends.simulated.machine import LIVE, Call, Copy, HostSpec, Job, Machine, Steps
+from sundog.backends.simulated.serial import SerialLine
 from sundog.backends.simulated.timings import Timings, load_timings
 from sundog.errors import BackendFailed, HostDown, InputError, NotSupported, OutcomeUnknown
 from sundog.runtime import aio, clock
@@ -99,12 +100,14 @@ class SimulatedDriver:
             resize=True,
             live_migration=True,
             abort_live_migration=True,
+            force_live_migration=True,
             snapshot=True,
             snapshot_running=True,
             shared_disks=shared_disks,
             plug_running=True,
             set_password=True,
             console_log=True,
+            consoles=("serial",),
             config_drive=True,
             diagnostics=True,
             fence=True,
@@ -659,6 +662,22 @@ class SimulatedDriver:
 
         await self._exchange.ask("live_migration_abort", machine, deadline, work, turn=False)
 
+    async def live_migration_force(self, host: str, server: ServerKey, *, deadline: Seconds) -> None:
+        """Stop the guest, so that what is left to be copied grows no more."""
+        machine = self._up(host)
+
+        def work(_job: Job) -> Steps:
+            yield self._wait(machine.seconds("pause"))
+            if (machine, server) not in self._moving:
+                raise BackendFailed(
+                    f"server {server} on host {machine.name} is not being migrated; there is nothing to force",
+                    host=host, server=server,
+                )  # fmt: skip
+            _, flow = self._moving[machine, server]
+            self._network.stand_still(flow)
+
+        await self._exchange.ask("live_migration_force", machine, deadline, work, turn=False)
+
     # -- disks and images
 
     async def snapshot(self, host: str, server: ServerKey, sink: ImageSink, *, deadline: Seconds) -> SnapshotRecord:
@@ -717,21 +736,44 @@ class SimulatedDriver:
 
         def act(machine: Machine, copy: Copy) -> Steps:
             yield self._wait(machine.seconds("query"))
-            boots = tuple(self._boot_seconds(copy, start) for start in copy.starts)
-            text = console_text(copy, boots, self.world.now)
+            text = self._console_text(copy)
             return text.encode()[-last_bytes:] if last_bytes > 0 else b""
 
         log: bytes = await self._on("console_log", host, server, deadline, act, turn=False)
         return log
+
+    def _console_text(self, copy: Copy) -> str:
+        """All that its guest has written to its serial line."""
+        boots = tuple(self._boot_seconds(copy, start) for start in copy.starts)
+        return console_text(copy, boots, self.world.now)
 
     def _boot_seconds(self, copy: Copy, start: Seconds) -> Seconds:
         """How long the guest boots that was started at ``start``: the same whenever it is asked, and wherever it is."""
         rng = self.world.streams.child("guests").fresh(f"{copy.spec.uuid}/{start}")
         return float(self.timings.boot.guest.sample(rng, 1)[0])
 
-    async def console(self, host: str, server: ServerKey, kind: str, *, deadline: Seconds) -> ConsoleAddress:
-        """Nothing listens here. Raises: NotSupported."""
-        raise NotSupported(f"there is no {kind} console here: nothing listens behind it", kind=kind)
+    async def open_console(self, host: str, server: ServerKey, kind: str, *, deadline: Seconds) -> ConsoleStream:
+        """The serial line. A simulated guest has no screen."""
+        if kind not in self.capabilities.consoles:
+            raise NotSupported(f"there is no {kind} console here: a simulated guest has no screen", kind=kind)
+
+        def act(machine: Machine, copy: Copy) -> Steps:
+            yield self._wait(machine.seconds("query"))
+            if copy.power not in LIVE or machine.copies.get(server) is not copy:
+                raise self._cannot(machine, copy, "show its console")
+            booted = copy.starts[-1] + self._boot_seconds(copy, copy.starts[-1])
+            line = SerialLine(
+                copy.spec.name,
+                lambda: self._console_text(copy),
+                booted,
+                lambda: machine.answers and copy.power is PowerState.RUNNING,
+            )
+            machine.hang_up(server)
+            machine.consoles[server] = line.end
+            return line
+
+        line: SerialLine = await self._on("open_console", host, server, deadline, act, turn=False)
+        return line
 
     async def diagnostics(self, host: str, server: ServerKey, *, deadline: Seconds) -> Diagnostics:
         """How the copy is doing. Its vCPUs are taken to be busy for a tenth of the time."""

@@ -180,6 +180,7 @@ class Machine:
         self.copies: dict[ServerKey, Copy] = {}
         self.calls: dict[Call, None] = {}
         self.jobs: dict[Job, None] = {}
+        self.consoles: dict[ServerKey, Callable[[], None]] = {}  # how to end those that are open
         self._turns: dict[str, simpy.Resource] = {}
         self._link = simpy.Resource(world)
         self._images: OrderedDict[str, MiB] = OrderedDict()
@@ -268,13 +269,23 @@ class Machine:
     def set_power(self, copy: Copy, power: PowerState, kind: EventKind) -> None:
         """Change what a copy does, and tell."""
         copy.power, copy.since = power, self.world.now
+        if power not in LIVE:
+            self.hang_up(copy.key)
         self.tell(kind, copy.key)
 
     def remove(self, key: ServerKey) -> None:
         """Nothing of the copy is left."""
         copy = self.copies.pop(key, None)
+        self.hang_up(key)
         if copy is not None and copy.power is not PowerState.NOSTATE:
             self.tell(EventKind.REMOVED, key)
+
+    def hang_up(self, *keys: ServerKey) -> None:
+        """End the consoles of these copies."""
+        for key in keys:
+            end = self.consoles.pop(key, None)
+            if end is not None:
+                end()
 
     def turn(self, server: str) -> simpy.Resource:
         """What an operation on a server holds, so that they happen one at a time."""
@@ -433,6 +444,7 @@ class Machine:
         if known is HostState.FENCED:
             return
         self.state = state
+        self.hang_up(*self.consoles)
         if known is HostState.UP:
             self.tell(EventKind.HOST_DOWN)
         self.lose_calls(self.calls, "did not answer any more")
@@ -443,6 +455,7 @@ class Machine:
             return
         self._changes += 1
         self.lose_calls([call for call in self.calls if call.lost], "was away for a moment")
+        self.hang_up(*(key for key in self.consoles if self.copies[key].power not in LIVE))
         if self.state is HostState.UP:
             self.tell(EventKind.LOST)  # it was away for so short that nobody noticed more than that
         else:

@@ -241,6 +241,37 @@ def test_a_live_migration_can_be_aborted_once_it_copies() -> None:
     assert trace == [(4, "started h0 s1/1"), (7, "move: BackendFailed")]
 
 
+def test_a_live_migration_that_makes_no_progress_can_be_forced() -> None:
+    async def main(driver: SimulatedDriver) -> list[Any]:
+        trace = Recorder(driver)
+        for name in ("s1", "s2", "s3"):
+            await driver.spawn("h0", make_spec(name, memory_mib=4000), deadline=60)
+        with pytest.raises(BackendFailed, match="nothing to force"):
+            await driver.live_migration_force("h0", key(), deadline=60)
+        move = driver.live_migrate
+        tasks = [
+            trace.call(name, move("h0", key(name), target, generation=2, deadline=600))
+            for name, target in (("s1", "h1"), ("s2", "h2"), ("s3", "h1"))
+        ]
+        await asyncio.sleep(100)  # each has a third of the link, and its guest writes half as much as the whole
+        assert not any(task.done() for task in tasks)
+        await driver.live_migration_force("h0", key("s1"), deadline=60)
+        await driver.live_migration_force("h0", key("s1"), deadline=60)
+        await tasks[0]
+        trace.say("s1 is there")
+        for name in ("s2", "s3"):
+            await driver.live_migration_abort("h0", key(name), deadline=60)
+            await asyncio.sleep(1)
+        await asyncio.wait(tasks)
+        return [await copies(driver, "h1"), [line for line in await trace.stop() if "s1" in line[1]]]
+
+    there, trace = play(main)
+    assert there == ["s1/2 running"]
+    # 4000 MiB are left after 100 s; they go at a third of 1000 MiB/s once the guest stands still, which takes 1 s.
+    begun = 9.0
+    assert trace[-1] == (begun + 100 + 1 + 12 + 0.5, "s1 is there")
+
+
 def test_a_paused_server_migrates_faster_since_nobody_writes() -> None:
     async def main(driver: SimulatedDriver) -> tuple[float, list[str]]:
         await driver.spawn("h0", make_spec(memory_mib=4000), deadline=60)
@@ -357,9 +388,9 @@ def test_a_console_tells_of_each_boot_and_of_the_login_when_the_guest_is_up() ->
 def test_what_it_cannot_do_is_said_before_and_after() -> None:
     async def main(driver: SimulatedDriver) -> None:
         await driver.spawn("h0", make_spec(), deadline=60)
-        assert not driver.capabilities.consoles
+        assert driver.capabilities.consoles == ("serial",)
         with pytest.raises(NotSupported, match="novnc console"):
-            await driver.console("h0", key(), "novnc", deadline=60)
+            await driver.open_console("h0", key(), "novnc", deadline=60)
         assert not driver.capabilities.shared_disks
         with pytest.raises(NotSupported, match="spawn from the image"):
             await driver.spawn("h1", make_spec(generation=2), deadline=60, reuse_disk=True)
