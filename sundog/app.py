@@ -189,7 +189,9 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
         async def main(world: warp.World) -> None:
             fleet = state.fleet(world)
             # A token should last as long for those who wait in real time, however fast the cloud's time goes.
-            identity = replace(settings.identity, token_life=settings.identity.token_life * max(1.0, settings.speed))
+            scale = max(1.0, settings.speed)
+            identity = replace(settings.identity, token_life=settings.identity.token_life * scale)
+            compute = replace(DEFAULT_COMPUTE, console_life=DEFAULT_COMPUTE.console_life * scale)
             cloud = make_cloud(
                 store,
                 state.folder,
@@ -197,6 +199,7 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
                 identity,
                 driver=fleet.driver,
                 playground=fleet,
+                compute=compute,
                 placement_policy=settings.placement_policy,
             )
             events = AuditFile(state.folder / AUDIT_FILE)

@@ -37,6 +37,9 @@ def application(services: Sequence[Service], desk: Desk, *, version: str = "") -
     )
     app.router.routes.append(Table(route for service in services for route in service.routes(desk)))
 
+    for service in services:
+        app.router.routes.extend(service.socket_routes(desk))
+
     async def openapi(_request: Request) -> Response:
         return JSONResponse(described(services, version))
 

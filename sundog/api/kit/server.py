@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import re
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +22,22 @@ from sundog.units import Seconds
 KEEP_ALIVE: Final[Seconds] = 5.0
 DRAIN: Final[Seconds] = 10.0
 """Real seconds that an idle connection is kept, and that requests under way may take when the server is to stop."""
+
+
+MOST_BYTES_A_MESSAGE: Final = 2**16
+"""Of a WebSocket: what is typed is short."""
+
+_TOKEN: Final = re.compile(r"token=[^&;\s\"']+")
+
+
+class NoTokens(logging.Filter):
+    """Takes tokens in addresses out of what is logged: uvicorn tells the whole address of a WebSocket."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Pass everything, without tokens."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(_TOKEN.sub("token=***", x) if isinstance(x, str) else x for x in record.args)
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +96,9 @@ async def serve(
         access_log=False,
         server_header=False,
         date_header=False,
+        ws_max_size=MOST_BYTES_A_MESSAGE,
+        ws_ping_interval=None,  # by the cloud's clock it would mean nothing; the sockets are kept alive instead
+        ws_per_message_deflate=False,
         timeout_keep_alive=round(KEEP_ALIVE * scale),
         timeout_graceful_shutdown=round(DRAIN * scale),
     )
@@ -94,14 +116,19 @@ async def serve(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    log, secrets = logging.getLogger("uvicorn.error"), NoTokens()
+    log.addFilter(secrets)
     try:
         serving = asyncio.ensure_future(_bound(server, listen))
         while not server.started and not serving.done():
             await asyncio.sleep(0)
         if server.started:
+            for listening in (each for one in server.servers for each in one.sockets):
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # so have those that it accepts
             ready()
         await serving
     finally:
+        log.removeFilter(secrets)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
 

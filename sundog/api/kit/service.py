@@ -26,6 +26,8 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketState
 
 from sundog.api.kit import audit, bodies
 from sundog.api.kit.context import Context
@@ -41,6 +43,9 @@ from sundog.runtime import clock
 _LOG: Final = logging.getLogger("sundog.api")
 
 Handler = Callable[..., Awaitable[Any]]
+SocketHandler = Callable[[Any, WebSocket], Awaitable[None]]
+"""``(control plane, socket)``: serves one WebSocket. What it raises before it has accepted refuses it, with 403."""
+
 Fault = Callable[[int, str, SundogError | None], Mapping[str, Any]]
 """``(status, message, error) -> body``: how a service tells a client what went wrong."""
 
@@ -59,6 +64,10 @@ class Failure:
 _PRINTABLE: Final = string.punctuation + " "
 """What stays as it is in the value of a header, beside letters and digits. A name that a client chose may be in an
 address, and the end of a line in it would begin another header."""
+
+_POLICY: Final = 1008
+_OURS: Final = 1011
+"""Codes that end a WebSocket (RFC 6455, 7.4.1): the client may not, and we erred."""
 
 _ERRED: Final = "The server has either erred or is incapable of performing the requested operation."
 
@@ -160,6 +169,7 @@ class Service:
         self.invalid, self.admit = invalid, admit
         self.request_id_headers = request_id_headers
         self.operations: list[Operation] = []
+        self.sockets: list[tuple[str, SocketHandler]] = []
         self._more_rules, self._scopes = rules, scopes
 
     @property
@@ -232,6 +242,15 @@ class Service:
 
         return register
 
+    def socket(self, path: str) -> Callable[[SocketHandler], SocketHandler]:
+        """Declare the function below as what serves WebSockets at a path. It checks by itself who may have one."""
+
+        def register(handler: SocketHandler) -> SocketHandler:
+            self.sockets.append((path, handler))
+            return handler
+
+        return register
+
     def routes(self, desk: Desk) -> Iterator[Routed]:
         """The routes of all operations; those of one path and method share an endpoint, which chooses by version."""
         by_route: dict[tuple[str, str], list[Operation]] = {}
@@ -239,6 +258,11 @@ class Service:
             by_route.setdefault((operation.method, operation.path), []).append(operation)
         for (method, path), operations in by_route.items():
             yield Routed(method, self.prefix + path or "/", self._endpoint(operations, desk))
+
+    def socket_routes(self, desk: Desk) -> Iterator[WebSocketRoute]:
+        """The routes of all WebSockets."""
+        for path, handler in self.sockets:
+            yield WebSocketRoute(self.prefix + path, _socket_endpoint(handler, desk))
 
     def _endpoint(self, operations: list[Operation], desk: Desk) -> Endpoint:
         async def endpoint(request: Request) -> Response:
@@ -262,11 +286,11 @@ class Service:
             except SundogError as exc:
                 status = status_of(exc)
                 if status >= 500:
-                    _LOG.error("%s %s %s", request_id, request.method, request.url.path, exc_info=exc)
+                    _LOG.error("%s %s %s", request_id, request.method, _path(request), exc_info=exc)
                 message = exc.message if status != 500 else _ERRED
                 response = self.refusal(status, message, exc, request_id=request_id, version=version)
             except Exception as exc:  # noqa: BLE001 - the root of a request: nothing of ours may reach the client
-                _LOG.error("%s %s %s", request_id, request.method, request.url.path, exc_info=exc)
+                _LOG.error("%s %s %s", request_id, request.method, _path(request), exc_info=exc)
                 response = self.refusal(500, _ERRED, request_id=request_id, version=version)
             finally:  # also of a request that is cut short
                 if context is not None and operation is not None and operation.mutates:
@@ -317,6 +341,34 @@ def _event(context: Context, operation: Operation, service: str, status: int | N
         made=context.notes.made,
         status=status,
     )
+
+
+def _path(request: Request) -> str:
+    """The path of a request for a log, without the tokens in it."""
+    path = request.url.path
+    for name, value in request.path_params.items():
+        if name.endswith("token") and value:
+            path = path.replace(value, "***")
+    return path
+
+
+def _socket_endpoint(handler: SocketHandler, desk: Desk) -> Callable[[WebSocket], Awaitable[None]]:
+    async def endpoint(socket: WebSocket) -> None:
+        code = _POLICY
+        try:
+            await handler(desk.cloud, socket)
+            return
+        except SundogError as exc:
+            if status_of(exc) >= 500:
+                _LOG.error("websocket %s", socket.url.path, exc_info=exc)
+                code = _OURS
+        except Exception as exc:  # noqa: BLE001 - the root of a connection
+            _LOG.error("websocket %s", socket.url.path, exc_info=exc)
+            code = _OURS
+        if WebSocketState.DISCONNECTED not in (socket.client_state, socket.application_state):
+            await socket.close(code)
+
+    return endpoint
 
 
 def _authenticated(request: Request, operations: list[Operation], desk: Desk) -> Principal | None:

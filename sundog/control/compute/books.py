@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, String, select, type_coerce
 
+from sundog.control.compute import console_tokens
 from sundog.control.compute.records import (
     Action,
     Fault,
@@ -64,6 +65,7 @@ class Books:
     def change(self, tx: Tx, server: Server, **values: Any) -> None:
         """Set columns of a server. One whose tags, metadata or the like are records is given them as records."""
         values = columns_of(values)
+        console_tokens.end(tx, server, values)
         tx.update(tables.servers, {"id": server.id}, updated_at=self.now(), **values)
         if server.group_id is not None and ("host" in values or values.get("deleted_at") is not None):
             new = None if values.get("deleted_at") is not None else values.get("host", server.host)

@@ -104,6 +104,7 @@ class Compute:
         await self.hosts.register()
         self.aggregates.load(self.scheduling.scheduler.pool, self.scheduling.facts)
         self.scheduling.load(self._members())
+        self.consoles.forget_expired()
         self.worker.resume()
         self.reconciler.wake([host.uuid for host in self.hosts.list_all() if host.is_up])
         loop = asyncio.get_running_loop()

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from datetime import datetime
+from typing import Final, TypeVar
 
-from sundog.backends.contract import ConsoleAddress, Diagnostics
+from sundog.backends.contract import ConsoleStream, Diagnostics
+from sundog.control.compute import console_tokens
 from sundog.control.compute.books import get_server
+from sundog.control.compute.console_tokens import ConsoleGrant
 from sundog.control.compute.records import Caller, Server
 from sundog.control.compute.requests import Requests, check_lock, check_state, host_down, not_ready
 from sundog.control.compute.sagas.common import key_of
+from sundog.control.store import Reader
+from sundog.control.viewer import EVERYTHING
 from sundog.core.lifecycle.servers import VmState
-from sundog.errors import BackendFailed, Conflict, HostDown, Invalid, NotSupported, OutcomeUnknown, Unavailable
+from sundog.errors import (
+    BackendFailed,
+    Conflict,
+    HostDown,
+    Invalid,
+    NotFound,
+    NotSupported,
+    OutcomeUnknown,
+    Unavailable,
+)
 
 _T = TypeVar("_T")
+
+_PROTOCOLS: Final = {"serial": "serial", "novnc": "vnc", "spice-html5": "spice"}
+"""Nova's word for how a kind of console speaks."""
 
 
 class Consoles(Requests):
@@ -50,16 +67,54 @@ class Consoles(Requests):
             raise _not_supported()
         return await _ready(server, driver.diagnostics(host, key_of(server), deadline=self._parts.settings.quick))
 
-    async def remote_console(self, caller: Caller, server_id: str, protocol: str, kind: str) -> ConsoleAddress:
-        """Where a proxy reaches a server's console. ``kind`` is as in the driver's capabilities, ``protocol`` Nova's.
+    # ---------------------------------------------------------------- consoles to type at
 
-        Raises: NotFound; Invalid for a kind that there is not; Conflict for a server that is not ready.
+    def grant(self, caller: Caller, server_id: str, protocol: str, kind: str) -> str:
+        """A token that opens a console of a server once. ``kind`` is as in the driver's capabilities.
+
+        It is good for a while, and as long as the server runs where it is. Only its hash is kept.
+        Raises: NotFound; Invalid for a kind that there is not, or not by this ``protocol`` of Nova's; Conflict for a
+        server that is not ready.
         """
-        driver = self._parts.driver
-        host, server = self._placed(caller, server_id)
-        if kind not in driver.capabilities.consoles:
+        parts = self._parts
+        _, server = self._placed(caller, server_id)
+        if kind not in parts.driver.capabilities.consoles or _PROTOCOLS.get(kind) != protocol:
             raise Invalid(f"Unavailable console type {kind}.", kind=kind, protocol=protocol)
-        return await _ready(server, driver.console(host, key_of(server), kind, deadline=self._parts.settings.quick))
+        with parts.books.writing() as tx:
+            server = get_server(tx, caller.viewer, server_id)
+            if not console_tokens.is_live(server):
+                raise not_ready(server)
+            return console_tokens.issue(tx, server, kind, parts.books.now(), life=parts.settings.console_life)
+
+    def show_grant(self, token: str) -> ConsoleGrant:
+        """What a token is good for, which does not use it up.
+
+        Raises: NotFound for one that is not good, or not any more.
+        """
+        with self._parts.books.reading() as tx:
+            return _granted(tx, token, self._parts.books.now())
+
+    async def open(self, token: str) -> ConsoleStream:
+        """The console that a token is good for. The token is used up, even if the console cannot be opened.
+
+        Raises: NotFound for a token that is not good, or not any more; Conflict if the host does not answer, or not for
+        this server.
+        """
+        parts = self._parts
+        self.show_grant(token)  # what is no token at all keeps nobody from writing
+        with parts.books.writing() as tx:
+            grant = _granted(tx, token, parts.books.now())
+            console_tokens.use_up(tx, token)
+            server = get_server(tx, EVERYTHING, grant.server_id)
+        work = parts.driver.open_console(grant.host, grant.key, grant.type, deadline=parts.settings.quick)
+        return await _ready(server, work)
+
+    def forget_expired(self) -> None:
+        """Forget the tokens whose time is over; for the start."""
+        with self._parts.books.writing() as tx:
+            console_tokens.forget_expired(tx, self._parts.books.now())
+
+    # ---------------------------------------------------------------- inside the guest
 
     async def change_password(self, caller: Caller, server_id: str, password: str) -> None:
         """Set the password of the guest's administrator; returns when it is set. It is written nowhere.
@@ -111,6 +166,14 @@ class Consoles(Requests):
         if server.host is None:
             raise not_ready(server)
         return server.host, server
+
+
+def _granted(reader: Reader, token: str, now: datetime) -> ConsoleGrant:
+    """Raises: NotFound for a token that is not good."""
+    grant = console_tokens.look_up(reader, token, now)
+    if grant is None:
+        raise NotFound("Token not found")
+    return grant
 
 
 async def _ready(server: Server, work: Awaitable[_T]) -> _T:

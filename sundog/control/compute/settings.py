@@ -18,6 +18,7 @@ class Settings:
     the way back. ``sync_interval`` is between two comparisons of all hosts with the books; ``host_interval`` between
     two looks at which hosts there are. ``shelved_offload_time`` is how long a shelved server keeps its place; -1 is
     for ever. ``resize_to_same_host`` allows a resize to stay where it is, as Nova's ``allow_resize_to_same_host``.
+    ``console_life`` is how long a token of a console is good, as Nova's ``token_ttl``.
     ``metadata_secret`` is what proxies of the metadata service sign with; empty for one that is made up and
     kept in the store.
     """
@@ -31,6 +32,7 @@ class Settings:
     host_interval: Seconds = 60.0
     shelved_offload_time: Seconds = 0.0
     resize_to_same_host: bool = False
+    console_life: Seconds = 600.0
     metadata_secret: str = field(default="", repr=False)
 
 

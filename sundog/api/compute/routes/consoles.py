@@ -9,7 +9,7 @@ from sundog.api.compute.common import caller, server_of, stepped
 from sundog.api.compute.policy import RULES
 from sundog.api.compute.routes.server_actions import action, plain
 from sundog.api.compute.schemas import server_actions as schemas
-from sundog.api.compute.schemas.server_details import CONSOLE, CreateConsole, nothing
+from sundog.api.compute.schemas.server_details import CONSOLE, TOKENS, CreateConsole, nothing
 from sundog.api.compute.views import server_details as views
 from sundog.api.compute.views.common import BASE
 from sundog.api.kit.context import Context
@@ -17,6 +17,7 @@ from sundog.errors import Invalid
 
 _SERVER: Final = f"{BASE}/servers/{{server_id}}"
 _CONSOLES: Final = "os_compute_api:os-remote-consoles"
+_TOKENS: Final = "os_compute_api:os-console-auth-tokens"
 _DIAGNOSTICS: Final = "os_compute_api:os-server-diagnostics"
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f]")
 
@@ -24,38 +25,46 @@ _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f]")
 # ---------------------------------------------------------------- screens and serial lines
 
 
-async def _refuse_console(ctx: Context, server_id: str, protocol: str, kind: str) -> None:
-    """There is no proxy through which a browser could reach a console: every kind of it is refused.
-
-    Raises: as the control plane; Invalid at the end.
-    """
+def _console(ctx: Context, server_id: str, protocol: str, kind: str) -> dict[str, str]:
+    """Where a console is, for whoever has the address."""
     server_of(ctx, server_id, _CONSOLES)
-    await ctx.cloud.compute.consoles.remote_console(caller(ctx), server_id, protocol, kind)
-    raise Invalid(f"Unavailable console type {kind}.", kind=kind)
+    token = ctx.cloud.compute.consoles.grant(caller(ctx), server_id, protocol, kind)
+    scheme, _, rest = ctx.link("/console").partition("://")
+    return {"type": kind, "url": f"{'wss' if scheme == 'https' else 'ws'}://{rest}?token={token}"}
 
 
 @stepped("POST", f"{_SERVER}/remote-consoles", RULES[_CONSOLES], bodies=CONSOLE, own=False)
-async def create_remote_console(ctx: Context, server_id: str, body: CreateConsole) -> None:
+async def create_remote_console(ctx: Context, server_id: str, body: CreateConsole) -> dict[str, Any]:
     """Ask for a console of a server."""
-    await _refuse_console(ctx, server_id, body.remote_console.protocol, body.remote_console.type)
+    asked = body.remote_console
+    return {"remote_console": {"protocol": asked.protocol, **_console(ctx, server_id, asked.protocol, asked.type)}}
 
 
 @action("os-getVNCConsole", _CONSOLES, status=200, until="2.5")
-async def show_vnc_console(ctx: Context, server_id: str, body: schemas.GetVncConsole) -> None:
+async def show_vnc_console(ctx: Context, server_id: str, body: schemas.GetVncConsole) -> dict[str, Any]:
     """Ask where a server's screen is, by VNC."""
-    await _refuse_console(ctx, server_id, "vnc", body.console.type)
+    return {"console": _console(ctx, server_id, "vnc", body.console.type)}
 
 
 @action("os-getSPICEConsole", _CONSOLES, status=200, until="2.5")
-async def show_spice_console(ctx: Context, server_id: str, body: schemas.GetSpiceConsole) -> None:
+async def show_spice_console(ctx: Context, server_id: str, body: schemas.GetSpiceConsole) -> dict[str, Any]:
     """Ask where a server's screen is, by SPICE."""
-    await _refuse_console(ctx, server_id, "spice", body.console.type)
+    return {"console": _console(ctx, server_id, "spice", body.console.type)}
 
 
 @action("os-getSerialConsole", _CONSOLES, status=200, until="2.5")
-async def show_serial_console(ctx: Context, server_id: str, body: schemas.GetSerialConsole) -> None:
+async def show_serial_console(ctx: Context, server_id: str, body: schemas.GetSerialConsole) -> dict[str, Any]:
     """Ask where a server's serial console is."""
-    await _refuse_console(ctx, server_id, "serial", body.console.type)
+    return {"console": _console(ctx, server_id, "serial", body.console.type)}
+
+
+@stepped("GET", f"{BASE}/os-console-auth-tokens/{{console_token}}", RULES[_TOKENS], queries=TOKENS)
+async def show_console_token(ctx: Context, console_token: str) -> dict[str, Any]:
+    """Show what a token of a console is good for."""
+    if not ctx.at_least("2.31"):
+        raise Invalid("Until 2.30 only tokens of rdp-html5 were shown, and there is no such console any more.")
+    grant = ctx.cloud.compute.consoles.show_grant(console_token)
+    return {"console": views.console(grant, ctx.cloud.compute.hosts.by_uuid(grant.host))}
 
 
 # ---------------------------------------------------------------- what a server says, and how it is

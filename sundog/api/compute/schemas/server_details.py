@@ -105,6 +105,8 @@ class CreateConsole_2_99(Part):
 
 CONSOLE: Final[Steps] = {"2.6": CreateConsole, "2.8": CreateConsole_2_8, "2.99": CreateConsole_2_99}
 
+TOKENS: Final[Steps] = {"2.1": AnyQuery, "2.99": NoQuery}
+
 # ---------------------------------------------------------------- actions and migrations
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sundog.api.compute.views.common import when_to_microsecond
 from sundog.api.compute.views.servers import host_id
+from sundog.control.compute.console_tokens import ConsoleGrant
 from sundog.control.compute.records import Action, ActionEvent, Host, Migration, Server
 from sundog.control.network.records import Port, SecurityGroup, SecurityGroupRule
 
@@ -136,6 +137,16 @@ def security_group_rule(rule: SecurityGroupRule, names: Mapping[str, SecurityGro
         "to_port": rule.port_range_max if rule.port_range_max is not None or not rule.protocol else whole[1],
         "group": {} if other is None else {"name": other.name, "tenant_id": other.project_id},
         "ip_range": {} if other is not None else {"cidr": rule.remote_ip_prefix or anywhere},
+    }
+
+
+def console(grant: ConsoleGrant, host: Host | None) -> dict[str, Any]:
+    """What a token of a console is good for. There is no port to connect to: consoles go through our own address."""
+    return {
+        "instance_uuid": grant.server_id,
+        "host": None if host is None else host.name,
+        "port": 0,
+        "internal_access_path": None,
     }
 
 

@@ -231,3 +231,15 @@ migrations = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
 )
+
+# Who knows a token may open a console of a server once. Whatever ends that copy's run deletes its tokens.
+console_tokens = Table(
+    "compute_console_tokens",
+    metadata,
+    Column("token_hash", Text, primary_key=True),  # SHA-256; the token itself is kept nowhere
+    Column("server_id", Id, ForeignKey("compute_servers.id"), nullable=False, index=True),
+    Column("host", Id, nullable=False),
+    Column("generation", Int, nullable=False),
+    Column("type", Text, nullable=False),  # serial, novnc, spice-html5
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+)

@@ -196,24 +196,6 @@ def test_what_a_server_says_and_how_it_is():
     with_api(main)
 
 
-def test_there_is_no_console_for_a_browser():
-    async def main(api: Api) -> None:
-        server = await api.boot()
-        answer = await api.alice.act(server, "os-getVNCConsole", {"type": "novnc"})
-        assert (answer.status_code, message(answer)) == (400, "Unavailable console type novnc.")
-        assert (await api.alice.act(server, "os-getVNCConsole", {"type": "novnc"}, v="2.6")).status_code == 404
-        path = f"/servers/{server}/remote-consoles"
-        wish = {"remote_console": {"protocol": "serial", "type": "serial"}}
-        assert (await api.alice.post(path, wish)).status_code == 404
-        answer = await api.alice.post(path, wish, v="2.6")
-        assert (answer.status_code, message(answer)) == (400, "Unavailable console type serial.")
-        mks = {"remote_console": {"protocol": "mks", "type": "webmks"}}
-        assert (await api.alice.post(path, mks, v="2.7")).status_code == 400
-        assert (await api.bob.post(path, wish, v="2.6")).status_code == 404
-
-    with_api(main)
-
-
 def test_a_password_is_set_in_the_guest_and_a_crash_is_refused():
     async def main(api: Api) -> None:
         server = await api.boot()

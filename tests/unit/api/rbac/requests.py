@@ -219,7 +219,7 @@ BODIES: Final[dict[str, Callable[[World], Any]]] = {
     "compute PUT /v2.1/servers/{server_id}/metadata/{key}": _kind("meta", k="w"),
     "compute PUT /v2.1/servers/{server_id}/tags": lambda world: {"tags": ["t", "u"]},
     "compute POST /v2.1/servers/{server_id}/os-interface": _kind("interfaceAttachment", net_id="id:network"),
-    "compute POST /v2.1/servers/{server_id}/remote-consoles": _kind("remote_console", protocol="vnc", type="novnc"),
+    "compute POST /v2.1/servers/{server_id}/remote-consoles": _kind("remote_console", protocol="serial", type="serial"),
     "compute POST /v2.1/os-server-groups": _kind("server_group", name="new", policy="affinity"),
     "compute POST /v2.1/os-keypairs": _kind("keypair", name="new", public_key=PUBLIC_KEY, user_id="id:user member"),
     "compute PUT /v2.1/os-quota-sets/{project_id}": _kind("quota_set", cores=5),

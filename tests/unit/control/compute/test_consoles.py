@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from sundog.backends.contract import ConsoleAddress
 from sundog.backends.simulated.faults import FaultKind, HostFault, OperationFault, Scope
 from sundog.control.compute import Settings
 from sundog.control.compute.consoles import Consoles
 from sundog.control.compute.records import Server
+from sundog.control.compute.sagas.common import key_of
 from sundog.control.compute.sagas.password import FORGOTTEN
+from sundog.control.store.tables import compute as tables
 from sundog.control.store.tables import metadata
 from sundog.errors import Conflict, Invalid, NotFound, NotSupported, SundogError
 from sundog.runtime import aio
@@ -84,28 +86,149 @@ def test_consoles_are_those_of_the_capability_record() -> None:
 
         def __init__(self, driver: Any) -> None:
             self._driver = driver
-            self.capabilities = replace(driver.capabilities, consoles=("novnc",), set_password=False)
+            self.capabilities = replace(driver.capabilities, consoles=("serial", "novnc"), set_password=False)
 
         def __getattr__(self, name: str) -> Any:
             return getattr(self._driver, name)
 
-        async def console(self, host: str, server: Any, kind: str, *, deadline: float) -> ConsoleAddress:
-            return ConsoleAddress(kind, host, 5900)
+        async def open_console(self, host: str, server: Any, kind: str, *, deadline: float) -> Any:
+            return await self._driver.open_console(host, server, "serial", deadline=deadline)
 
     async def main(cloud: Small) -> None:
         server = await active(cloud)
         with pytest.raises(Invalid, match=r"^Unavailable console type novnc\.$"):
-            await cloud.compute.consoles.remote_console(OWNER, server.id, "vnc", "novnc")
+            cloud.compute.consoles.grant(OWNER, server.id, "vnc", "novnc")
+        with pytest.raises(Invalid, match=r"^Unavailable console type serial\.$"):
+            cloud.compute.consoles.grant(OWNER, server.id, "vnc", "serial")
         with pytest.raises(Invalid, match="crash dump is not supported"):
             cloud.compute.consoles.trigger_crash_dump(OWNER, server.id)
         other: Any = WithConsole(cloud.driver)
         able = Consoles(replace(cloud.compute.worker._parts, driver=other), cloud.compute.worker)
-        assert (await able.remote_console(OWNER, server.id, "vnc", "novnc")).port == 5900
+        screen = await able.open(able.grant(OWNER, server.id, "vnc", "novnc"))
+        assert b"login: " in await screen.read()
+        await screen.close()
         with pytest.raises(NotSupported) as caught:
             await able.change_password(OWNER, server.id, SECRET)
         assert caught.value.facts["status"] == 501
 
     run(main)
+
+
+# ---------------------------------------------------------------- tokens
+
+
+def test_a_token_opens_a_console_once() -> None:
+    async def main(cloud: Small) -> None:
+        consoles, server = cloud.compute.consoles, await active(cloud, name="web")
+        token = consoles.grant(OWNER, server.id, "serial", "serial")
+        assert token not in everything_written(cloud)
+        grant = consoles.show_grant(token)
+        assert (grant.server_id, grant.host, grant.generation) == (server.id, server.host, server.generation)
+        console = await consoles.open(token)
+        assert (await console.read()).endswith(b"web login: ")
+        for again in (token, token + "x", "", "\ud800", "\0"):
+            with pytest.raises(NotFound, match=r"^Token not found$"):
+                await consoles.open(again)
+            with pytest.raises(NotFound):
+                consoles.show_grant(again)
+
+    run(main)
+
+
+def test_of_two_who_use_one_token_at_the_same_time_one_gets_in() -> None:
+    async def main(cloud: Small) -> None:
+        consoles, server = cloud.compute.consoles, await active(cloud)
+        token = consoles.grant(OWNER, server.id, "serial", "serial")
+        tries = [asyncio.ensure_future(consoles.open(token)) for _ in range(5)]
+        await asyncio.wait(tries)
+        assert sum(each.exception() is None for each in tries) == 1
+
+    run(main)
+
+
+def test_a_token_is_good_for_ten_minutes_and_then_forgotten() -> None:
+    async def main(cloud: Small) -> None:
+        consoles, server = cloud.compute.consoles, await active(cloud)
+        token, other = (consoles.grant(OWNER, server.id, "serial", "serial") for _ in range(2))
+        await aio.sleep(599.0)
+        await consoles.open(token)
+        await aio.sleep(1.0)
+        with pytest.raises(NotFound):
+            await consoles.open(other)
+        assert len(tokens_of(cloud)) == 1
+        consoles.grant(OWNER, server.id, "serial", "serial")
+        assert len(tokens_of(cloud)) == 1
+        await aio.sleep(600.0)
+        consoles.forget_expired()
+        assert tokens_of(cloud) == []
+
+    run(main)
+
+
+def tokens_of(cloud: Small) -> list[Any]:
+    with cloud.store.read() as tx:
+        return tx.find(tables.console_tokens)
+
+
+ENDS: dict[str, Callable[[Small, str], Any]] = {
+    "stop": lambda cloud, server: cloud.compute.power.stop(OWNER, server),
+    "suspend": lambda cloud, server: cloud.compute.power.suspend(OWNER, server),
+    "shelve": lambda cloud, server: cloud.compute.moves.shelve(OWNER, server),
+    "delete": lambda cloud, server: cloud.compute.servers.delete(OWNER, server),
+    "live-migrate": lambda cloud, server: cloud.compute.moves.live_migrate(ADMIN, server),
+    "migrate": lambda cloud, server: cloud.compute.moves.migrate(ADMIN, server),
+    "crash": lambda cloud, server: cloud.driver.crash(
+        cloud.show(server).host or "", key_of(cloud.show(server))
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("deed", ENDS)
+def test_a_token_dies_with_the_run_of_its_copy_and_so_does_a_console(deed: str) -> None:
+    async def main(cloud: Small) -> None:
+        consoles, server = cloud.compute.consoles, await active(cloud)
+        token, other = (consoles.grant(OWNER, server.id, "serial", "serial") for _ in range(2))
+        console = await consoles.open(other)
+        ENDS[deed](cloud, server.id)
+        await cloud.idle()
+        await aio.sleep(60.0)
+        assert tokens_of(cloud) == []
+        with pytest.raises(NotFound):
+            await consoles.open(token)
+        while await console.read():
+            pass
+        if deed == "stop":  # and it does not come to life again with the server
+            with pytest.raises(Conflict, match="is not ready"):
+                consoles.grant(OWNER, server.id, "serial", "serial")
+            cloud.compute.power.start(OWNER, server.id)
+            await cloud.idle()
+            with pytest.raises(NotFound):
+                await consoles.open(token)
+
+    run(main)
+
+
+def test_a_token_is_used_up_though_the_host_does_not_answer() -> None:
+    async def main(cloud: Small) -> None:
+        consoles, server = cloud.compute.consoles, await active(cloud)
+        token = consoles.grant(OWNER, server.id, "serial", "serial")
+        cloud.driver.faults.order(OperationFault(FaultKind.FAIL, "open_console"))
+        with pytest.raises(Conflict, match="is not ready"):
+            await consoles.open(token)
+        with pytest.raises(NotFound):
+            await consoles.open(token)
+
+    run(main)
+
+
+def test_a_token_outlives_a_restart_of_the_control_plane() -> None:
+    async def main(cloud: Small, crash: Crash) -> None:
+        server = await active(cloud)
+        token = cloud.compute.consoles.grant(OWNER, server.id, "serial", "serial")
+        cloud = await crash(cloud)
+        assert b"Linux" in await (await cloud.compute.consoles.open(token)).read()
+
+    run_to_crash(main)
 
 
 # ---------------------------------------------------------------- passwords

@@ -1,0 +1,11 @@
+"""Tokens of consoles."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sundog.api.kit.policy import ADMIN
+
+CHECKS: Final = {
+    "os_compute_api:os-console-auth-tokens": ADMIN,
+}
