@@ -106,6 +106,7 @@ class Compute:
         self.scheduling.load(self._members())
         self.consoles.forget_expired()
         self.worker.resume()
+        self.migrations.resume()
         self.reconciler.wake([host.uuid for host in self.hosts.list_all() if host.is_up])
         loop = asyncio.get_running_loop()
         for name, work in (

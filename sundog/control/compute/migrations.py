@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import ColumnElement, bindparam, or_, select
 
@@ -37,6 +37,12 @@ OPEN: Final = (
     "reverting",
 )
 """Statuses of a migration that is not over: of which two copies may exist, or a claim on the source."""
+
+_FORCED: Final = "forced"
+"""In the ``args`` of a live migration's action: it is to come to its end at any price."""
+
+Tell: TypeAlias = Callable[..., Awaitable[None]]
+"""``(host, copy, deadline=...)``: an operation of the driver on a live migration that is under way."""
 
 _COPYING: Final = ("accepted", "queued", "preparing", "running")
 """Statuses of a live migration that can be broken off."""
@@ -126,51 +132,71 @@ class Migrations(Requests):
         """
         parts = self._parts
         with parts.books.writing() as tx:
-            server, migration = _copying(tx, caller, server_id, number, "abort_live_migration")
+            server = _migrating(tx, caller, server_id, "abort_live_migration")
+            migration = _by_number(tx, server_id, number)
+            if migration.type != LIVE_MIGRATION or migration.status not in _COPYING:
+                raise _wrong_state(migration, "abort live migration")
             if not parts.driver.capabilities.abort_live_migration:
                 raise Conflict("Aborting a live migration is not supported by the hosts.", server=server_id)
             for action in unfinished(tx, server_id):
                 set_action(tx, parts.books, action, args={**action.args, "aborted": True})
             new_action(tx, parts.books, caller, server, "live_migration_cancel", args={}, phase=DONE)
-            tx.on_commit(lambda: self._worker.aside(self._break_off(migration)))
+            tx.on_commit(lambda: self._worker.aside(self._tell(migration, parts.driver.live_migration_abort)))
 
     def force_complete(self, caller: Caller, server_id: str, number: int) -> None:
-        """Let a live migration come to its end at any price. No driver can: the contract has no such operation.
+        """Let a live migration come to its end: the server stands still for the rest of it.
 
-        Raises: NotFound; Invalid for a migration that is not copying; Conflict for a server that is not being migrated,
-        and otherwise.
+        Raises: NotFound for a server that is not there; Conflict for one that is locked, not active, or not being
+        migrated, and where the hosts cannot do it; Invalid for a migration that is not the server's, or not copying.
         """
-        with self._parts.books.reading() as tx:
-            _copying(tx, caller, server_id, number, "force_complete")
-        raise Conflict("Forcing a live migration to its end is not supported by the hosts.", server=server_id)
+        parts = self._parts
+        with parts.books.writing() as tx:
+            server = _migrating(tx, caller, server_id, "force_complete")
+            try:
+                migration = _by_number(tx, server_id, number)
+            except NotFound as error:  # as Nova says it here, and nowhere else
+                raise Invalid(error.message, migration=number) from None
+            if migration.type != LIVE_MIGRATION or migration.status != "running":
+                raise _wrong_state(migration, "force complete")
+            if not parts.driver.capabilities.force_live_migration:
+                raise Conflict("Forcing a live migration to its end is not supported by the hosts.", server=server_id)
+            for action in unfinished(tx, server_id):
+                set_action(tx, parts.books, action, args={**action.args, _FORCED: True})
+            new_action(tx, parts.books, caller, server, "live_migration_force_complete", args={}, phase=DONE)
+            tx.on_commit(lambda: self._worker.aside(self._tell(migration, parts.driver.live_migration_force)))
 
-    async def _break_off(self, migration: Migration) -> None:
-        """Tell the host, until the migration is over: at first there may be nothing that could be broken off."""
-        driver, settings = self._parts.driver, self._parts.settings
+    def resume(self) -> None:
+        """Go on with forcing what was being forced; for the start."""
+        with self._parts.books.reading() as tx:
+            moves = open_ones(tx, tables.migrations.c.type == LIVE_MIGRATION)
+            forced = [move for move in moves if any(each.args.get(_FORCED) for each in unfinished(tx, move.server_id))]
+        for move in forced:
+            self._worker.aside(self._tell(move, self._parts.driver.live_migration_force))
+
+    async def _tell(self, migration: Migration, operation: Tell) -> None:
+        """Tell the host, until it has heard or the migration is over: at first there may be nothing under way there."""
+        settings = self._parts.settings
         key = ServerKey(migration.server_id, migration.source_generation)
         while True:
             try:
                 if self.show(migration.server_id, migration.number).status not in _COPYING:
                     return
-                await driver.live_migration_abort(migration.source, key, deadline=settings.quick)
+                await operation(migration.source, key, deadline=settings.quick)
             except (BackendFailed, OutcomeUnknown, StoreUnavailable):
                 await aio.sleep(1.0)
             else:
                 return
 
 
-def _copying(reader: Reader, caller: Caller, server_id: str, number: int, name: str) -> tuple[Server, Migration]:
-    """A server and the live migration of it that is under way, which the caller may do something about.
+def _migrating(reader: Reader, caller: Caller, server_id: str, name: str) -> Server:
+    """A server about whose move the caller may do something, by its name in the table of transitions.
 
-    Raises: NotFound; Conflict for a server that is not being migrated; Invalid for a migration that is not copying.
+    Raises: NotFound; Conflict for a locked server, or one whose state forbids it.
     """
     server = get_server(reader, caller.viewer, server_id)
     check_lock(caller, server)
     check_state(server, name)
-    migration = _by_number(reader, server_id, number)
-    if migration.type != LIVE_MIGRATION or migration.status not in _COPYING:
-        raise _wrong_state(migration, name.replace("_", " "))
-    return server, migration
+    return server
 
 
 def _by_number(reader: Reader, server_id: str, number: int) -> Migration:

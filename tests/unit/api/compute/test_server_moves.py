@@ -126,6 +126,29 @@ def test_managers_migrate_and_administrators_say_where_to():
     with_api(main)
 
 
+def test_a_live_migration_is_forced_to_its_end():
+    async def main(api: Api) -> None:
+        server = await api.boot()
+        await api.manager.act(server, "os-migrateLive", {"host": None, "block_migration": "auto"}, v="2.30")
+        number = (await api.admin.get("/os-migrations")).json()["migrations"][0]["id"]
+        path, body = f"/servers/{server}/migrations/{number}/action", {"force_complete": None}
+        answer = await api.manager.post(path, body, v="2.22")
+        assert answer.status_code == 400, "it has not begun to copy"
+        await aio.sleep(0.1)
+        assert (await api.manager.post(path, body)).status_code == 404
+        assert (await api.alice.post(path, body, v="2.22")).status_code == 403
+        missing = await api.manager.post(f"/servers/{server}/migrations/99/action", body, v="2.22")
+        assert missing.status_code == 400
+        answer = await api.manager.post(path, body, v="2.22")
+        assert (answer.status_code, answer.content) == (202, b""), answer.text
+        await api.small.idle()
+        assert (await api.manager.post(path, body, v="2.22")).status_code == 409
+        actions = (await api.alice.get(f"/servers/{server}/os-instance-actions")).json()["instanceActions"]
+        assert [each["action"] for each in actions] == ["live_migration_force_complete", "live-migration", "create"]
+
+    with_api(main)
+
+
 def test_a_live_migration_is_seen_under_way():
     async def main(api: Api) -> None:
         server = await api.boot()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
 from sundog.backends.simulated.faults import FaultKind, HostFault, OperationFault, Scope
 from sundog.control.compute.creating import wish_for
-from sundog.control.compute.records import Migration
+from sundog.control.compute.migrations import MigrationQuery
+from sundog.control.compute.records import Migration, Server
 from sundog.control.compute.scheduling import shape_of
 from sundog.core.lifecycle.servers import Power
 from sundog.errors import Conflict, Invalid, NotFound
 from sundog.runtime import aio
-from tests.computing import ADMIN, LARGE, OWNER, Small, audit, restart, run
+from tests.computing import ADMIN, LARGE, OWNER, SMALL, Small, audit, restart, run
 from tests.moving import QUICK, agreed, built, deleted
 
 
@@ -131,6 +133,81 @@ def test_only_a_migration_of_the_server_that_is_under_way_can_be_aborted() -> No
             cloud.compute.migrations.abort(ADMIN, before.id, first)
         with pytest.raises(NotFound, match="Migration 99 for instance"):
             cloud.compute.migrations.abort(ADMIN, before.id, 99)
+        await cloud.idle()
+
+    run(main)
+
+
+BUSY = replace(SMALL, memory_mb=4000)
+"""Two that leave one host together never arrive: each has half a link, and writes as fast as that carries."""
+
+
+async def stuck(cloud: Small) -> tuple[Server, Server]:
+    """Two servers whose live migrations make no progress."""
+    servers = [cloud.create(flavor=BUSY) for _ in range(9)]
+    await cloud.idle()
+    one, other, *_ = [cloud.show(each) for each in servers if each.host == servers[0].host]
+    for each in (one, other):
+        cloud.compute.moves.live_migrate(ADMIN, each.id)
+    await aio.sleep(200.0)
+    assert [cloud.show(each).task_state for each in (one, other)] == ["migrating", "migrating"]
+    return one, other
+
+
+def migration(cloud: Small, server: Server) -> Migration:
+    return cloud.compute.migrations.find(MigrationQuery(server_id=server.id))[0]
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_a_migration_that_makes_no_progress_is_forced_to_its_end(crash: bool) -> None:
+    async def main(cloud: Small) -> None:
+        one, other = await stuck(cloud)
+        cloud.compute.migrations.force_complete(ADMIN, one.id, migration(cloud, one).number)
+        if crash:
+            cloud = await restart(cloud)
+        await aio.sleep(60.0)
+        after = cloud.show(one)
+        assert (after.vm_state, after.task_state, after.power_state) == ("active", None, Power.RUNNING)
+        assert after.host != one.host
+        assert migration(cloud, one).status == "completed"
+        assert [each.action for each in cloud.compute.actions.list_all(one.id)][:2] == [
+            "live_migration_force_complete", "live-migration",
+        ]  # fmt: skip
+        await cloud.idle()  # the other has the whole link then
+        assert migration(cloud, other).status == "completed"
+        await agreed(cloud)
+        await cloud.compute.stop()
+
+    run(main)
+
+
+def test_only_a_migration_that_copies_can_be_forced() -> None:
+    async def main(cloud: Small) -> None:
+        one, other = await stuck(cloud)
+        force, number = cloud.compute.migrations.force_complete, migration(cloud, one).number
+        for wrong in (99, migration(cloud, other).number):
+            with pytest.raises(Invalid, match=f"Migration {wrong} for instance .* not found"):
+                force(ADMIN, one.id, wrong)
+        with pytest.raises(NotFound):
+            force(ADMIN, "0" * 32, number)
+        cloud.compute.servers.lock(ADMIN, one.id)
+        with pytest.raises(Conflict, match="is locked"):
+            force(OWNER, one.id, number)
+        for each in (one, other):
+            cloud.compute.migrations.abort(ADMIN, each.id, migration(cloud, each).number)
+        await cloud.idle()
+        with pytest.raises(Conflict, match=r"'force_complete' .* while it is in task_state None"):
+            force(ADMIN, one.id, number)
+        cloud.compute.moves.live_migrate(ADMIN, one.id)
+        with pytest.raises(Invalid, match=r"is accepted\. Cannot force complete while"):
+            force(ADMIN, one.id, migration(cloud, one).number)
+        with pytest.raises(Invalid, match=r"is cancelled\. Cannot force complete while"):
+            force(ADMIN, one.id, number)
+        cloud.compute.power.pause(ADMIN, other.id)
+        await cloud.idle()
+        cloud.compute.moves.live_migrate(ADMIN, other.id)
+        with pytest.raises(Conflict, match=r"'force_complete' .* while it is in vm_state paused"):
+            force(ADMIN, other.id, migration(cloud, other).number)
         await cloud.idle()
 
     run(main)
