@@ -200,6 +200,7 @@ def _abort(client: Client, life: Life) -> Deed | None:
         return Deed(
             move.server_id,
             lambda caller, life: life.compute.migrations.force_complete(caller, move.server_id, move.number),
+            "live_migration_force_complete",
         )
     return Deed(
         move.server_id,
