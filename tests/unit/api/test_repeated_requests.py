@@ -263,7 +263,7 @@ TOLD_APART = [
     Case(**act("unshelve"), first=202, again=409, soon=409, after=("shelve",)),
     Case(**act("rescue"), first=200, again=409, soon=409),
     Case(**act("unrescue"), first=202, again=409, soon=409, after=("rescue",)),
-    Case(**act("reboot", {"type": "SOFT"}), first=202, again=202, soon=202),
+    Case(**act("reboot", {"type": "SOFT"}), first=202, again=202, soon=409),
     Case(**act("resize", {"flavorRef": "2"}), first=202, again=409, soon=409),
     Case(**act("migrate"), first=202, again=409, soon=409),
     Case(**act("confirmResize"), first=204, again=409, soon=409, after=("migrate",)),
