@@ -15,6 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
+from sundog.errors import InvariantError
+
 T = TypeVar("T")
 
 Statement: TypeAlias = Select[*tuple[Any, ...]] | UpdateBase
@@ -32,6 +34,8 @@ class Prepared:
     def __init__(self, statement: Statement, dialect: Dialect, names: Sequence[str] | None = None) -> None:
         compiled = statement.compile(dialect=dialect, column_keys=names)
         assert isinstance(compiled, SQLCompiler)
+        if compiled.post_compile_params:
+            raise InvariantError(f"the text of {compiled} depends on its values; run it with execute()")
         self._text, self._dialect = str(compiled), dialect
         self._positions = compiled.positiontup if compiled.positional else None
         self._takes: dict[str, Convert] = {}
@@ -48,17 +52,22 @@ class Prepared:
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The rows that the statement gives."""
         ready = self._ready(values)
-        description, rows = self._with_cursor(
-            connection, lambda cursor: (cursor.execute(self._text, ready), (cursor.description, cursor.fetchall()))[1]
-        )
-        return self._records(description, rows)
+
+        def read(cursor: Any) -> tuple[Any, Any]:
+            cursor.execute(self._text, ready)
+            return cursor.description, cursor.fetchall()
+
+        return self._records(*self._with_cursor(connection, read))
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> int:
         """How many rows the statement met."""
         ready = self._ready(values)
-        return int(
-            self._with_cursor(connection, lambda cursor: (cursor.execute(self._text, ready), cursor.rowcount)[1])
-        )
+
+        def met(cursor: Any) -> int:
+            cursor.execute(self._text, ready)
+            return int(cursor.rowcount)
+
+        return self._with_cursor(connection, met)
 
     def run_many(self, connection: Connection, several: Sequence[Mapping[str, Any]]) -> None:
         """The statement once with each of ``several`` values."""

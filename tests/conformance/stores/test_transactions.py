@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
-from sqlalchemy import func, insert, select, true, update
+from sqlalchemy import bindparam, func, insert, select, true, update
 
 from sundog.control.store import Reader, Store, Tx
 from sundog.errors import Conflict, InvariantError
 from sundog.runtime import aio, clock, warp
 from tests.conformance.stores.example import (
+    NEW_YEAR,
     counters,
     events,
     flavors,
@@ -322,6 +323,38 @@ def test_rows_can_be_numbered_by_the_store(store: Store) -> None:
         tx.insert(events, what="first")
         number = tx.execute(insert(events).values(what="second").returning(events.c.number)).scalar_one()
         assert [(row["number"], row["what"]) for row in tx.find(events)] == [(1, "first"), (number, "second")]
+        assert tx.insert_numbered(events, what="third") == number + 1
+
+
+def test_conditions_may_be_values_by_the_names_of_columns(store: Store) -> None:
+    with store.begin() as tx:
+        for letter, host in zip("abcd", ("h1", "h1", None, "h2"), strict=True):
+            make_server(tx, letter, host=host)
+
+        def found(*where: Any) -> str:
+            return "".join(row["id"] for row in tx.find(servers, *where))
+
+        assert found({"host": "h1"}) == "ab"
+        assert found({"host": None}) == "c"
+        assert found({"host": ["h1", "h2"], "name": "server d"}) == "d"
+        assert found({"id": list("abc")}) == "abc"
+        assert found({"id": ()}) == found({"id": "a"}, {"id": "b"}) == ""
+        assert found({"host": "h1"}, servers.c.id != "a") == "b"
+        assert tx.count(servers, {"host": "h1"}) == 2
+        assert tx.update(servers, {"id": ("a", "c", "d")}, host="h3") == 3
+        assert tx.delete(servers, {"host": "h3"}, servers.c.id > "c") == 1
+        assert found() == "abc"
+
+
+def test_a_statement_that_is_made_once_takes_its_values_at_each_use(store: Store) -> None:
+    named = select(servers.c.id, servers.c.created_at).where(servers.c.host == bindparam("at")).order_by(servers.c.id)
+    with store.begin() as tx:
+        for letter, host in zip("abc", ("h1", "h2", "h1"), strict=True):
+            make_server(tx, letter, host=host)
+        assert tx.rows(named, at="h1") == [{"id": each, "created_at": NEW_YEAR} for each in "ac"]
+        assert [row["id"] for row in tx.rows(named, at="h2")] == ["b"]
+    with pytest.raises(InvariantError, match="only reads"), store.read() as reader:
+        reader.rows(insert(projects).values(id="p1", name="one").returning(projects.c.id))
 
 
 def test_any_statement_of_sqlalchemy_can_be_executed(store: Store) -> None:
