@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.bed import layout, processes
@@ -163,7 +164,7 @@ class Bed:
             self._write_files(place)
             self._start(place)
         for place in off:
-            wait_for(f"{place.name} to answer", lambda place=place: answers(place))
+            wait_for(f"{place.name} to answer", partial(answers, place))
 
     def _write_files(self, place: HostPlace) -> None:
         """The host's folders and files; what is volatile is made anew."""

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from tests.bed.bed import FAULTS, Bed, HostStatus, check_machine
-from tests.bed.needs import MISSING, BedError, NotInstalled
+from tests.bed.needs import BUILD, GUEST, HOSTS, MISSING, BedError, NotInstalled, need
 
 NOT_WELL = 3
 """What ``status`` ends with if a host, or the bed, is not up."""
@@ -33,6 +33,9 @@ def _done(told: argparse.Namespace, bed: Bed) -> int:
             check_machine(install=told.install)
             bed.up(told.hosts)
             return _told_status(bed, as_json=False)
+        case "needs":
+            need({**HOSTS, **GUEST, **BUILD}, install=told.install)
+            return 0
         case "down":
             bed.down()
             return 0
@@ -92,6 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     up = verbs.add_parser("up", help="bring up hosts; those that are up stay as they are")
     up.add_argument("--hosts", type=int, default=2, help="how many (default: 2)")
     up.add_argument("--install", action="store_true", help="install Debian's packages that are missing")
+    needs = verbs.add_parser("needs", help=f"whether everything is there for the libvirt tests; {MISSING} if not")
+    needs.add_argument("--install", action="store_true", help="install Debian's packages that are missing")
     verbs.add_parser("down", help="kill all hosts and remove everything")
     status = verbs.add_parser("status", help=f"say how hosts are; ends with {NOT_WELL} if one is not up")
     status.add_argument("--json", action="store_true", help="for programs")

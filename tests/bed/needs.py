@@ -1,4 +1,4 @@
-"""What the test bed needs of the machine: Debian's packages, by the command that each is asked for."""
+"""What the test bed needs of the machine: Debian's packages, by the command or the file that each is asked for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Mapping
+from pathlib import Path
 
 MISSING = 75
 """The exit code where something is not installed, as of other tools here."""
@@ -23,6 +25,7 @@ HOSTS: Mapping[str, str] = {
     "ip": "iproute2",
     "nsenter": "util-linux",
     "genisoimage": "genisoimage",
+    "ssh-keygen": "openssh-client",
 }
 """For hosts: libvirt's networks ask for dnsmasq and iptables."""
 
@@ -37,8 +40,17 @@ GUEST: Mapping[str, str] = {
     "sfdisk": "fdisk",
     "syslinux": "syslinux",
     "zstd": "zstd",
+    "/usr/lib/syslinux/mbr/mbr.bin": "syslinux-common",
 }
 """For the guest's image. What goes into the guest is downloaded and unpacked, never installed."""
+
+BUILD: Mapping[str, str] = {
+    "gcc": "gcc",
+    "pkg-config": "pkg-config",
+    "/usr/include/libvirt/libvirt.h": "libvirt-dev",
+    f"{sysconfig.get_paths()['include']}/Python.h": "python3-dev",
+}
+"""To install libvirt-python, the extra ``libvirt``: it is compiled."""
 
 SEARCHED = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"))
 
@@ -52,9 +64,8 @@ class NotInstalled(BedError):
 
 
 def missing(needs: Mapping[str, str]) -> list[str]:
-    """The packages whose commands are not there, sorted."""
-    found = {package for command, package in needs.items() if shutil.which(command, path=SEARCHED) is None}
-    return sorted(found)
+    """The packages whose commands, or files if the name is a path, are not there; sorted."""
+    return sorted({package for name, package in needs.items() if not _is_there(name)})
 
 
 def need(needs: Mapping[str, str], *, install: bool = False) -> None:
@@ -71,3 +82,7 @@ def need(needs: Mapping[str, str], *, install: bool = False) -> None:
             raise NotInstalled(f"{' '.join(each)} failed; not installed: {', '.join(wanted)}")
     if still := missing(needs):
         raise NotInstalled(f"not there although apt-get installed them: {', '.join(still)}")
+
+
+def _is_there(name: str) -> bool:
+    return Path(name).exists() if name.startswith("/") else shutil.which(name, path=SEARCHED) is not None
