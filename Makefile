@@ -1,6 +1,6 @@
 # Two commands do everything: `make demo` runs the quickstart, `make test` passes every test.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow proofs conformance soak lint types contracts coverage fuzz bench test-pythons clean
+.PHONY: help demo test test-fast test-slow proofs conformance soak lint types contracts coverage fuzz libvirt-test bench test-pythons clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,10 +26,10 @@ demo: $(VENV)/.run  ## Set everything up, run the quickstart scenario, print its
 test: lint types contracts test-fast coverage test-pythons test-slow  ## Set everything up and pass every check and test
 
 test-fast: $(VENV)/.dev  ## The tests for every save: under three minutes
-	$(BIN)/pytest -n $(JOBS) -q -m "not slow and not system and not trace and not proof"
+	$(BIN)/pytest -n $(JOBS) -q -m "not slow and not system and not trace and not proof and not libvirt"
 
 test-slow: $(VENV)/.dev  ## Real traces, the installed command, and whatever takes long
-	$(BIN)/pytest -n $(JOBS) -q -m "(slow or system or trace) and not proof"
+	$(BIN)/pytest -n $(JOBS) -q -m "(slow or system or trace) and not proof and not libvirt"
 
 coverage: $(VENV)/.dev  ## Branch coverage of the core by its own tests, which must not fall below 95 %
 	$(BIN)/pytest -n $(JOBS) -q tests/unit/core tests/unit/test_errors.py tests/unit/test_units.py tests/properties \
@@ -59,6 +59,16 @@ SEEDS ?= 200
 soak: $(VENV)/.dev  ## The control plane under random clients, faults and crashes: make soak SEEDS=2000
 	$(BIN)/sundog soak --seeds $(SEEDS) --jobs $(JOBS)
 
+$(VENV)/.libvirt: $(VENV)/.dev
+	tools/libvirt-bed needs --install
+	tools/setup-venv $(VENV) '.[dev,libvirt]'
+	@touch $(VENV)/.run $(VENV)/.dev $@
+
+libvirt-test: $(VENV)/.libvirt  ## The tests on real libvirt hosts, which are set up for them and go with them: as root
+	tools/libvirt-bed needs --install
+	tools/guest-image --install
+	$(BIN)/pytest -q -m libvirt tests/system tests/conformance
+
 bench: $(VENV)/.dev  ## Measure again what the tables in README and benchmarks/ say
 	$(BIN)/python benchmarks/run.py
 
@@ -66,4 +76,4 @@ test-pythons: $(VENV)/.dev  ## The loops' conformance suite on every Python from
 	tools/test-pythons
 
 clean:  ## Remove what make made, but no results
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* *.egg-info
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* *.egg-info

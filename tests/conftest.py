@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.bed.fixtures import base_disk, bed, bed_machine, ssh_key  # noqa: F401
+
 # Machines are noisy and nothing here is timed; what runs for ever meets pytest-timeout.
 settings.register_profile("sundog", deadline=None)
 settings.load_profile("sundog")

@@ -97,23 +97,19 @@ class Bed:
             raise BedError(f"a bed has {layout.HOSTS.start} to {layout.HOSTS.stop - 1} hosts, not {hosts}")
         check_machine()
         with self._alone():
-            try:
-                self._bridges()
-                self.shared.mkdir(parents=True, exist_ok=True)
-                first, *others = [self.layout.host(number) for number in range(1, hosts + 1)]
-                self._switch_on([first])
-                # To ask QEMU what it can do takes each host seconds; one asks for all.
+            self._bridges()
+            self.shared.mkdir(parents=True, exist_ok=True)
+            first, *others = [self.layout.host(number) for number in range(1, hosts + 1)]
+            self._switch_on([first])
+            if any(processes.first_process(place.folder) is None for place in others):
+                # To ask QEMU what it can do takes a host seconds; one asks for all.
                 virsh(first, "domcapabilities")
-                self._switch_on(others)
-            except BaseException:
-                # What is half up is told by status and goes with down; but a bed that nobody sees helps nobody.
-                print(f"bed {self.layout.number} did not come up; its files: {self.layout.folder}", file=sys.stderr)
-                raise
+            self._switch_on(others)
 
     def down(self) -> None:
         """Kill all hosts and remove everything, whatever state it is in, also after a command that was killed."""
         with self._alone():
-            for folder in {self.layout.host(number).folder for number in layout.HOSTS}:
+            for folder in [self.layout.host(number).folder for number in layout.HOSTS]:
                 while (first := processes.first_process(folder)) is not None:
                     processes.kill_all(first)
             for link in self._links():
@@ -159,12 +155,15 @@ class Bed:
     # How.
 
     def _switch_on(self, places: list[HostPlace]) -> None:
-        off = [place for place in places if processes.first_process(place.folder) is None]
-        for place in off:
-            self._write_files(place)
-            self._start(place)
-        for place in off:
-            wait_for(f"{place.name} to answer", partial(answers, place))
+        for place in places:
+            if processes.first_process(place.folder) is None:
+                self._write_files(place)
+                self._start(place)
+            # Also those that are on: whoever started them may have been killed before this.
+            self._wire(place)
+        for place in places:
+            if not self._status(place).stopped:
+                wait_for(f"{place.name} to answer", partial(answers, place))
 
     def _write_files(self, place: HostPlace) -> None:
         """The host's folders and files; what is volatile is made anew."""
@@ -184,7 +183,7 @@ class Bed:
         (folder / "machine-id").write_text(place.uuid.replace("-", "") + "\n")
 
     def _start(self, place: HostPlace) -> None:
-        """Make the namespaces and start the first process in them; put in its cards."""
+        """Make the namespaces and start the first process in them, which waits for its cards."""
         init = Path(__file__).with_name("host.py")
         words = (place.folder, place.name, place.address, self.layout.gateway)
         namespaces = ("--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--mount-proc", "--propagation=private")
@@ -195,10 +194,14 @@ class Bed:
                 env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", check=True,
             )  # fmt: skip
         wait_for(f"{place.name} to start", lambda: processes.first_process(place.folder) is not None)
+
+    def _wire(self, place: HostPlace) -> None:
+        """Put in the host's cards, as far as they are not."""
         first = str(self._first(place))
         for card, bridge in enumerate(self.layout.bridges):
             link, mac = place.link(card), place.mac(card)
-            ip("link", "add", link, "type", "veth", "peer", "name", f"eth{card}", "address", mac, "netns", first)
+            if link not in _link_names():
+                ip("link", "add", link, "type", "veth", "peer", "name", f"eth{card}", "address", mac, "netns", first)
             ip("link", "set", link, "master", bridge)
         self._set_links(place, up=not (place.folder / "partitioned").exists())
 
@@ -278,14 +281,21 @@ def check_machine(*, install: bool = False) -> None:
 
 def answers(place: HostPlace) -> bool:
     """Whether libvirtd does; by the socket, which works for hosts that are partitioned too."""
-    return virsh(place, "hostname", check=False).returncode == 0
+    try:
+        return virsh(place, "hostname", check=False, seconds=5).returncode == 0
+    except BedError:
+        return False
 
 
-def virsh(place: HostPlace, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run virsh against a host, by its socket. BedError with what it said if that fails, unless not to check."""
-    done = subprocess.run(
-        ["virsh", "-q", "-c", place.unix, *words], env=ENVIRONMENT, capture_output=True, text=True, check=False
-    )
+def virsh(
+    place: HostPlace, *words: str, check: bool = True, seconds: float = WAIT_SECONDS
+) -> subprocess.CompletedProcess[str]:
+    """Run virsh against a host, by its socket. BedError if it takes too long, or, unless not to check, if it fails."""
+    command = ["virsh", "-q", "-c", place.unix, *words]
+    try:
+        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise BedError(f"virsh {' '.join(words)} on {place.name} took more than {seconds:.0f} s") from None
     if check and done.returncode:
         raise BedError(f"virsh {' '.join(words)} on {place.name}: {done.stderr.strip()}")
     return done

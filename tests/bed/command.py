@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from tests.bed.bed import FAULTS, Bed, HostStatus, check_machine
-from tests.bed.needs import BUILD, GUEST, HOSTS, MISSING, BedError, NotInstalled, need
+from tests.bed.needs import BUILD, GUEST, MISSING, BedError, NotInstalled, need
 
 NOT_WELL = 3
 """What ``status`` ends with if a host, or the bed, is not up."""
@@ -34,7 +34,8 @@ def _done(told: argparse.Namespace, bed: Bed) -> int:
             bed.up(told.hosts)
             return _told_status(bed, as_json=False)
         case "needs":
-            need({**HOSTS, **GUEST, **BUILD}, install=told.install)
+            check_machine(install=told.install)
+            need({**GUEST, **BUILD}, install=told.install)
             return 0
         case "down":
             bed.down()

@@ -1,4 +1,4 @@
-"""Fixtures of tests on real libvirt hosts: mark such tests ``libvirt``. They skip, with the reason, where no bed can be."""
+"""Fixtures of tests on real libvirt hosts, marked ``libvirt``; they skip, with the reason, where none can be."""
 
 from __future__ import annotations
 

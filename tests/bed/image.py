@@ -53,6 +53,10 @@ BOOT_RECORD = Path("/usr/lib/syslinux/mbr/mbr.bin")
 ENVIRONMENT = os.environ | {"PATH": SEARCHED, "LC_ALL": "C"}
 
 
+class AptFailed(BedError):
+    """apt does not know a package, or cannot have it."""
+
+
 @dataclass(frozen=True)
 class Package:
     """A package that apt can download: ``file`` is what it calls it."""
@@ -83,7 +87,11 @@ class Image:
 def main(words: Sequence[str]) -> int:
     """The command ``tools/guest-image``: makes the image unless it is there, prints where; the exit code."""
     parser = argparse.ArgumentParser(prog="tools/guest-image", description="A tiny guest made of Debian's packages.")
-    parser.add_argument("--install", action="store_true", help="install Debian's packages that making it needs")
+    parser.add_argument(
+        "--install",
+        action="store_true",
+        help="install Debian's packages that making it needs, and renew apt's lists if they are too old",
+    )
     parser.add_argument("--cache", type=Path, default=CACHE, help="where images and packages are kept")
     told = parser.parse_args(words)
     try:
@@ -100,6 +108,17 @@ def main(words: Sequence[str]) -> int:
 def guest_image(cache: Path = CACHE, *, install: bool = False) -> Image:
     """The image for what apt has now and the files beside this module: made unless the cache has it."""
     need(GUEST, install=install)
+    try:
+        return _image(cache)
+    except AptFailed:
+        if not install:
+            raise
+        # A new machine has no lists of packages, an old one lists of packages that are gone.
+        apt("apt-get", "update", "-qq")
+        return _image(cache)
+
+
+def _image(cache: Path) -> Image:
     names = sorted([kernel_package(), *PACKAGES])
     packages = available(names)
     image = Image(cache / f"image-{key(packages)}")
@@ -129,18 +148,20 @@ def key(packages: Sequence[Package]) -> str:
 
 def kernel_package() -> str:
     """The package of the newest kernel, which the one called ``KERNEL`` only points to."""
-    found = re.search(r"Depends: (linux-image-\S+)", run("apt-cache", "depends", KERNEL))
+    found = re.search(r"Depends: (linux-image-\S+)", apt("apt-cache", "depends", KERNEL))
     if found is None:
-        raise BedError(f"apt does not know {KERNEL}; does this machine have Debian's package lists (apt-get update)?")
+        raise AptFailed(f"apt knows no kernel that {KERNEL} points to; --install asks it for newer lists")
     return found[1]
 
 
 def available(names: Sequence[str]) -> list[Package]:
     """What apt would download for these names."""
-    lines = run("apt-get", "download", "--print-uris", *names).splitlines()
+    lines = apt("apt-get", "download", "--print-uris", *names).splitlines()
     found = [Package(words[1], words[3]) for words in map(str.split, lines) if len(words) == 4]
     if len(found) != len(names):
-        raise BedError(f"of {', '.join(names)} apt knows only {', '.join(package.file for package in found) or 'none'}")
+        raise AptFailed(
+            f"of {', '.join(names)} apt knows only {', '.join(package.file for package in found) or 'none'}"
+        )
     return sorted(found, key=lambda package: package.file)
 
 
@@ -153,7 +174,7 @@ def downloaded(packages: Sequence[Package], names: Sequence[str], folder: Path) 
             path.unlink()
     if wanted != {path.name for path in folder.iterdir()}:
         # apt checks what it downloads; as root it would take another user for it, who may not write here.
-        run("apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *names, folder=folder)
+        apt("apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *names, folder=folder)
     return [folder / name for name in sorted(wanted)]
 
 
@@ -208,7 +229,7 @@ def lay_out_modules(unpacked: Path, version: str, folder: Path) -> None:
     run("depmod", "-b", unpacked, version)
     order: dict[str, Path] = {}
     for name in MODULES:
-        asked = ["modprobe", "-d", unpacked, "-S", version, "--show-depends", name]
+        asked: list[str | Path] = ["modprobe", "-d", unpacked, "-S", version, "--show-depends", name]
         told = subprocess.run(asked, env=ENVIRONMENT, capture_output=True, text=True, check=False).stdout
         for path in re.findall(r"^insmod (\S+)", told, re.MULTILINE):
             order.setdefault(Path(path).name, Path(path))
@@ -251,6 +272,14 @@ def make_disk(image: Image, raw: Path) -> None:
     # It appears under its name when it is whole.
     run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", raw, image.disk.with_suffix(".part"))
     image.disk.with_suffix(".part").rename(image.disk)
+
+
+def apt(*command: str, folder: Path | None = None) -> str:
+    """What a command of apt prints."""
+    try:
+        return run(*command, folder=folder)
+    except BedError as error:
+        raise AptFailed(f"{error}; --install asks for newer lists of packages") from None
 
 
 def run(*command: str | Path, folder: Path | None = None) -> str:
