@@ -193,7 +193,10 @@ class Bed:
                 ["setsid", "--fork", "unshare", *namespaces, sys.executable, "-B", init, *map(str, words)],
                 env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", check=True,
             )  # fmt: skip
-        wait_for(f"{place.name} to start", lambda: processes.first_process(place.folder) is not None)
+        try:
+            wait_for(f"{place.name} to start", lambda: processes.first_process(place.folder) is not None)
+        except BedError as error:
+            raise BedError(f"{error}; it said: {(place.folder / 'log/host.log').read_text()[-1000:]}") from None
 
     def _wire(self, place: HostPlace) -> None:
         """Put in the host's cards, as far as they are not."""

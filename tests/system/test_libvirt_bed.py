@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -281,8 +280,10 @@ def test_down_cleans_up_after_a_command_that_was_killed(bed_machine: None, late:
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as killed:
             one, two = own.layout.host(1), own.layout.host(2)
             waited_for = two if late else one
-            wait_for("the host to start", lambda: processes.first_process(waited_for.folder) is not None)
-            killed.send_signal(signal.SIGKILL)
+            try:
+                wait_for("the host to start", lambda: processes.first_process(waited_for.folder) is not None)
+            finally:
+                killed.kill()
         assert traces(own) != before
         own.up(2)  # goes on where the other was
         assert [host.words for host in own.status()] == ["on", "on"]
