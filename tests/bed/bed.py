@@ -85,7 +85,19 @@ class Bed:
 
     def run(self, number: int, command: Sequence[str], **options: object) -> subprocess.CompletedProcess[str]:
         """Run a command in a host, as its root; ``options`` are those of ``subprocess.run``."""
-        inside = ["nsenter", "-t", str(self._first(self.host(number))), "-m", "-n", "-u", "-i", "-p", "--", *command]
+        inside = [
+            "nsenter",
+            "-t",
+            str(self._first(self.host(number))),
+            "-m",
+            "-n",
+            "-u",
+            "-i",
+            "-p",
+            "-r",
+            "--",
+            *command,
+        ]
         chosen = {"text": True, "check": False, "env": ENVIRONMENT} | options
         return subprocess.run(inside, **chosen)  # type: ignore[call-overload, no-any-return]
 
