@@ -76,7 +76,7 @@ def status(bed: Bed, number: int) -> HostStatus:
     return bed.status()[number - 1]
 
 
-def over_network(host: HostPlace, seconds: float = 5.0) -> str | None:
+def over_network(host: HostPlace, seconds: float = 30.0) -> str | None:
     """What the host says its name is, asked over the network; None if it says nothing in time."""
     asked = ["virsh", "-q", "-c", host.tcp, "hostname"]
     try:
