@@ -228,7 +228,7 @@ def test_a_hung_libvirtd_says_nothing_until_it_is_woken_and_slows_no_other(bed: 
     one, other = bed.hosts()
     bed.hang(1, "libvirtd")
     try:
-        assert status(bed, 1).stopped == ("libvirtd",)
+        wait_for("libvirtd to stop", lambda: status(bed, 1).stopped == ("libvirtd",))
         assert over_network(one, seconds=2) is None
         assert over_network(other) == other.name
     finally:
