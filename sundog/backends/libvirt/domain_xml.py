@@ -7,6 +7,7 @@ skipped when it is read.
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, cast
 from xml.etree.ElementTree import Element, SubElement
@@ -52,10 +53,8 @@ def write_domain(domain: Domain) -> str:
 
 
 def _devices(devices: Element, domain: Domain) -> None:
-    taken = 0
-    for disk in domain.disks:
-        devices.append(_disk_element(disk, "hda" if disk.role == "config" else f"vd{_LETTERS[taken]}"))
-        taken += disk.role != "config"
+    for disk, target in zip(domain.disks, target_names(domain), strict=True):
+        devices.append(_disk_element(disk, target))
     for interface in domain.interfaces:
         devices.append(_interface_element(interface))
     serial = SubElement(devices, "serial", type="pty")
@@ -70,6 +69,25 @@ def _devices(devices: Element, domain: Domain) -> None:
     SubElement(SubElement(devices, "video"), "model", type="vga", vram="16384", heads="1")
     _text(SubElement(devices, "rng", model="virtio"), "backend", "/dev/urandom", model="random")
     SubElement(devices, "memballoon", model="virtio")
+
+
+def target_names(domain: Domain) -> tuple[str, ...]:
+    """The name by which libvirt knows each disk of a domain."""
+    letters = iter(_LETTERS)
+    return tuple("hda" if disk.role == "config" else f"vd{next(letters)}" for disk in domain.disks)
+
+
+def write_backup(target: str, path: str, targets: Sequence[str]) -> str:
+    """The XML that copies the disk ``target`` into the file ``path``, and none other of ``targets``."""
+    root = Element("domainbackup", mode="push")
+    disks = SubElement(root, "disks")
+    for each in targets:
+        disk = SubElement(disks, "disk", name=each, backup=_TRUTH[each == target])
+        if each == target:
+            disk.set("type", "file")
+            SubElement(disk, "target", file=path)
+            SubElement(disk, "driver", type="qcow2")
+    return _document(root)
 
 
 def _disk_element(disk: Disk, target: str) -> Element:
@@ -174,6 +192,16 @@ def restamped(text: str, domain: Domain) -> str:
     for old in metadata.findall(f"{{{NAMESPACE}}}copy"):
         metadata.remove(old)
     metadata.append(stamp_element(domain))
+    return _document(root)
+
+
+def with_screen_at(text: str, address: str) -> str:
+    """The XML ``text`` of a domain whose screen listens on ``address``."""
+    root = _parse(text)
+    for graphics in root.iterfind("devices/graphics"):
+        graphics.attrib.pop("listen", None)
+        for listen in graphics.findall("listen"):
+            listen.set("address", address)
     return _document(root)
 
 

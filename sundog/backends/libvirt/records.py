@@ -8,7 +8,7 @@ revert steps aside, to a uuid and a name of its own, because the new copy may be
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from sundog.backends.contract import ServerKey
@@ -114,3 +114,8 @@ def network_name(network: str) -> str:
 def bridge_name(network: str) -> str:
     """The name of a network's bridge on a host: at most 15 characters."""
     return f"sbr{network.replace('-', '')[:11]}"
+
+
+def finished(domain: Domain) -> Domain:
+    """The same domain, made to its end."""
+    return replace(domain, stamp=replace(domain.stamp, finished=True))

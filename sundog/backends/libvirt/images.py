@@ -1,0 +1,196 @@
+"""Images made harmless here, then kept on each host that boots from them: one flat qcow2 file of ours an image.
+
+Nothing that somebody uploaded is ever opened by a host. An image is fetched to this machine, its header is looked at by
+us, and ``qemu-img`` copies it, told the format, in a process of limited memory and time. The result, which has no file
+below it, goes to the host; servers get overlays of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import struct
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final, Protocol
+
+from sundog.backends.contract import ImageReference
+from sundog.backends.libvirt.link import Link
+from sundog.backends.libvirt.storage import Storage, copy_volume
+from sundog.backends.libvirt.threads import Workers
+from sundog.errors import BackendFailed
+from sundog.runtime import aio
+from sundog.units import Seconds
+
+FORMATS: Final = ("qcow2", "raw")
+
+# What qemu-img may take: 1 GiB of address space, and seconds of processor time.
+_MEMORY_BYTES: Final = 2**30
+_CPU_SECONDS: Final = 600
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_ENCRYPTION_NONE: Final = 0
+_EXTERNAL_DATA: Final = 1 << 2
+_LARGEST: Final = 64 * 2**40
+
+
+class ImageSource(Protocol):
+    """Where images come from."""
+
+    def read(self, image: ImageReference) -> AsyncIterator[bytes]:
+        """The image's bytes. What it raises ends the operation as ``BackendFailed``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A flattened image as a volume, and the size of the disk in it."""
+
+    volume: str
+    capacity_bytes: int
+
+
+def qcow2_size(header: bytes, name: str) -> int:
+    """The size of the disk that a qcow2 header promises. ``name`` is the image's, for messages.
+
+    Raises: BackendFailed if it is no qcow2, or leads to other files, or is encrypted, or beyond all measure.
+    """
+    if len(header) < 80 or header[:4] != b"QFI\xfb":
+        raise BackendFailed(f"image {name} is no qcow2 image, although it was said to be one; upload it again")
+    version, backing = struct.unpack(">IQ", header[4:16])
+    size, crypt = struct.unpack(">QI", header[24:36])
+    features = struct.unpack(">Q", header[72:80])[0] if version >= 3 else 0
+    if version not in (2, 3):
+        raise BackendFailed(f"image {name} is qcow2 of the version {version}; convert it to 3 (compat=1.1)")
+    if backing:
+        raise BackendFailed(f"image {name} has a backing file; flatten it with qemu-img convert")
+    if features & _EXTERNAL_DATA:
+        raise BackendFailed(f"image {name} keeps its data in another file; flatten it with qemu-img convert")
+    if crypt != _ENCRYPTION_NONE:
+        raise BackendFailed(f"image {name} is encrypted, and hosts have no key; decrypt it with qemu-img convert")
+    if not 0 < size <= _LARGEST:
+        raise BackendFailed(f"image {name} says that its disk has {size} bytes; that cannot be")
+    return int(size)
+
+
+class Images:
+    """Images flattened in ``folder`` on this machine, and brought to hosts."""
+
+    def __init__(self, source: ImageSource, folder: Path) -> None:
+        self._source, self._folder = source, folder
+        self._locks: dict[tuple[str, str], aio.Lock] = {}
+        self._files = Workers("sundog-images", size=2)
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._files.close()
+
+    async def on_host(self, link: Link, image: ImageReference, *, limit: Seconds = 600.0) -> Base:
+        """The image on a host, brought there unless it is there already. Raises: BackendFailed."""
+        if image.disk_format not in FORMATS:
+            raise BackendFailed(
+                f"image {image.id} is {image.disk_format}, and hosts boot from {', '.join(FORMATS)}; convert it",
+                image=image.id,
+            )
+        if not _NAME.fullmatch(image.id):
+            raise BackendFailed(f"an image cannot have the id {image.id!r}", image=image.id)
+        base = base_name(image.id)
+        async with self._lock(link.name, image.id):
+            capacity = await self._complete(link.storage, base)
+            if capacity is None:
+                async with self._lock("", image.id):
+                    path, capacity = await self._local(image, limit)
+                await self._bring(link.storage, path, base, capacity)
+        return Base(base, capacity)
+
+    async def from_host(self, source: Link, target: Link, base: str) -> None:
+        """Bring a base from one host to another: its image may be gone by now."""
+        async with self._lock(target.name, base.removeprefix("base-").removesuffix(".qcow2")):
+            if await self._complete(target.storage, base) is None:
+                scratch = self.scratch(f"{target.name}-{base}")
+                try:
+                    await copy_volume(source.storage, base, target.storage, base, "qcow2", scratch)
+                    await target.storage.create(_mark(base), "raw", 0)
+                finally:
+                    scratch.unlink(missing_ok=True)
+
+    def scratch(self, name: str) -> Path:
+        """A file for what is under way."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder / f"{name}.part"
+
+    def _lock(self, host: str, image: str) -> aio.Lock:
+        return self._locks.setdefault((host, image), aio.Lock())
+
+    async def _complete(self, storage: Storage, base: str) -> int | None:
+        """The size of the disk in a base that was brought to its end; None if there is none."""
+        if await storage.capacity(_mark(base)) is None:
+            return None
+        return await storage.capacity(base)
+
+    async def _bring(self, storage: Storage, path: Path, base: str, capacity: int) -> None:
+        await storage.create(base, "qcow2", capacity)
+        with path.open("rb") as file:
+            await storage.upload(base, file, path.stat().st_size)
+        await storage.create(_mark(base), "raw", 0)  # only what has this mark was brought to its end
+
+    async def _local(self, image: ImageReference, limit: Seconds) -> tuple[Path, int]:
+        """The flattened image in our folder, and the size of its disk."""
+        path = self._folder / f"{image.id}.qcow2"
+        if not path.exists():
+            raw, made = self.scratch(f"{image.id}.fetched"), self.scratch(f"{image.id}.flat")
+            try:
+                await self._fetch(image, raw)
+                await self._flatten(image, raw, made, limit)
+                made.rename(path)
+            finally:
+                raw.unlink(missing_ok=True)
+                made.unlink(missing_ok=True)
+        return path, qcow2_size(_head(path), image.id)
+
+    async def _fetch(self, image: ImageReference, path: Path) -> None:
+        try:
+            with path.open("wb") as file:
+                async for data in self._source.read(image):
+                    await self._files.call(partial(file.write, data), 60.0)
+        except aio.CancelledError:
+            raise
+        except Exception as error:
+            raise BackendFailed(f"image {image.id} could not be fetched: {error}", image=image.id) from error
+        if image.disk_format == "qcow2":
+            qcow2_size(_head(path), image.id)
+
+    async def _flatten(self, image: ImageReference, source: Path, target: Path, limit: Seconds) -> None:
+        """Copy with qemu-img, in a process that can neither eat the machine nor run on when nobody waits."""
+        process = await asyncio.create_subprocess_exec(
+            "prlimit", f"--as={_MEMORY_BYTES}", f"--cpu={_CPU_SECONDS}", "--",
+            "qemu-img", "convert", "-f", image.disk_format, "-O", "qcow2", str(source), str(target),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            async with aio.timeout(limit):
+                _, said = await process.communicate()
+        except TimeoutError as error:
+            raise BackendFailed(f"image {image.id} was not flattened within {limit:g} s", image=image.id) from error
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await aio.shield(process.wait())
+        if process.returncode != 0:
+            reason = said.decode(errors="replace").strip() or f"qemu-img ended with {process.returncode}"
+            raise BackendFailed(f"image {image.id} could not be flattened: {reason}", image=image.id)
+
+
+def base_name(image: str) -> str:
+    """The volume of a flattened image on every host that has it."""
+    return f"base-{image}.qcow2"
+
+
+def _mark(base: str) -> str:
+    return f"{base}.complete"
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(104)

@@ -1,0 +1,393 @@
+"""One host: its connections, whether it answers, what it holds as far as it told, and calls to it.
+
+Two connections lead to a host. One does the work. The other does nothing but ask, every other second, whether anybody
+is there, in a thread of its own: so work that hangs is never taken for a dead host, nor a dead host for slow work. Both
+send keepalives. When either ends, both are made again: subscribe to events first, list then, and only then is the host
+up; so nothing that happened meanwhile is missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from sundog.backends.contract import EventKind, HostRecord, HostState, LifecycleEvent, PowerState, ServerKey
+from sundog.backends.libvirt.domain_xml import read_domain
+from sundog.backends.libvirt.failures import Code, Meaning, meaning, translate
+from sundog.backends.libvirt.host_xml import HostFacts, read_capabilities, read_cpu, read_features
+from sundog.backends.libvirt.inventory import host_record
+from sundog.backends.libvirt.native import OLDEST, Connection, Library
+from sundog.backends.libvirt.records import Domain, VirtType
+from sundog.backends.libvirt.states import kind_of, power_of
+from sundog.backends.libvirt.storage import Storage
+from sundog.backends.libvirt.threads import NoAnswer, NotStarted, Workers
+from sundog.errors import BackendFailed, HostDown, OutcomeUnknown, SundogError
+from sundog.runtime import aio, clock
+from sundog.units import Seconds
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class HostSpec:
+    """How a host is reached, and what is to run there.
+
+    ``uuid`` is the host's own, where it is known already: a host that says another one is not let in. ``address`` is
+    where other hosts reach it for migrations, and where consoles listen. ``pool`` is the folder for its disks, the same
+    on every host.
+    """
+
+    name: str
+    uri: str
+    uuid: str = ""
+    virt_type: VirtType = "kvm"
+    address: str = "127.0.0.1"
+    pool: str = "/var/lib/libvirt/sundog"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a host may take, in seconds."""
+
+    call: Seconds = 60.0
+    """For an ordinary call; those that move data have their own."""
+    connect: Seconds = 10.0
+    pulse: Seconds = 2.0
+    """Between one sign of life and the next."""
+    silent: Seconds = 8.0
+    """Without a sign of life before a host is down."""
+    keepalives: int = 3
+    """How many keepalives, a pulse apart, may be missing before a connection is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A copy on a host, as it was found there."""
+
+    domain: Domain
+    power: PowerState
+
+    @property
+    def key(self) -> ServerKey:
+        """Which copy."""
+        return self.domain.stamp.key
+
+
+@dataclass(slots=True)
+class Known:
+    """What is known of a domain between two listings: enough to say what an event means."""
+
+    key: ServerKey
+    power: PowerState
+    networks: tuple[str, ...] = ()
+    since: Seconds | None = None
+
+
+class Link:
+    """One host. ``run`` keeps it connected; ``publish`` is told what happens on it."""
+
+    def __init__(
+        self, number: int, spec: HostSpec, library: Library, publish: Callable[[LifecycleEvent], None],
+        patience: Patience = Patience(),
+    ) -> None:  # fmt: skip
+        self.number, self.spec, self.patience = number, spec, patience
+        self.state = HostState.DOWN
+        self.reason = "it was not connected yet"
+        self.facts: HostFacts | None = None
+        self.known: dict[str, Known] = {}
+        self.storage = Storage(self)
+        self.networks = aio.Lock()
+        self._library, self._publish = library, publish
+        self._version, self._disk_gib = 0, 0
+        self._connection: Connection = None
+        self._pulse: Connection = None
+        self._round = 0  # of connections: what an older one says does not count
+        self._broken = aio.Event()
+        self._workers = Workers(f"libvirt-{spec.name}")
+        self._openers = Workers(f"libvirt-open-{spec.name}", size=1, most=4)
+        self._pulses = Workers(f"libvirt-pulse-{spec.name}", size=1, most=4)
+
+    @property
+    def uuid(self) -> str:
+        """The host's own uuid; empty until it is known."""
+        return self.spec.uuid or (self.facts.uuid if self.facts is not None else "")
+
+    @property
+    def name(self) -> str:
+        """The host's name, for people."""
+        return self.spec.name
+
+    @property
+    def connection(self) -> Connection:
+        """The connection that does the work, for a call that concerns two hosts. Raises: HostDown."""
+        if self._connection is None:
+            raise HostDown(f"host {self.name} is {self.state}: {self.reason}", host=self.uuid)
+        return self._connection
+
+    @property
+    def library(self) -> Library:
+        """libvirt."""
+        return self._library
+
+    def record(self) -> HostRecord | None:
+        """The host as the contract shows it; None as long as nothing is known of it."""
+        if self.facts is None:
+            return None
+        return host_record(
+            self.facts, self.name, self.state, virt_type=self.spec.virt_type, disk_gib=self._disk_gib,
+            version=self._version, address=self.spec.address,
+        )  # fmt: skip
+
+    def statistics(self) -> dict[str, int]:
+        """How many threads the host has."""
+        parts = (self._workers, self._openers, self._pulses)
+        return {"threads": sum(each.statistics()["threads"] for each in parts)}
+
+    # ------------------------------------------------------------------------------------------------------- calls
+
+    async def call(
+        self, operation: str, fn: Callable[[Connection], T], *, server: ServerKey | None = None,
+        limit: Seconds | None = None,
+    ) -> T:  # fmt: skip
+        """What ``fn`` makes of the connection, in a thread.
+
+        Raises: HostDown; what ``translate`` makes of an error of libvirt; OutcomeUnknown after ``limit`` seconds.
+        """
+        connection = self._connection
+        if connection is None or self.state is not HostState.UP:
+            raise HostDown(f"host {self.name} is {self.state}: {self.reason}", host=self.uuid)
+        return await self._through(self._workers, operation, connection, fn, server, limit or self.patience.call)
+
+    async def _through(
+        self, workers: Workers, operation: str, connection: Connection, fn: Callable[[Connection], T],
+        server: ServerKey | None, limit: Seconds,
+    ) -> T:  # fmt: skip
+        try:
+            return await workers.call(lambda: fn(connection), limit)
+        except self._library.libvirtError as error:
+            said = meaning(error.get_error_code(), alive=bool(connection.isAlive()))
+            raise translate(
+                said, str(error), operation=operation, host=self.uuid, name=self.name, server=server
+            ) from error
+        except NotStarted as error:
+            raise BackendFailed(f"{operation} on host {self.name} was not begun: {error}", host=self.uuid) from error
+        except NoAnswer as error:
+            raise OutcomeUnknown(
+                f"{operation} on host {self.name} may or may not have happened: {error}; reconcile", host=self.uuid
+            ) from error
+
+    # ------------------------------------------------------------------------------------------------- connections
+
+    async def run(self) -> None:
+        """Keep the host connected, until cancelled."""
+        heard = clock.now()
+        try:
+            while True:
+                try:
+                    await self._connect()
+                except SundogError as error:
+                    self.reason = error.message
+                else:
+                    await self._watch()
+                    heard = clock.now()
+                await self._drop()
+                if self.state is HostState.UP and clock.now() - heard < self.patience.silent:
+                    with contextlib.suppress(SundogError):
+                        await self._connect()
+                        self._tell(EventKind.LOST)
+                        continue
+                self._down()
+                await aio.sleep(self.patience.pulse)
+        finally:
+            await aio.shield(self._drop())
+            for workers in (self._workers, self._openers, self._pulses):
+                workers.close()
+
+    def _down(self) -> None:
+        if self.state is HostState.UP:
+            self.state = HostState.DOWN
+            self._tell(EventKind.HOST_DOWN)
+
+    def _tell(self, kind: EventKind, server: ServerKey | None = None) -> None:
+        self._publish(LifecycleEvent(kind, clock.now(), self.uuid, server))
+
+    async def _connect(self) -> None:
+        """Both connections, with all that must be known before the host is up. Raises: SundogError."""
+        self._round += 1
+        self._broken = aio.Event()
+        number, loop = self._round, asyncio.get_running_loop()
+
+        def broke(_connection: Connection, reason: int, _opaque: Any) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(self._break, number, reason)
+
+        def happened(_connection: Connection, domain: Any, event: int, detail: int, _opaque: Any) -> None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._heard, number, domain.UUIDString(), event, detail)
+
+        def make() -> tuple[Connection, Connection]:
+            made = []
+            for _ in range(2):
+                connection = self._library.open(self.spec.uri)
+                made.append(connection)
+                with contextlib.suppress(self._library.libvirtError):  # a driver inside this process has none
+                    connection.setKeepAlive(max(1, round(self.patience.pulse)), self.patience.keepalives)
+                    connection.registerCloseCallback(broke, None)
+            made[0].domainEventRegisterAny(None, self._library.VIR_DOMAIN_EVENT_ID_LIFECYCLE, happened, None)
+            return made[0], made[1]
+
+        try:
+            self._connection, self._pulse = await self._openers.call(make, self.patience.connect)
+        except self._library.libvirtError as error:
+            raise translate(
+                Meaning.UNREACHABLE, str(error), operation="connect", host=self.uuid, name=self.name
+            ) from error
+        except (NotStarted, NoAnswer) as error:
+            raise HostDown(f"host {self.name} cannot be connected: {error}", host=self.uuid) from error
+        await self._get_to_know()
+
+    async def _get_to_know(self) -> None:
+        connection = self._connection
+
+        async def ask(operation: str, fn: Callable[[Connection], T]) -> T:
+            return await self._through(self._workers, operation, connection, fn, None, self.patience.call)
+
+        facts, version, lib_version = await ask("inventory", self._inventory)
+        if lib_version < OLDEST:
+            raise HostDown(f"host {self.name} has libvirt {lib_version}; it takes {OLDEST} or later", host=self.uuid)
+        if self.spec.uuid and facts.uuid != self.spec.uuid:
+            raise HostDown(
+                f"host {self.name} says that it is {facts.uuid} and not {self.spec.uuid}; it is left alone until an "
+                "administrator says which it is",
+                host=self.spec.uuid,
+            )
+        if self.spec.virt_type not in facts.virt_types:
+            raise HostDown(
+                f"host {self.name} cannot run {self.spec.virt_type} guests; it can run "
+                f"{', '.join(facts.virt_types) or 'none'}: load the kvm module, or say virt_type: qemu",
+                host=self.uuid,
+            )
+        self._disk_gib = await ask("inventory", self.storage.prepare)
+        found = await ask("list_servers", self.survey)
+        self.facts, self._version = facts, version
+        before = self.state
+        self.known = {
+            each.domain.uuid: Known(each.key, each.power, tuple(card.network for card in each.domain.interfaces))
+            for each in found
+        }
+        self.state, self.reason = HostState.UP, ""
+        if before is not HostState.UP:
+            self._tell(EventKind.HOST_UP)
+
+    def _inventory(self, connection: Connection) -> tuple[HostFacts, int, int]:
+        text = connection.getCapabilities()
+        features: tuple[str, ...] = ()
+        if cpu := read_cpu(text):
+            with contextlib.suppress(self._library.libvirtError):
+                flag = self._library.VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES
+                features = read_features(connection.baselineCPU([cpu], flag))
+        return read_capabilities(text, features), connection.getVersion(), connection.getLibVersion()
+
+    async def _watch(self) -> None:
+        """Return when a connection has ended, or nobody answers on the other."""
+        pulse = self._pulse
+        while not self._broken.is_set():
+            try:
+                await self._pulses.call(pulse.getLibVersion, self.patience.silent)
+            except (NoAnswer, NotStarted) as error:
+                self.reason = f"its daemon gives no sign of life: {error}"
+                return
+            except self._library.libvirtError as error:
+                self.reason = f"its connection broke: {error}"
+                return
+            with contextlib.suppress(TimeoutError):
+                async with aio.timeout(self.patience.pulse):
+                    await self._broken.wait()
+
+    def _break(self, number: int, reason: int) -> None:
+        if number == self._round:
+            words = ("an error", "its end", "keepalives without an answer", "the client")
+            self.reason = f"its connection ended by {words[reason] if reason < len(words) else reason}"
+            self._broken.set()
+
+    async def _drop(self) -> None:
+        """Let both connections go, without waiting for a host that does not answer."""
+        old = [each for each in (self._connection, self._pulse) if each is not None]
+        self._connection = self._pulse = None
+        self._round += 1
+
+        def close() -> None:
+            for each in old:
+                with contextlib.suppress(self._library.libvirtError):
+                    each.unregisterCloseCallback()
+                with contextlib.suppress(self._library.libvirtError):
+                    each.close()
+
+        if old:
+            with contextlib.suppress(NoAnswer, NotStarted):
+                await self._openers.call(close, 1.0)
+
+    # ----------------------------------------------------------------------------------------------------- domains
+
+    def survey(self, connection: Connection) -> list[Seen]:
+        """Every copy on the host, by uuid and then generation. To be called in a thread."""
+        found = [each for each in map(self.look, connection.listAllDomains(0)) if each is not None]
+        return sorted(found, key=lambda seen: (seen.key.uuid, seen.key.generation))
+
+    def look(self, domain: Any) -> Seen | None:
+        """A domain of libvirt's as a copy; None if it is not ours, or has just gone. To be called in a thread."""
+        try:
+            read = read_domain(domain.XMLDesc(0))
+            if read is None:
+                return None
+            state, reason = domain.state(0)
+            saved = bool(domain.hasManagedSaveImage(0))
+        except self._library.libvirtError as error:
+            if error.get_error_code() == Code.NO_DOMAIN:
+                return None
+            raise
+        return Seen(read, power_of(state, reason, saved=saved, finished=read.stamp.finished))
+
+    def expect(self, domain: Domain) -> None:
+        """From now on events of this domain are those of its copy. To be said before it is defined."""
+        power = PowerState.SHUTDOWN
+        if (before := self.known.get(domain.uuid)) is not None:
+            power = before.power
+        networks = tuple(card.network for card in domain.interfaces)
+        self.known[domain.uuid] = Known(domain.stamp.key, power, networks)
+
+    def forget(self, domain: Domain) -> None:
+        """Events of this domain mean nothing any more."""
+        self.known.pop(domain.uuid, None)
+
+    def started(self, uuid: str) -> Seconds | None:
+        """When a domain was started, on the loop's clock; None if that was before we looked."""
+        known = self.known.get(uuid)
+        return None if known is None else known.since
+
+    def _heard(self, number: int, uuid: str, event: int, detail: int) -> None:
+        known = self.known.get(uuid)
+        if number != self._round or known is None:
+            return
+        kind, after = kind_of(event, detail, known.power)
+        if after is not None:
+            known.power = after
+        if kind in (EventKind.STARTED, EventKind.RESUMED, EventKind.MIGRATED):
+            known.since = clock.now()
+        if kind is EventKind.REMOVED:
+            del self.known[uuid]
+        if kind is not None:
+            self._tell(kind, known.key)
+
+    def fenced(self) -> None:
+        """Nothing runs on it any more, until it is connected again."""
+        self.state, self.reason = HostState.FENCED, "it was fenced"
+        self.known.clear()
+
+
+def kept_aside(domain: Domain, *, uuid: str, name: str, kept: bool, ran: bool) -> Domain:
+    """The domain under another uuid and name, as a kept copy or an ordinary one again."""
+    return replace(domain, uuid=uuid, name=name, stamp=replace(domain.stamp, kept=kept, ran=ran))
