@@ -30,7 +30,7 @@ from sundog.backends.contract import (
 from sundog.backends.events import EventQueue
 from sundog.backends.libvirt.domain_xml import read_domain, write_interface
 from sundog.backends.libvirt.images import FORMATS, Base, Images, ImageSource, base_name
-from sundog.backends.libvirt.keeper import LONG_S, LOOK_S, Fencer, Settings, cannot
+from sundog.backends.libvirt.keeper import LONG_S, LOOK_S, Fencer, Settings, cannot, undo_on_failure
 from sundog.backends.libvirt.link import HostSpec, Link, Seen
 from sundog.backends.libvirt.moves import Mover
 from sundog.backends.libvirt.native import library
@@ -168,7 +168,7 @@ class LibvirtDriver(Mover):
                 if start and mine.power in (PowerState.SHUTDOWN, PowerState.CRASHED):
                     await self._start(link, mine.domain)
                 return
-            async with aio.undo_on_failure() as undo:
+            async with undo_on_failure() as undo:
                 domain = plan(spec, link.spec, root=_has_root(spec), base=_base_name(spec))
                 undo.push_async_callback(self._remove, link, domain)
                 await self._make(link, spec, domain)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePosixPath
@@ -19,7 +20,7 @@ from sundog.backends.libvirt.link import HostSpec, Link, Patience, Seen
 from sundog.backends.libvirt.native import Connection, Library
 from sundog.backends.libvirt.operations import Operations
 from sundog.backends.libvirt.records import Disk, Domain, Interface, bridge_name
-from sundog.errors import BackendFailed, HostDown, InputError, NoSuchServer
+from sundog.errors import BackendFailed, HostDown, InputError, NoSuchServer, OutcomeUnknown
 from sundog.runtime import aio, clock
 from sundog.units import Seconds
 
@@ -286,6 +287,17 @@ class Keeper:
                 if not await self._do(link, seen, "look", lambda domain: domain.isActive()):
                     return
         await self._stop(link, seen.domain)
+
+
+@asynccontextmanager
+async def undo_on_failure() -> AsyncIterator[aio.Undo]:
+    """As ``aio.undo_on_failure``, but for ``OutcomeUnknown``: what nobody knows is left to be looked at."""
+    async with aio.undo_on_failure() as undo:
+        try:
+            yield undo
+        except OutcomeUnknown:
+            undo.pop_all()
+            raise
 
 
 def cannot(link: Link, seen: Seen, what: str) -> BackendFailed:

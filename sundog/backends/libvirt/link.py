@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -104,8 +105,11 @@ class Link:
         self._version, self._disk_gib = 0, 0
         self._connection: Connection = None
         self._pulse: Connection = None
+        self._subscription = 0
         self._round = 0  # of connections: what an older one says does not count
         self._broken = aio.Event()
+        self._ready = aio.Event()
+        self._heard_at = -math.inf
         self._workers = Workers(f"libvirt-{spec.name}")
         self._openers = Workers(f"libvirt-open-{spec.name}", size=1, most=4)
         self._pulses = Workers(f"libvirt-pulse-{spec.name}", size=1, most=4)
@@ -123,7 +127,7 @@ class Link:
     @property
     def connection(self) -> Connection:
         """The connection that does the work, for a call that concerns two hosts. Raises: HostDown."""
-        if self._connection is None:
+        if self.state is not HostState.UP or not self._ready.is_set():
             raise HostDown(f"host {self.name} is {self.state}: {self.reason}", host=self.uuid)
         return self._connection
 
@@ -156,10 +160,16 @@ class Link:
 
         Raises: HostDown; what ``translate`` makes of an error of libvirt; OutcomeUnknown after ``limit`` seconds.
         """
-        connection = self._connection
-        if connection is None or self.state is not HostState.UP:
-            raise HostDown(f"host {self.name} is {self.state}: {self.reason}", host=self.uuid)
+        connection = await self._reach()
         return await self._through(self._workers, operation, connection, fn, server, limit or self.patience.call)
+
+    async def _reach(self) -> Connection:
+        """The connection; while a host that is up is being connected again, that is waited for. Raises: HostDown."""
+        with contextlib.suppress(TimeoutError):
+            if self.state is HostState.UP:
+                async with aio.timeout(self.patience.silent + self.patience.pulse):
+                    await self._ready.wait()
+        return self.connection
 
     async def _through(
         self, workers: Workers, operation: str, connection: Connection, fn: Callable[[Connection], T],
@@ -182,8 +192,7 @@ class Link:
     # ------------------------------------------------------------------------------------------------- connections
 
     async def run(self) -> None:
-        """Keep the host connected, until cancelled."""
-        heard = clock.now()
+        """Keep the host connected, until cancelled. It is down when it was silent for too long, and not before."""
         try:
             while True:
                 try:
@@ -192,24 +201,25 @@ class Link:
                     self.reason = error.message
                 else:
                     await self._watch()
-                    heard = clock.now()
                 await self._drop()
-                if self.state is HostState.UP and clock.now() - heard < self.patience.silent:
-                    with contextlib.suppress(SundogError):
-                        await self._connect()
-                        self._tell(EventKind.LOST)
-                        continue
-                self._down()
-                await aio.sleep(self.patience.pulse)
+                if self._left() <= 0:
+                    self._down()
+                await aio.sleep(0.2 if self.state is HostState.UP else self.patience.pulse)
         finally:
             await aio.shield(self._drop())
             for workers in (self._workers, self._openers, self._pulses):
                 workers.close()
 
+    def _left(self) -> Seconds:
+        """How long the host may still be silent before it is down."""
+        return self.patience.silent - (clock.now() - self._heard_at) if self.state is HostState.UP else 0.0
+
     def _down(self) -> None:
         if self.state is HostState.UP:
             self.state = HostState.DOWN
             self._tell(EventKind.HOST_DOWN)
+            self._ready.set()  # who waits is told at once
+            self._ready.clear()
 
     def _tell(self, kind: EventKind, server: ServerKey | None = None) -> None:
         self._publish(LifecycleEvent(kind, clock.now(), self.uuid, server))
@@ -236,11 +246,14 @@ class Link:
                 with contextlib.suppress(self._library.libvirtError):  # a driver inside this process has none
                     connection.setKeepAlive(max(1, round(self.patience.pulse)), self.patience.keepalives)
                     connection.registerCloseCallback(broke, None)
-            made[0].domainEventRegisterAny(None, self._library.VIR_DOMAIN_EVENT_ID_LIFECYCLE, happened, None)
+            kind = self._library.VIR_DOMAIN_EVENT_ID_LIFECYCLE
+            self._subscription = made[0].domainEventRegisterAny(None, kind, happened, None)
             return made[0], made[1]
 
         try:
-            self._connection, self._pulse = await self._openers.call(make, self.patience.connect)
+            self._connection, self._pulse = await self._openers.call(
+                make, min(self.patience.connect, max(1.0, self._left())) if self._left() > 0 else self.patience.connect
+            )
         except self._library.libvirtError as error:
             raise translate(
                 Meaning.UNREACHABLE, str(error), operation="connect", host=self.uuid, name=self.name
@@ -278,9 +291,9 @@ class Link:
             each.domain.uuid: Known(each.key, each.power, tuple(card.network for card in each.domain.interfaces))
             for each in found
         }
-        self.state, self.reason = HostState.UP, ""
-        if before is not HostState.UP:
-            self._tell(EventKind.HOST_UP)
+        self.state, self.reason, self._heard_at = HostState.UP, "", clock.now()
+        self._ready.set()
+        self._tell(EventKind.LOST if before is HostState.UP else EventKind.HOST_UP)
 
     def _inventory(self, connection: Connection) -> tuple[HostFacts, int, int]:
         text = connection.getCapabilities()
@@ -297,6 +310,7 @@ class Link:
         while not self._broken.is_set():
             try:
                 await self._pulses.call(pulse.getLibVersion, self.patience.silent)
+                self._heard_at = clock.now()
             except (NoAnswer, NotStarted) as error:
                 self.reason = f"its daemon gives no sign of life: {error}"
                 return
@@ -317,9 +331,13 @@ class Link:
         """Let both connections go, without waiting for a host that does not answer."""
         old = [each for each in (self._connection, self._pulse) if each is not None]
         self._connection = self._pulse = None
+        self._ready.clear()
         self._round += 1
 
         def close() -> None:
+            if old:
+                with contextlib.suppress(self._library.libvirtError):
+                    old[0].domainEventDeregisterAny(self._subscription)
             for each in old:
                 with contextlib.suppress(self._library.libvirtError):
                     each.unregisterCloseCallback()
@@ -384,6 +402,7 @@ class Link:
 
     def fenced(self) -> None:
         """Nothing runs on it any more, until it is connected again."""
+        self._down()
         self.state, self.reason = HostState.FENCED, "it was fenced"
         self.known.clear()
 

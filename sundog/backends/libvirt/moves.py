@@ -17,7 +17,7 @@ from sundog.backends.contract import (
     SnapshotRecord,
 )
 from sundog.backends.libvirt.domain_xml import next_generation, restamped, target_names, with_screen_at, write_backup
-from sundog.backends.libvirt.keeper import LONG_S, LOOK_S, Keeper, cannot
+from sundog.backends.libvirt.keeper import LONG_S, LOOK_S, Keeper, cannot, undo_on_failure
 from sundog.backends.libvirt.link import HostSpec, Link, Seen, kept_aside
 from sundog.backends.libvirt.native import Connection
 from sundog.backends.libvirt.plan import plan, stem, volume_name
@@ -51,7 +51,7 @@ class Mover(Keeper):
                 raise _there(goal, spec.key)
             self._alone(goal, there, spec.key, but=server if goal is source else None)
             ran = old.domain.stamp.ran if old.domain.stamp.kept else old.power in LIVE
-            async with aio.undo_on_failure() as undo:
+            async with undo_on_failure() as undo:
                 undo.push_async_callback(self._take_back, source, server, start=ran)
                 if not old.domain.stamp.kept:
                     if old.power is PowerState.SUSPENDED:
@@ -177,7 +177,7 @@ class Mover(Keeper):
 
     async def _migrate(self, source: Link, goal: Link, domain: Domain, arriving: Domain) -> None:
         key = domain.stamp.key
-        async with aio.undo_on_failure() as undo:
+        async with undo_on_failure() as undo:
             undo.push_async_callback(self._clear, goal, arriving)
             await self._prepare_disks(source, goal, domain)
             await self._have_networks(goal, arriving)
