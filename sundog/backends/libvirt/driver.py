@@ -29,7 +29,7 @@ from sundog.backends.contract import (
 )
 from sundog.backends.events import EventQueue
 from sundog.backends.libvirt.domain_xml import read_domain, write_interface
-from sundog.backends.libvirt.images import FORMATS, Base, Images, ImageSource, base_name
+from sundog.backends.libvirt.images import FORMATS, Base, Images, ImageSource, base_name, check_image
 from sundog.backends.libvirt.keeper import LONG_S, LOOK_S, Fencer, Settings, cannot, undo_on_failure
 from sundog.backends.libvirt.link import HostSpec, Link, Seen
 from sundog.backends.libvirt.moves import Mover
@@ -179,8 +179,8 @@ class LibvirtDriver(Mover):
 
     async def _make(self, link: Link, spec: ServerSpec, domain: Domain, *, old: tuple[Disk, ...] = ()) -> None:
         """A stopped copy. ``old`` are disks that go with what it replaces."""
-        if spec.image is not None and spec.image.disk_format not in FORMATS:
-            await self._images.on_host(link, spec.image)  # which says why not, before anything is there
+        if spec.image is not None:
+            check_image(spec.image)  # before anything is there
         await self._define(link, replace(domain, disks=domain.disks + old))
         if old:
             await self._stop(link, domain)

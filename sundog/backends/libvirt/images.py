@@ -74,6 +74,17 @@ def qcow2_size(header: bytes, name: str) -> int:
     return int(size)
 
 
+def check_image(image: ImageReference) -> None:
+    """Raises: BackendFailed for an image that no host could boot from, whatever is in it."""
+    if image.disk_format not in FORMATS:
+        raise BackendFailed(
+            f"image {image.id} is {image.disk_format}, and hosts boot from {', '.join(FORMATS)}; convert it",
+            image=image.id,
+        )
+    if not _NAME.fullmatch(image.id):
+        raise BackendFailed(f"an image cannot have the id {image.id!r}", image=image.id)
+
+
 class Images:
     """Images flattened in ``folder`` on this machine, and brought to hosts."""
 
@@ -88,21 +99,30 @@ class Images:
 
     async def on_host(self, link: Link, image: ImageReference, *, limit: Seconds = 600.0) -> Base:
         """The image on a host, brought there unless it is there already. Raises: BackendFailed."""
-        if image.disk_format not in FORMATS:
-            raise BackendFailed(
-                f"image {image.id} is {image.disk_format}, and hosts boot from {', '.join(FORMATS)}; convert it",
-                image=image.id,
-            )
-        if not _NAME.fullmatch(image.id):
-            raise BackendFailed(f"an image cannot have the id {image.id!r}", image=image.id)
+        check_image(image)
         base = base_name(image.id)
         async with self._lock(link.name, image.id):
             capacity = await self._complete(link.storage, base)
             if capacity is None:
-                async with self._lock("", image.id):
-                    path, capacity = await self._local(image, limit)
+                path, capacity = await self.local(image, limit=limit)
                 await self._bring(link.storage, path, base, capacity)
         return Base(base, capacity)
+
+    async def local(self, image: ImageReference, *, limit: Seconds = 600.0) -> tuple[Path, int]:
+        """The flattened image in our folder, and the size of its disk in bytes. Raises: BackendFailed."""
+        check_image(image)
+        path = self._folder / f"{image.id}.qcow2"
+        async with self._lock("", image.id):
+            if not path.exists():
+                raw, made = self.scratch(f"{image.id}.fetched"), self.scratch(f"{image.id}.flat")
+                try:
+                    await self._fetch(image, raw)
+                    await self._flatten(image, raw, made, limit)
+                    made.rename(path)
+                finally:
+                    raw.unlink(missing_ok=True)
+                    made.unlink(missing_ok=True)
+        return path, qcow2_size(_head(path), image.id)
 
     async def from_host(self, source: Link, target: Link, base: str) -> None:
         """Bring a base from one host to another: its image may be gone by now."""
@@ -134,20 +154,6 @@ class Images:
         with path.open("rb") as file:
             await storage.upload(base, file, path.stat().st_size)
         await storage.create(_mark(base), "raw", 0)  # only what has this mark was brought to its end
-
-    async def _local(self, image: ImageReference, limit: Seconds) -> tuple[Path, int]:
-        """The flattened image in our folder, and the size of its disk."""
-        path = self._folder / f"{image.id}.qcow2"
-        if not path.exists():
-            raw, made = self.scratch(f"{image.id}.fetched"), self.scratch(f"{image.id}.flat")
-            try:
-                await self._fetch(image, raw)
-                await self._flatten(image, raw, made, limit)
-                made.rename(path)
-            finally:
-                raw.unlink(missing_ok=True)
-                made.unlink(missing_ok=True)
-        return path, qcow2_size(_head(path), image.id)
 
     async def _fetch(self, image: ImageReference, path: Path) -> None:
         try:

@@ -1,0 +1,160 @@
+"""Images are looked at here, before any host opens them; what leads to other files is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import struct
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sundog.backends.contract import ImageReference
+from sundog.backends.libvirt.images import Images, qcow2_size
+from sundog.errors import BackendFailed
+
+GIB = 2**30
+
+
+def header(
+    *, magic: bytes = b"QFI\xfb", version: int = 3, backing: int = 0, size: int = GIB, crypt: int = 0, features: int = 0
+) -> bytes:
+    fields = magic + struct.pack(">IQIIQI", version, backing, 0, 16, size, crypt)
+    return fields.ljust(72, b"\0") + struct.pack(">Q", features) + bytes(24)
+
+
+def test_an_ordinary_image_says_its_size() -> None:
+    assert qcow2_size(header(), "i") == GIB
+    assert qcow2_size(header(version=2, features=4), "i") == GIB  # version 2 has other things there
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (header(magic=b"\0\0\0\0"), "no qcow2"),
+        (header()[:40], "no qcow2"),
+        (header(version=9), "version 9"),
+        (header(backing=512), "backing file"),
+        (header(features=1 << 2), "another file"),
+        (header(crypt=2), "encrypted"),
+        (header(size=0), "cannot be"),
+        (header(size=2**60), "cannot be"),
+    ],
+)
+def test_an_image_that_could_harm_a_host_is_refused_with_the_reason(bad: bytes, reason: str) -> None:
+    with pytest.raises(BackendFailed, match=reason):
+        qcow2_size(bad, "i")
+
+
+@given(st.binary(max_size=200))
+def test_no_header_at_all_breaks_the_inspection(data: bytes) -> None:
+    with contextlib.suppress(BackendFailed):
+        assert qcow2_size(b"QFI\xfb" + data, "i") > 0
+
+
+class Given:
+    """An image of these bytes, which is fetched once."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.fetched = data, 0
+
+    async def read(self, _image: ImageReference) -> AsyncIterator[bytes]:
+        self.fetched += 1
+        yield self.data[:100]
+        yield self.data[100:]
+
+
+needs_qemu_img = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed: qemu-utils")
+
+
+def flattened(tmp_path: Path, data: bytes, disk_format: str) -> tuple[Path, int]:
+    async def main() -> tuple[Path, int]:
+        images = Images(Given(data), tmp_path / "images")
+        try:
+            return await images.local(ImageReference("an-image", len(data), disk_format))
+        finally:
+            images.close()
+
+    return asyncio.run(main())
+
+
+@needs_qemu_img
+def test_a_raw_image_that_looks_like_qcow2_stays_raw(tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    canary.write_bytes(b"secret" * 1000)
+    hostile = tmp_path / "hostile.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", canary, hostile, "1M"], check=True)
+    path, size = flattened(tmp_path, hostile.read_bytes(), "raw")
+    assert (
+        size == -(-hostile.stat().st_size // 512) * 512
+    )  # the file itself became the disk; nothing was opened by its name
+    assert b"secret" not in path.read_bytes()
+    assert qcow2_size(path.read_bytes(), "made") == size
+
+
+@needs_qemu_img
+def test_an_image_with_a_backing_file_is_never_opened_by_qemu(tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    canary.write_bytes(b"secret" * 1000)
+    hostile = tmp_path / "hostile.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", canary, hostile, "1M"], check=True)
+    with pytest.raises(BackendFailed, match="backing file"):
+        flattened(tmp_path, hostile.read_bytes(), "qcow2")
+    assert list((tmp_path / "images").iterdir()) == []
+
+
+@needs_qemu_img
+def test_what_qemu_img_cannot_read_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(BackendFailed, match="could not be flattened"):
+        flattened(tmp_path, header(), "qcow2")
+    assert list((tmp_path / "images").iterdir()) == []
+
+
+def test_a_store_that_fails_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    class Broken:
+        async def read(self, _image: ImageReference) -> AsyncIterator[bytes]:
+            yield b"some"
+            raise OSError("the store is gone")
+
+    async def main() -> None:
+        images = Images(Broken(), tmp_path)
+        with pytest.raises(BackendFailed, match="the store is gone"):
+            await images.local(ImageReference("an-image", 4, "qcow2"))
+        images.close()
+
+    asyncio.run(main())
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_qemu_img
+def test_an_image_is_fetched_once_for_all_who_want_it(tmp_path: Path) -> None:
+    source = Given(bytes(2**20))
+
+    async def main() -> None:
+        images = Images(source, tmp_path)
+        await asyncio.gather(*(images.local(ImageReference("an-image", 2**20, "raw")) for _ in range(5)))
+        images.close()
+
+    asyncio.run(main())
+    assert source.fetched == 1
+
+
+@pytest.mark.parametrize(("image", "disk_format"), [("../../etc/passwd", "raw"), ("x", "vmdk"), ("", "raw")])
+def test_an_image_that_no_host_can_have_is_refused_before_it_is_fetched(
+    tmp_path: Path, image: str, disk_format: str
+) -> None:
+    source = Given(b"")
+
+    async def main() -> None:
+        images = Images(source, tmp_path)
+        with pytest.raises(BackendFailed):
+            await images.local(ImageReference(image, 1, disk_format))
+        images.close()
+
+    asyncio.run(main())
+    assert source.fetched == 0
