@@ -92,7 +92,7 @@ def test_a_raw_image_that_looks_like_qcow2_stays_raw(tmp_path: Path) -> None:
     path, size = flattened(tmp_path, hostile.read_bytes(), "raw")
     assert (
         size == -(-hostile.stat().st_size // 512) * 512
-    )  # the file itself became the disk; nothing was opened by its name
+    )  # itself, and nothing by its name
     assert b"secret" not in path.read_bytes()
     assert qcow2_size(path.read_bytes(), "made") == size
 
