@@ -131,7 +131,8 @@ class ServerSpec:
 
     ``image`` None keeps the disk that is there (``reuse_disk``, resize). ``resources`` are amounts by resource class
     beyond vCPUs, memory and disk, and ``devices`` the names of the host's devices that it was given. ``user_data`` is
-    what cloud-init reads, not encoded. The generation is above that of every earlier copy of this server.
+    what cloud-init reads, not encoded. ``drive`` are the documents of its config drive by their path, where it has one;
+    the user data goes beside each ``meta_data.json``. The generation is above that of the server's earlier copies.
     """
 
     uuid: str
@@ -148,6 +149,7 @@ class ServerSpec:
     metadata: Mapping[str, str] = field(default_factory=dict)
     user_data: bytes | None = None
     config_drive: bool = False
+    drive: Mapping[str, str] = field(default_factory=dict)
     extra_specs: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, float] = field(default_factory=dict)
     devices: tuple[str, ...] = ()

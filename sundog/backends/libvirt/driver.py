@@ -7,6 +7,7 @@ its files, then the finished domain. It is removed in the opposite one. So what 
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -28,6 +29,7 @@ from sundog.backends.contract import (
     ServerSpec,
 )
 from sundog.backends.events import EventQueue
+from sundog.backends.libvirt.config_drive import drive_files, make_drive
 from sundog.backends.libvirt.domain_xml import read_domain, write_interface
 from sundog.backends.libvirt.images import FORMATS, Base, Images, ImageSource, base_name, check_image
 from sundog.backends.libvirt.keeper import LONG_S, LOOK_S, Fencer, Settings, cannot, undo_on_failure
@@ -91,6 +93,7 @@ class LibvirtDriver(Mover):
             snapshot_running=True,
             plug_running=True,
             console_log=True,
+            config_drive=True,
             diagnostics=True,
             fence=self._fencer is not None,
         )
@@ -169,7 +172,7 @@ class LibvirtDriver(Mover):
                     await self._start(link, mine.domain)
                 return
             async with undo_on_failure() as undo:
-                domain = plan(spec, link.spec, root=_has_root(spec), base=_base_name(spec))
+                domain = _plan(spec, link)
                 undo.push_async_callback(self._remove, link, domain)
                 await self._make(link, spec, domain)
                 if start:
@@ -189,6 +192,10 @@ class LibvirtDriver(Mover):
         if base is not None:
             size = _root_bytes(spec, base)
             await link.storage.create(volume_name(spec.key, "root"), "qcow2", size, backing=base.volume)
+        if domain.disk("config") is not None:
+            drive, name = make_drive(drive_files(spec)), volume_name(spec.key, "config")
+            await link.storage.create(name, "raw", len(drive))
+            await link.storage.upload(name, io.BytesIO(drive), len(drive))
         for blank in blanks(spec):
             await link.storage.create(blank.volume, "qcow2", blank.size_bytes)
         await self._have_networks(link, domain)
@@ -228,7 +235,7 @@ class LibvirtDriver(Mover):
                     await self._usable(link, before.key)
                 if spec.image is not None:
                     _root_bytes(spec, await self._images.on_host(link, spec.image))
-                domain = plan(spec, link.spec, root=_has_root(spec), base=_base_name(spec))
+                domain = _plan(spec, link)
                 new = {disk.path for disk in domain.disks}
                 # From here on there is no way back: what breaks off now leaves an unfinished copy to be rebuilt again.
                 old = tuple(disk for disk in before.domain.disks if disk.path not in new)
@@ -464,6 +471,10 @@ class LibvirtDriver(Mover):
     async def set_password(self, host: str, server: ServerKey, password: str, *, deadline: Seconds) -> None:
         """Not yet. Raises: NotSupported."""
         raise NotSupported("passwords of guests cannot be set here yet", host=host)
+
+
+def _plan(spec: ServerSpec, link: Link) -> Domain:
+    return plan(spec, link.spec, root=_has_root(spec), base=_base_name(spec), config=spec.config_drive)
 
 
 def _has_root(spec: ServerSpec) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from sundog.backends.contract import ImageReference, PowerState, ServerKey, ServerSpec
 from sundog.control.compute import ports
+from sundog.control.compute.metadata import LATEST, Metadata, openstack_documents
 from sundog.control.compute.records import Server, ServerFlavor, ServerImage
 from sundog.control.compute.work import Work
 from sundog.control.store import Reader
@@ -67,8 +68,17 @@ def spec_of(
         metadata=server.metadata,
         user_data=None if server.user_data is None else base64.b64decode(server.user_data),
         config_drive=server.config_drive,
+        drive=_drive(work, server) if server.config_drive else {},
         extra_specs=flavor.extra_specs,
     )
+
+
+def _drive(work: Work, server: Server) -> dict[str, str]:
+    """The documents of a server's config drive: those of the metadata service, but for user data and passwords."""
+    guest = Metadata(work.parts.books, work.parts.hosts).guest(server)
+    found = openstack_documents(guest, LATEST, seed=lambda _bytes: "")
+    texts = {name: make().content.decode() for name, make in found.items() if name.endswith(".json")}
+    return {f"openstack/{LATEST}/{name}": text for name, text in texts.items()}
 
 
 async def power_of(work: Work, host: str, key: ServerKey) -> Power | None:

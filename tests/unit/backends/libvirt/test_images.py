@@ -90,9 +90,7 @@ def test_a_raw_image_that_looks_like_qcow2_stays_raw(tmp_path: Path) -> None:
     hostile = tmp_path / "hostile.qcow2"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", canary, hostile, "1M"], check=True)
     path, size = flattened(tmp_path, hostile.read_bytes(), "raw")
-    assert (
-        size == -(-hostile.stat().st_size // 512) * 512
-    )  # itself, and nothing by its name
+    assert size == -(-hostile.stat().st_size // 512) * 512  # itself, and nothing by its name
     assert b"secret" not in path.read_bytes()
     assert qcow2_size(path.read_bytes(), "made") == size
 

@@ -27,7 +27,7 @@ class Wire:
     host: str
     port: int
     tricks: dict[int, Trick] = field(default_factory=dict)
-    played: list[int] = field(default_factory=list)
+    swallowed: bool = False
     server: asyncio.Server | None = None
     serving: dict[asyncio.Task[None], None] = field(default_factory=dict)
 
@@ -45,8 +45,8 @@ class Wire:
         await asyncio.gather(*self.serving, return_exceptions=True)
 
     async def idle(self) -> None:
-        """Return when nobody is connected."""
-        while self.serving:
+        """Return when nobody is connected. A call that was never answered holds its connection as long as it waits."""
+        while self.serving and not self.swallowed:
             await asyncio.sleep(0.01)
 
     def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -82,12 +82,12 @@ class Wire:
         async for message in _messages(reader):
             program, _, procedure, kind, serial, _ = struct.unpack(">6I", message[4:28])
             trick = self.tricks.pop(procedure, None) if (program, kind) == (PROGRAM, CALL) else None
-            if trick is not None:
-                self.played.append(procedure)
             if trick == "fail":
                 back.write(_error(message, "as was ordered"))
             elif trick == "lose":
                 lost.add(serial)
+            elif trick == "hang":
+                self.swallowed = True
             if trick in (None, "lose"):
                 there.write(message)
                 await there.drain()

@@ -1,0 +1,107 @@
+"""A driver of a test bed's real hosts, for tests to play with; trouble with its wires and its hosts included."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sundog.backends.contract import HostState, ImageReference
+from sundog.backends.libvirt.driver import LibvirtDriver, connected
+from sundog.backends.libvirt.keeper import Settings
+from sundog.backends.libvirt.link import HostSpec, Patience
+from tests.bed.bed import Bed
+from tests.bed.image import guest_image
+from tests.bed.layout import PORT
+from tests.libvirt_wire import DOMAIN_CREATE, DOMAIN_DESTROY, DOMAIN_UNDEFINE_FLAGS, Trick, Wire
+
+SETTINGS = Settings(soft_s=20.0, detach_s=40.0, patience=Patience(call=10.0))
+PROCEDURES = {
+    ("spawn", "fail"): DOMAIN_CREATE,
+    ("spawn", "hang"): DOMAIN_CREATE,
+    ("spawn", "lose"): DOMAIN_CREATE,
+    ("power_off", "fail"): DOMAIN_DESTROY,
+    ("destroy", "lose"): DOMAIN_UNDEFINE_FLAGS,
+}
+
+
+class File:
+    """An image in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    async def read(self, _image: ImageReference) -> AsyncIterator[bytes]:
+        with self.path.open("rb") as file:
+            while data := file.read(2**20):
+                yield data
+
+
+class BedTrouble:
+    """Trouble on a test bed: on the wire for single calls, in the bed for hosts."""
+
+    def __init__(self, bed: Bed, wires: dict[str, Wire], numbers: dict[str, int]) -> None:
+        self.bed, self.wires, self.numbers = bed, wires, numbers
+
+    def _order(self, host: str, operation: str, trick: Trick) -> None:
+        self.wires[host].tricks[PROCEDURES[operation, trick]] = trick
+
+    async def fail(self, host: str, operation: str) -> None:
+        self._order(host, operation, "fail")
+
+    async def hang(self, host: str, operation: str) -> None:
+        self._order(host, operation, "hang")
+
+    async def lose_reply(self, host: str, operation: str) -> None:
+        self._order(host, operation, "lose")
+
+    async def cut_power(self, host: str) -> None:
+        await asyncio.to_thread(self.bed.kill, self.numbers[host])
+
+    async def switch_on(self, host: str) -> None:
+        await asyncio.to_thread(self.bed.revive, self.numbers[host])
+
+
+@asynccontextmanager
+async def driven(bed: Bed, folder: Path) -> AsyncIterator[tuple[LibvirtDriver, BedTrouble]]:
+    """A driver of the bed's hosts, by way of wires that can be tampered with; the hosts are up."""
+    wires = {place.uuid: Wire(place.address, PORT) for place in bed.hosts()}
+    specs = [
+        HostSpec(
+            place.name, f"qemu+tcp://127.0.0.1:{await wires[place.uuid].open()}/system", uuid=place.uuid,
+            virt_type="qemu", address=place.address,
+        )
+        for place in bed.hosts()
+    ]  # fmt: skip
+    trouble = BedTrouble(bed, wires, {place.uuid: place.number for place in bed.hosts()})
+    try:
+        async with connected(specs, images=File(guest_image().disk), folder=folder, settings=SETTINGS) as driver:
+            await wait_up(driver)
+            yield driver, trouble
+        async with asyncio.timeout(10):  # it leaves no connection behind
+            for wire in wires.values():
+                await wire.idle()
+    finally:
+        for wire in wires.values():
+            await wire.close()
+
+
+async def wait_up(driver: LibvirtDriver) -> None:
+    async with asyncio.timeout(30):
+        while not all(link.state is HostState.UP for link in driver.links):
+            await asyncio.sleep(0.05)
+
+
+def play(bed: Bed, folder: Path, scene: Callable[[LibvirtDriver, BedTrouble], Awaitable[Any]]) -> Any:
+    async def main() -> Any:
+        async with driven(bed, folder) as (driver, trouble):
+            return await scene(driver, trouble)
+
+    return asyncio.run(main())
+
+
+def guest_reference() -> ImageReference:
+    """The tiny guest as an image."""
+    return ImageReference("guest", guest_image().disk.stat().st_size, "qcow2")
