@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-libvirt = pytest.importorskip("libvirt", reason="libvirt-python is not installed: pip install 'sundog[libvirt]'")
-
 from sundog.backends.contract import EventKind, PowerState, ServerKey, ServerSpec
 from sundog.backends.libvirt.driver import LibvirtDriver
 from sundog.errors import BackendFailed, OutcomeUnknown
@@ -21,6 +19,8 @@ from sundog.runtime.ids import Ids
 from tests.bed.bed import Bed
 from tests.bed.guests import Guest, domain
 from tests.real_hosts import BedTrouble, guest_reference, play
+
+pytest.importorskip("libvirt", reason="libvirt-python is not installed: pip install 'sundog[libvirt]'")
 
 pytest_plugins = ["tests.bed.fixtures"]
 pytestmark = [pytest.mark.libvirt, pytest.mark.slow]
