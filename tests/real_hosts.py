@@ -17,7 +17,9 @@ from tests.bed.image import guest_image
 from tests.bed.layout import PORT
 from tests.libvirt_wire import DOMAIN_CREATE, DOMAIN_DESTROY, DOMAIN_UNDEFINE_FLAGS, Trick, Wire
 
-SETTINGS = Settings(soft_s=20.0, detach_s=40.0, patience=Patience(call=10.0))
+# A machine that is busy otherwise may keep a daemon waiting for seconds; a driver that is used gives up sooner.
+PATIENCE = Patience(call=15.0, silent=20.0, keepalives=9)
+SETTINGS = Settings(soft_s=20.0, detach_s=40.0, patience=PATIENCE)
 PROCEDURES = {
     ("spawn", "fail"): DOMAIN_CREATE,
     ("spawn", "hang"): DOMAIN_CREATE,

@@ -186,6 +186,8 @@ class Keeper:
         def undefine(connection: Connection) -> None:
             try:
                 there = connection.lookupByUUIDString(domain.uuid)
+                if not self._is_ours(link, there, domain):
+                    return
                 if there.isActive():
                     there.destroy()
                 there.undefineFlags(
@@ -200,13 +202,20 @@ class Keeper:
 
         await link.call("undefine", undefine, server=domain.stamp.key)
 
+    def _is_ours(self, link: Link, there: Any, domain: Domain) -> bool:
+        """Whether what has a domain's uuid is a copy of its server, and not somebody else's domain."""
+        seen = link.look(there)
+        return seen is not None and seen.domain.stamp.server == domain.stamp.server
+
     async def _stop(self, link: Link, domain: Domain) -> None:
         """Cut a domain off; one that is off, or gone, is well."""
         native = self._native
 
         def stop(connection: Connection) -> None:
             try:
-                connection.lookupByUUIDString(domain.uuid).destroy()
+                there = connection.lookupByUUIDString(domain.uuid)
+                if self._is_ours(link, there, domain):
+                    there.destroy()
             except native.libvirtError as error:
                 if error.get_error_code() not in (Code.NO_DOMAIN, Code.OPERATION_INVALID):
                     raise

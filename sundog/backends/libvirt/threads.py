@@ -138,10 +138,19 @@ class _Worker:
             try:
                 value, error = fn(), None
             except BaseException as raised:  # noqa: BLE001 - a thread's root: it is raised again where it is awaited
-                value, error = None, raised
+                value, error = None, _without_frames(raised)
             if not _tell(outcome.get_loop(), self, outcome, value, error, give_back):
                 return
             del work, fn, outcome, value, error  # an idle thread must not keep a connection alive
+
+
+def _without_frames(error: BaseException) -> BaseException:
+    """The error without what its frames hold: a domain that lies in one of them would keep its connection open."""
+    each: BaseException | None = error
+    while each is not None:
+        each.__traceback__ = None
+        each = each.__cause__ or each.__context__
+    return error
 
 
 def _tell(
