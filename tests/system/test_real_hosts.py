@@ -22,7 +22,6 @@ from tests.real_hosts import BedTrouble, guest_reference, play
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed: pip install 'sundog[libvirt]'")
 
-pytest_plugins = ["tests.bed.fixtures"]
 pytestmark = [pytest.mark.libvirt, pytest.mark.slow]
 
 
