@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from sundog.backends.contract import (
     Capabilities,
     ComputeDriver,
-    ConsoleAddress,
+    ConsoleStream,
     Diagnostics,
     HostRecord,
     ImageReference,
@@ -449,9 +449,9 @@ class LibvirtDriver(Mover):
 
         return await self._on("console_log", host, server, deadline, act, turn=False)
 
-    async def console(self, host: str, server: ServerKey, kind: str, *, deadline: Seconds) -> ConsoleAddress:
+    async def open_console(self, host: str, server: ServerKey, kind: str, *, deadline: Seconds) -> ConsoleStream:
         """Nothing is shown yet. Raises: NotSupported."""
-        raise NotSupported(f"there is no {kind} console here yet", kind=kind)
+        raise NotSupported(f"there is no {kind} console here yet", host=host, kind=kind)
 
     async def diagnostics(self, host: str, server: ServerKey, *, deadline: Seconds) -> Diagnostics:
         """How the copy is doing, as its host says."""
@@ -467,6 +467,10 @@ class LibvirtDriver(Mover):
             )  # fmt: skip
 
         return await self._on("diagnostics", host, server, deadline, act, turn=False)
+
+    async def live_migration_force(self, host: str, server: ServerKey, *, deadline: Seconds) -> None:
+        """Not yet. Raises: NotSupported."""
+        raise NotSupported("live migrations cannot be forced to their end here yet", host=host)
 
     async def set_password(self, host: str, server: ServerKey, password: str, *, deadline: Seconds) -> None:
         """Not yet. Raises: NotSupported."""
