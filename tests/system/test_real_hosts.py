@@ -172,29 +172,3 @@ def test_what_is_done_behind_our_back_is_seen(bed: Bed, folder: Path) -> None:
         stream.close()
 
     play(bed, folder, scene)
-
-
-def test_fifty_lives_leave_nothing_on_a_host(bed: Bed, folder: Path) -> None:
-    async def scene(driver: LibvirtDriver, _trouble: BedTrouble) -> None:
-        link = driver.links[0]
-
-        def left(connection: object) -> tuple[int, int, int]:
-            pools = connection.listAllStoragePools(0)  # type: ignore[attr-defined]
-            for pool in pools:
-                pool.refresh(0)
-            volumes = [volume.name() for pool in pools for volume in pool.listAllVolumes(0)]
-            return (
-                len(connection.listAllDomains(0)),  # type: ignore[attr-defined]
-                len(connection.listAllNetworks(0)),  # type: ignore[attr-defined]
-                len([name for name in volumes if not name.startswith(("base-", "console-logs"))]),
-            )
-
-        before = await link.call("test", left)
-        for _ in range(10):
-            specs = [make_spec() for _ in range(5)]
-            await asyncio.gather(*(driver.spawn(link.uuid, spec, deadline=120, start=False) for spec in specs))
-            await asyncio.gather(*(driver.destroy(link.uuid, spec.key, deadline=120) for spec in specs))
-        assert await link.call("test", left) == before
-        assert {name: driver.statistics()[name] for name in ("jobs", "turns")} == {"jobs": 0, "turns": 0}
-
-    play(bed, folder, scene)
