@@ -107,7 +107,7 @@ class Compute:
         self.consoles.forget_expired()
         self.worker.resume()
         self.migrations.resume()
-        self.reconciler.wake([host.uuid for host in self.hosts.list_all() if host.is_up])
+        self.reconciler.wake(self.hosts.answering())
         loop = asyncio.get_running_loop()
         for name, work in (
             ("events", self.reconciler.follow(events)),

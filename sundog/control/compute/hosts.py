@@ -79,11 +79,19 @@ class Hosts:
         """Whether the host can be asked, whatever was said about it."""
         return self._states.get(uuid or "") is HostState.UP
 
+    def answering(self) -> list[str]:
+        """The uuids of the hosts that can be asked, whatever was said about them."""
+        return [uuid for uuid in self._hosts if self.answers(uuid)]
+
     def is_off(self, uuid: str) -> bool:
         """Whether nothing can be running on the host: it is fenced, or is silent and an administrator says so."""
         host = self._hosts.get(uuid)
         forced = host is not None and host.forced_down and not self.answers(uuid)
-        return forced or self._states.get(uuid) is HostState.FENCED
+        return forced or self.is_fenced(uuid)
+
+    def is_fenced(self, uuid: str) -> bool:
+        """Whether the driver switched the host off, so that nobody's word is needed."""
+        return self._states.get(uuid) is HostState.FENCED
 
     def _told(self, host: Host) -> Host:
         standing = self._placement.books.providers.get(host.uuid)
@@ -158,10 +166,10 @@ class Hosts:
         return True
 
     async def look(self) -> list[str]:
-        """Ask the driver how its hosts are, and register new ones; the uuids of those that came up since."""
-        before = {uuid for uuid, host in self._hosts.items() if host.is_up}
+        """Ask the driver how its hosts are, and register new ones; the uuids of those that answer since."""
+        before = self.answering()
         await self.register()
-        return [uuid for uuid, host in self._hosts.items() if host.is_up and uuid not in before]
+        return [uuid for uuid in self.answering() if uuid not in before]
 
     async def register(self) -> None:
         """Take over the driver's hosts: new ones get a service and a resource provider, all their inventory."""

@@ -79,16 +79,16 @@ class Reconciler:
                 _LOG.warning("the hosts could not be asked for: %s", error)
             if since >= settings.sync_interval:
                 since = 0.0
-                self.wake([host.uuid for host in self._parts.hosts.list_all() if host.is_up])
+                self.wake(self._parts.hosts.answering())
 
     async def _try(self, host: str) -> None:
-        if not self._parts.hosts.is_up(host):
+        if not self._parts.hosts.answers(host):
             return  # it will be looked at when it is back
         try:
             await self.look_at(host)
         except (BackendFailed, OutcomeUnknown) as error:
             _LOG.info("host %s could not be compared with the books: %s", host, error)
-            if self._parts.hosts.is_up(host):
+            if self._parts.hosts.answers(host):
                 await aio.sleep(_RETRY)
                 self.wake([host])
         except SundogError as error:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol
 
-from sundog.backends.contract import ComputeDriver, ServerKey
+from sundog.backends.contract import ComputeDriver, HostState, ServerKey
 from sundog.control.compute import actions
 from sundog.control.compute.actions import DOING, DONE, UNDOING, Superseded
 from sundog.control.compute.books import Books, get_server
@@ -118,11 +118,12 @@ class Work:
             await aio.sleep(pause)
             pause = min(2.0 * pause, _LONGEST_PAUSE)
 
-    async def destroy(self, host: str | None, key: ServerKey) -> bool:
+    async def destroy(self, host: str | None, key: ServerKey, *, before_another: bool = False) -> bool:
         """Remove a copy, however often that must be tried; whether it is certain that it is gone.
 
         It is not where the host does not answer: what comes back with it is found and removed then. A host that is off
-        runs nothing.
+        runs nothing. ``before_another`` is for a server that is to run elsewhere: a host that is only said to be off
+        is fenced.
         """
         if host is None:
             return True
@@ -131,6 +132,8 @@ class Work:
             try:
                 await self.ask(partial(self.parts.driver.destroy, host, key), host, key)
             except HostDown:
+                if before_another and self.parts.hosts.is_off(host):
+                    await self.fence(host)
                 return self.parts.hosts.is_off(host)
             except (BackendFailed, OutcomeUnknown):
                 await aio.sleep(pause)
@@ -138,6 +141,24 @@ class Work:
             else:
                 return True
         return False
+
+    async def fence(self, host: str) -> SundogError | None:
+        """Have a host switched off, whatever was said of it; what that failed with. One that is up is left alone.
+
+        An administrator may be wrong about a host that is only cut off, and then a server would run twice. Where hosts
+        cannot be fenced, or this one cannot, the word is all that there is.
+        """
+        parts, failure = self.parts, None
+        for _ in range(parts.settings.tries):
+            if not parts.driver.capabilities.fence or parts.hosts.is_fenced(host) or parts.hosts.is_up(host):
+                break
+            try:
+                await parts.driver.fence(host, deadline=parts.settings.quick)
+            except (BackendFailed, OutcomeUnknown) as error:
+                failure = error
+            else:
+                parts.hosts.noticed(host, HostState.FENCED)
+        return failure
 
     # ---------------------------------------------------------------- writing
 

@@ -36,7 +36,7 @@ async def undo(work: Work) -> None:
     """
     server, parts = work.server(), work.parts
     host, key = server.host, key_of(server)
-    gone = await work.destroy(host, key)
+    gone = await work.destroy(host, key, before_another=True)
     tried = [*work.args["tried"], host]
     message = work.action.message or ""
     if gone and len(tried) < parts.settings.build_attempts and _elsewhere(work, key, tried):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Final
 
-from sundog.backends.contract import HostState
 from sundog.control.compute.migrations import set_status
 from sundog.control.compute.records import Migration
 from sundog.control.compute.sagas.common import spec_of
@@ -23,7 +22,7 @@ from sundog.control.compute.sagas.moving import (
 )
 from sundog.control.compute.work import Saga, Work, work_server
 from sundog.core.lifecycle.servers import Power, TaskState, VmState
-from sundog.errors import BackendFailed, OutcomeUnknown
+from sundog.errors import BackendFailed
 
 
 async def do(work: Work) -> None:
@@ -50,19 +49,8 @@ async def do(work: Work) -> None:
 
 async def _fence(work: Work, move: Migration) -> None:
     """Raises: BackendFailed or OutcomeUnknown if the server may still run on its host."""
-    parts, failure = work.parts, None
-    for _ in range(parts.settings.tries):
-        if parts.hosts.is_off(move.source) or parts.hosts.is_up(move.source):
-            break
-        if not parts.driver.capabilities.fence:
-            break
-        try:
-            await parts.driver.fence(move.source, deadline=parts.settings.quick)
-        except (BackendFailed, OutcomeUnknown) as error:
-            failure = error
-        else:
-            parts.hosts.noticed(move.source, HostState.FENCED)
-    if not parts.hosts.is_off(move.source):
+    hosts, failure = work.parts.hosts, await work.fence(move.source)
+    if not hosts.is_off(move.source):
         raise failure or BackendFailed(f"host {move.source} may still run the server", host=move.source)
 
 

@@ -62,7 +62,9 @@ async def _has_moved(work: Work, move: Migration) -> bool:
         with suppress(BackendFailed):
             return await copy_on(work, move.source, old_key(move)) is None  # then it went there
         if hosts.is_off(target):
-            return False  # nothing runs there, whatever it holds
+            await work.fence(target)
+            if hosts.is_off(target):
+                return False  # nothing runs there, whatever it holds
         await aio.sleep(5.0)
 
 

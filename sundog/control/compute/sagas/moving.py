@@ -103,7 +103,7 @@ async def insist(work: Work, operation: Ask, host: str, key: ServerKey) -> None:
 
 async def surely_gone(work: Work, host: str, key: ServerKey) -> None:
     """Remove a copy that may be running, and do not go on before it is certain that it does not."""
-    while not await work.destroy(host, key):
+    while not await work.destroy(host, key, before_another=True):
         await reachable(work, host)
 
 

@@ -126,6 +126,46 @@ def test_an_administrators_word_is_enough() -> None:
     run(main)
 
 
+def test_an_administrators_word_is_made_true_where_hosts_can_be_fenced() -> None:
+    async def main(cloud: Small) -> None:
+        before = await lost(cloud, HostFault.PARTITION)  # it runs on, whatever is said of its host
+        service = cloud.compute.hosts.show(before.host or "").service_id
+        cloud.compute.hosts.update(service, forced_down=True)
+        cloud.compute.moves.evacuate(ADMIN, before.id)
+        await cloud.idle()
+        assert cloud.show(before).host != before.host
+        assert cloud.most_running() == 1
+        cloud.compute.hosts.update(service, forced_down=False)
+        await back(cloud, before.host)
+        await agreed(cloud)
+
+    run(main)
+
+
+@pytest.mark.parametrize("lifted", [False, True])
+def test_what_a_host_holds_that_was_said_to_be_down_goes_soon_after_it_answers(lifted: bool) -> None:
+    """Its administrator was wrong, and it could not be fenced: two copies run until it is found."""
+
+    async def main(cloud: Small) -> None:
+        before = await lost(cloud, HostFault.PARTITION)
+        service = cloud.compute.hosts.show(before.host or "").service_id
+        cloud.compute.hosts.update(service, forced_down=True)
+        cloud.driver.faults.order(OperationFault(FaultKind.FAIL, "fence", count=None))
+        cloud.compute.moves.evacuate(ADMIN, before.id)
+        await cloud.idle()
+        assert cloud.most_running() == 2
+        if lifted:
+            cloud.compute.hosts.update(service, forced_down=False)
+        cloud.driver.faults.strike(HostFault.HEAL, Scope(host=before.host))
+        await aio.sleep(10.0)
+        assert cloud.most_running() == 1
+        assert cloud.copies().keys() == {cloud.show(before).host}
+        cloud.compute.hosts.update(service, forced_down=False)
+        await agreed(cloud)
+
+    run(main)
+
+
 # ---------------------------------------------------------------- what goes wrong
 
 
