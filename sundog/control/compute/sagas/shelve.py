@@ -38,6 +38,8 @@ async def do(work: Work) -> None:
         await _read(work, server)
         with parts.books.writing() as tx:
             server = work_server(tx, work)
+            # It has one already if it was shelved before and somebody reset its state.
+            drop_shelved_image(tx, parts, server)
             kept = {
                 **server.kept,
                 SHELVED_IMAGE: as_json(_image(tx, work.args[NEW_IMAGE])),

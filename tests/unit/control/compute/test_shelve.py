@@ -9,7 +9,7 @@ import pytest
 from sundog.backends.simulated.faults import FaultKind, HostFault, OperationFault, Scope
 from sundog.control.compute import Settings
 from sundog.control.image.listing import Wanted
-from sundog.core.lifecycle.servers import Power
+from sundog.core.lifecycle.servers import Power, VmState
 from sundog.errors import Conflict, Invalid
 from sundog.runtime import aio
 from tests.computing import ADMIN, OWNER, Small, audit, restart, run
@@ -45,6 +45,24 @@ def test_a_shelved_server_is_an_image_and_holds_nothing_and_comes_back_running(s
         assert [each.action for each in cloud.compute.actions.list_all(before.id)][:2] == ["unshelve", "shelve"]
 
     run(main)
+
+
+def test_one_that_was_said_to_be_well_again_is_shelved_to_one_image() -> None:
+    async def main(cloud: Small) -> None:
+        server = await built(cloud)
+        cloud.compute.moves.shelve(OWNER, server.id)
+        await cloud.idle()
+        cloud.compute.servers.reset_state(ADMIN, server.id, VmState.ERROR)
+        cloud.compute.power.reboot(OWNER, server.id, "HARD")
+        await cloud.idle()
+        assert cloud.show(server).vm_state == "active"
+        cloud.compute.moves.shelve(OWNER, server.id)
+        await cloud.idle()
+        assert images(cloud) == [("vm-shelved", "active")]
+        await deleted(cloud, server)
+        assert images(cloud) == []
+
+    run(main, settings=Settings(shelved_offload_time=-1))
 
 
 def test_a_place_may_be_kept_for_good_or_until_somebody_gives_it_up() -> None:
