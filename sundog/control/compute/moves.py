@@ -46,7 +46,7 @@ class Plan:
     """A move that is asked: by its name in the table of transitions, as which type of migration, and by which event.
 
     ``flavor`` is a new one. ``host`` is the name of the target, None lets the scheduler choose; ``force`` skips its
-    filters. ``stays``: it may stay where it is.
+    filters. ``stays``: it may stay where it is. ``stops``: it does not run there, unless it was in ERROR.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Plan:
     host: str | None = None
     force: bool = False
     stays: bool = False
+    stops: bool = False
     disk_config: str | None = None
 
 
@@ -151,9 +152,12 @@ class Moves(Requests):
 
     # ---------------------------------------------------------------- when its host is dead
 
-    def evacuate(self, caller: Caller, server_id: str, *, host: str | None = None, force: bool = False) -> Underway:
+    def evacuate(
+        self, caller: Caller, server_id: str, *, host: str | None = None, force: bool = False, stops: bool = False
+    ) -> Underway:
         """Make a server anew on another host, since its own is dead. That is made sure of first, where it can be.
 
+        It runs there if it ran; with ``stops`` only if it was in ERROR, which it is not any more then.
         Raises: Invalid while its host is up, or for a host that is its own; NotFound for a host that is not there;
         Conflict if nobody knows that its host is dead.
         """
@@ -169,7 +173,9 @@ class Moves(Requests):
                     "once it is certain that they do not.", host=home.uuid,
                 )  # fmt: skip
 
-        plan = Plan("evacuate", EVACUATION, "conductor_rebuild_server", check, host=host, force=force)
+        plan = Plan(
+            "evacuate", EVACUATION, "conductor_rebuild_server", check, host=host, force=force, stops=stops
+        )  # fmt: skip
         return self._move(caller, server_id, plan)
 
     # ---------------------------------------------------------------- out of the way, and back
@@ -336,7 +342,8 @@ class Moves(Requests):
             ],
             tx=tx,
         )
-        args = {"saga": plan.name, "migration": migration.uuid, "vm_state": server.vm_state}
+        state = VmState.STOPPED if plan.stops and server.vm_state != VmState.ERROR else server.vm_state
+        args = {"saga": plan.name, "migration": migration.uuid, "vm_state": state}
         action = accept(tx, parts, caller, server, transition, args, plan.event)
         if plan.flavor is not None:  # until it is known which of both it will have, it counts as the larger
             larger = {

@@ -41,7 +41,8 @@ async def evacuate_server(ctx: Context, server_id: str, body: Any) -> dict[str, 
     force = _forced(wanted, wanted.host)
     if wanted.host is not None:
         _check_refuge(ctx, server, wanted.host)
-    ctx.cloud.compute.moves.evacuate(caller(ctx), server_id, host=wanted.host, force=force)
+    stops = ctx.at_least("2.95")
+    ctx.cloud.compute.moves.evacuate(caller(ctx), server_id, host=wanted.host, force=force, stops=stops)
     if ctx.at_least("2.14"):
         return None
     return {"adminPass": wanted.adminPass or (None if shared else new_password())}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sundog.backends.contract import HostState
 from sundog.runtime import aio
 from tests.computing import OWNER
@@ -229,5 +231,20 @@ def test_a_server_is_evacuated_from_a_dead_host():
         await api.small.idle()
         assert await host_of(api, server) != home
         assert (await api.shown(server))["status"] == "ACTIVE"
+
+    with_api(main)
+
+
+@pytest.mark.parametrize(("v", "status"), [("2.94", "ACTIVE"), ("2.95", "SHUTOFF")])
+def test_an_evacuated_server_is_stopped_since_2_95(v: str, status: str):
+    async def main(api: Api) -> None:
+        server = await api.boot()
+        home = await host_of(api, server)
+        api.small.compute.hosts.noticed(api.small.compute.hosts.by_name(home).uuid, HostState.DOWN)
+        answer = await api.admin.act(server, "evacuate", {}, v=v)
+        assert (answer.status_code, answer.content) == (200, b""), answer.text
+        await api.small.idle()
+        assert await host_of(api, server) != home
+        assert (await api.shown(server))["status"] == status
 
     with_api(main)

@@ -8,7 +8,7 @@ import pytest
 
 from sundog.backends.simulated.faults import FaultKind, HostFault, OperationFault, Scope
 from sundog.control.compute.records import Migration, Server
-from sundog.core.lifecycle.servers import Power
+from sundog.core.lifecycle.servers import Power, VmState
 from sundog.errors import Invalid, NotFound
 from sundog.runtime import aio
 from tests.computing import ADMIN, Small, audit, restart, run
@@ -96,8 +96,6 @@ def test_what_cannot_be_is_refused_and_changes_nothing() -> None:
 
 
 def test_a_server_in_error_is_evacuated_to_the_host_that_was_asked_for() -> None:
-    from sundog.core.lifecycle.servers import VmState
-
     async def main(cloud: Small) -> None:
         before = await lost(cloud)
         cloud.compute.servers.reset_state(ADMIN, before.id, VmState.ERROR)
@@ -106,6 +104,34 @@ def test_a_server_in_error_is_evacuated_to_the_host_that_was_asked_for() -> None
         await cloud.idle()
         after = cloud.show(before)
         assert (after.vm_state, after.host, after.fault) == ("active", other, None)
+
+    run(main)
+
+
+@pytest.mark.parametrize("state", [VmState.ACTIVE, VmState.STOPPED, VmState.ERROR])
+def test_a_server_that_is_to_stop_does_not_run_where_it_is_made_anew_unless_it_was_in_error(state: VmState) -> None:
+    async def main(cloud: Small) -> None:
+        before = await lost(cloud, stopped=state == VmState.STOPPED)
+        if state == VmState.ERROR:
+            cloud.compute.servers.reset_state(ADMIN, before.id, VmState.ERROR)
+        cloud.compute.moves.evacuate(ADMIN, before.id, stops=True)
+        await aio.sleep(1.0)
+        cloud = await restart(cloud)  # it is written down
+        await cloud.idle()
+        after, runs = cloud.show(before), state == VmState.ERROR
+        assert (after.vm_state, after.power_state) == (
+            (VmState.ACTIVE, Power.RUNNING) if runs else (VmState.STOPPED, Power.SHUTDOWN)
+        )
+        assert cloud.most_running() == runs
+        assert newest(cloud).status == "done"
+        assert after.host != before.host
+        if not runs:
+            cloud.compute.power.start(ADMIN, before.id)
+            await cloud.idle()
+            assert cloud.show(before).vm_state == VmState.ACTIVE
+        await back(cloud, before.host)
+        await agreed(cloud)
+        await cloud.compute.stop()
 
     run(main)
 
