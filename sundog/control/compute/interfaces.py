@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from sundog.control.compute import ports
@@ -141,7 +142,7 @@ class Interfaces(Requests):
                 f"No specific network was requested and none are available for project '{server.project_id}'.",
                 project=server.project_id,
             )
-        return found[0]
+        return replace(found[0], tag=asked.tag)
 
     # ---------------------------------------------------------------- security groups
 

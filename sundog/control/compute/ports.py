@@ -128,11 +128,13 @@ def make_ports(
         if each.port_id is not None:
             update_port(tx, network.books, EVERYTHING, each.port_id, device)
             given.append(each.port_id)
+            _forget_tag(tx, each.port_id)  # one that was taken from its server behind our back has its tag still
+            _write_tag(tx, server, each.port_id, each.tag)
             continue
         assert each.network_id is not None
         fixed = None if each.fixed_ip is None else [{"ip_address": each.fixed_ip}]
         try:
-            create_port(
+            port = create_port(
                 tx, network.books, EVERYTHING, network_id=each.network_id, project_id=server.project_id,
                 fixed_ips=fixed, security_groups=list(groups) or None, **device,
             )  # fmt: skip
@@ -142,7 +144,23 @@ def make_ports(
             if each.fixed_ip is not None:
                 raise Invalid(f"Fixed IP address {each.fixed_ip} is already in use.", address=each.fixed_ip) from error
             raise
+        _write_tag(tx, server, port.id, each.tag)
     return given
+
+
+def _write_tag(tx: Tx, server: Server, port_id: str, tag: str | None) -> None:
+    if tag is not None:
+        tx.insert(compute_tables.nic_tags, port_id=port_id, server_id=server.id, tag=tag)
+
+
+def _forget_tag(tx: Tx, port_id: str) -> None:
+    tx.delete(compute_tables.nic_tags, compute_tables.nic_tags.c.port_id == port_id)
+
+
+def tags_of(reader: Reader, server_id: str) -> dict[str, str]:
+    """The tags by which a guest knows its ports, by port; those that have one."""
+    rows = reader.find(compute_tables.nic_tags, {"server_id": server_id})
+    return {row["port_id"]: row["tag"] for row in rows}
 
 
 def ports_of(reader: Reader, server_ids: Sequence[str]) -> dict[str, list[Port]]:
@@ -173,8 +191,9 @@ def drop_ports(tx: Tx, network: Network, server: Server) -> None:
 
 
 def drop_port(tx: Tx, network: Network, port: Port, *, given: bool) -> None:
-    """Take one port away from its server."""
+    """Take one port away from its server, and its tag."""
     if given:
+        _forget_tag(tx, port.id)
         update_port(tx, network.books, EVERYTHING, port.id, {"device_id": "", "device_owner": "", "host_id": ""})
     else:
         delete_port(tx, network.books, port)

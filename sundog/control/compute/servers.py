@@ -67,6 +67,11 @@ class Servers(Requests):
         with self._parts.books.reading() as tx:
             return ports.ports_of(tx, [server.id])[server.id]
 
+    def port_tags(self, server: Server) -> dict[str, str]:
+        """The tags by which a server's guest knows its ports, by port; those that have one."""
+        with self._parts.books.reading() as tx:
+            return ports.tags_of(tx, server.id)
+
     def security_groups(self, servers: Sequence[Server]) -> dict[str, list[str]]:
         """The names of the security groups of servers, by id, each once."""
         with self._parts.books.reading() as tx:

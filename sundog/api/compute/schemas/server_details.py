@@ -57,7 +57,7 @@ class Interface(Part):
 
 
 class Interface_2_49(Interface):
-    tag: TagText | None = None
+    tag: TagText = ""
 
 
 class AttachInterface(Part):

@@ -157,7 +157,7 @@ class AnyNetwork(Part):
 class TaggedAnyNetwork(AnyNetwork):
     """With a name for the device, which the guest sees."""
 
-    tag: TagText | None = None
+    tag: TagText = ""
 
 
 class Network(AnyNetwork):
@@ -169,7 +169,7 @@ class Network(AnyNetwork):
 class TaggedNetwork(Network):
     """With a name for the device, which the guest sees."""
 
-    tag: TagText | None = None
+    tag: TagText = ""
 
 
 class OldDevice(Part):
@@ -201,7 +201,7 @@ class Device(OldDevice):
 class TaggedDevice(Device):
     """With a name for the device, which the guest sees."""
 
-    tag: TagText | None = None
+    tag: TagText = ""
 
 
 class TypedDevice(TaggedDevice):

@@ -12,8 +12,8 @@ from sundog.control.compute.records import Action, ActionEvent, Host, Migration,
 from sundog.control.network.records import Port, SecurityGroup, SecurityGroupRule
 
 
-def interface(port: Port, *, tagged: bool) -> dict[str, Any]:
-    """A port of a server."""
+def interface(port: Port, tags: Mapping[str, str] | None) -> dict[str, Any]:
+    """A port of a server; with ``tags``, by port, what its guest knows it by."""
     told: dict[str, Any] = {
         "net_id": port.network_id,
         "port_id": port.id,
@@ -21,7 +21,7 @@ def interface(port: Port, *, tagged: bool) -> dict[str, Any]:
         "port_state": port.status,
         "fixed_ips": [{"subnet_id": each.subnet_id, "ip_address": each.ip_address} for each in port.fixed_ips],
     }
-    return told | {"tag": None} if tagged else told
+    return told if tags is None else told | {"tag": tags.get(port.id)}
 
 
 def action(each: Action, *, updated: bool) -> dict[str, Any]:

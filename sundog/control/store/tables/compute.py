@@ -243,3 +243,11 @@ console_tokens = Table(
     Column("type", Text, nullable=False),  # serial, novnc, spice-html5
     Column("expires_at", UtcDateTime, nullable=False, index=True),
 )
+
+nic_tags = Table(
+    "compute_nic_tags",
+    metadata,
+    Column("port_id", Id, ForeignKey("network_ports.id", ondelete="CASCADE"), primary_key=True),
+    Column("server_id", Id, nullable=False, index=True),  # a port that was given to another has no tag there
+    Column("tag", Text, nullable=False),
+)

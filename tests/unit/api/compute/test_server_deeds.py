@@ -158,6 +158,37 @@ def test_a_port_more_and_a_port_less():
     with_api(main)
 
 
+def test_a_port_is_tagged_when_a_server_is_made_or_gets_it():
+    async def main(api: Api) -> None:
+        net = api.small.network_id
+        taken = {"2.31": False, "2.32": True, "2.36": True, "2.37": False, "2.41": False, "2.42": True, "2.104": True}
+        for v, known in taken.items():
+            body = api.wish(v=v, networks=[{"uuid": net, "tag": "front"}])
+            answer = await api.alice.post("/servers", body, v=v)
+            assert answer.status_code == (202 if known else 400), (v, answer.text)
+        server = answer.json()["server"]["id"]
+        await api.small.idle()
+        path = f"/servers/{server}/os-interface"
+        for v, told, status in (
+            ("2.48", {"net_id": net, "tag": "back"}, 400),
+            ("2.49", {"net_id": net, "tag": "back"}, 200),
+            ("2.49", {"net_id": net, "tag": None}, 400),
+            ("2.70", {"net_id": net, "tag": "a/b"}, 400),
+            ("2.70", {"net_id": net, "tag": "x" * 61}, 400),
+        ):
+            answer = await api.alice.post(path, {"interfaceAttachment": told}, v=v)
+            assert answer.status_code == status, (v, told)
+        answer = await api.alice.post(path, {"interfaceAttachment": {"net_id": net, "tag": "side"}}, v="2.70")
+        last = answer.json()["interfaceAttachment"]
+        assert last["tag"] == "side"
+        listed = (await api.alice.get(path, v="2.70")).json()["interfaceAttachments"]
+        assert sorted(each["tag"] for each in listed) == ["back", "front", "side"]
+        assert (await api.alice.get(f"{path}/{last['port_id']}", v="2.70")).json()["interfaceAttachment"] == last
+        assert all("tag" not in each for each in (await api.alice.get(path, v="2.69")).json()["interfaceAttachments"])
+
+    with_api(main)
+
+
 def test_a_security_group_comes_and_goes():
     async def main(api: Api) -> None:
         server = await api.boot()

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 
 from sundog.backends.simulated.faults import FaultKind, HostFault, OperationFault, Scope
 from sundog.control.compute import Settings
+from sundog.control.compute.metadata import document
 from sundog.control.compute.records import AskedNetwork, Server
 from sundog.control.compute.sagas.common import key_of
 from sundog.control.network.records import Port
 from sundog.control.network.routers import GatewaySpec
+from sundog.control.store.tables import compute as tables
 from sundog.control.viewer import EVERYTHING, Viewer
 from sundog.errors import BackendFailed, Conflict, Invalid, NotFound, QuotaExceeded
 from sundog.runtime import aio
 from tests.computing import ADMIN, OWNER, PROJECT, Small, add_network, run
 from tests.crashing import Crash, run_to_crash
 
+PATH = "openstack/latest/meta_data.json"
 IMPATIENT = Settings(quick=30.0, tries=2)
 
 
@@ -78,6 +82,50 @@ def test_a_clients_own_port_is_free_again_afterwards() -> None:
         cloud.compute.servers.delete(OWNER, server.id)
         await cloud.idle()
         assert cloud.network.ports.show(EVERYTHING, mine.id).device_id == ""
+
+    run(main)
+
+
+def tagged(cloud: Small, server: Server) -> dict[str, str]:
+    """The tags that the guest is told of, by MAC."""
+    told = json.loads(document(cloud.compute.metadata.guest(server), PATH, seed=lambda size: "x" * size).content)
+    return {each["mac"]: each["tags"][0] for each in told["devices"]}
+
+
+def test_a_tag_is_the_servers_port_and_goes_with_it() -> None:
+    async def main(cloud: Small) -> None:
+        mine, other = own_port(cloud, cloud.network_id), own_port(cloud, cloud.network_id)
+        server = await active(cloud, networks=[AskedNetwork(cloud.network_id, tag="a"), AskedNetwork(port_id=mine.id)])
+        made = next(each for each in cloud.compute.servers.ports(server) if each.id != mine.id)
+        attach, tags = cloud.compute.interfaces.attach, cloud.compute.servers.port_tags
+        await attach(OWNER, server.id, AskedNetwork(port_id=other.id, tag="b"))
+        chosen = await attach(OWNER, server.id, AskedNetwork(tag="c"))
+        assert tags(server) == {made.id: "a", other.id: "b", chosen.id: "c"}
+        assert tagged(cloud, server) == {made.mac_address: "a", other.mac_address: "b", chosen.mac_address: "c"}
+        await cloud.compute.interfaces.detach(OWNER, server.id, other.id)
+        await cloud.idle()
+        cloud.network.ports.delete(EVERYTHING, chosen.id)
+        assert tags(server) == {made.id: "a"}
+        await attach(OWNER, server.id, AskedNetwork(port_id=other.id))
+        assert tags(server) == {made.id: "a"}
+        cloud.compute.servers.delete(OWNER, server.id)
+        await cloud.idle()
+        with cloud.compute.books.reading() as tx:
+            assert tx.find(tables.nic_tags) == []
+
+    run(main)
+
+
+def test_a_tag_of_a_port_that_was_taken_away_behind_our_back_is_forgotten() -> None:
+    async def main(cloud: Small) -> None:
+        mine, attach = own_port(cloud, cloud.network_id), cloud.compute.interfaces.attach
+        first, second = await active(cloud), await active(cloud)
+        for server, tag in ((first, "a"), (second, None), (first, None), (second, "b")):
+            await attach(OWNER, server.id, AskedNetwork(port_id=mine.id, tag=tag))
+            assert cloud.compute.servers.port_tags(server) == ({mine.id: tag} if tag else {})
+            assert set(tagged(cloud, server).values()) == ({tag} if tag else set())
+            cloud.network.ports.update(EVERYTHING, mine.id, {"device_id": "", "device_owner": ""})
+            assert tagged(cloud, server) == {}
 
     run(main)
 

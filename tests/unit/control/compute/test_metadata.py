@@ -24,7 +24,7 @@ from sundog.control.compute.metadata import (
     document,
     signature_of,
 )
-from sundog.control.compute.records import Server
+from sundog.control.compute.records import AskedNetwork, Server
 from sundog.control.principal import Principal
 from sundog.control.store.tables import compute as tables
 from sundog.control.viewer import EVERYTHING
@@ -94,6 +94,26 @@ def test_every_version_has_what_nova_gives_it() -> None:
                 text(guest, path)
         with pytest.raises(NotFound):
             text(bare, "openstack/latest/user_data")
+
+    run(main)
+
+
+def test_ports_with_a_tag_are_devices() -> None:
+    async def main(cloud: Small) -> None:
+        networks = [AskedNetwork(cloud.network_id), AskedNetwork(cloud.network_id, tag="storage")]
+        server = await active(cloud, networks=networks)
+        guest = cloud.compute.metadata.guest(server)
+        mac = next(each.mac_address for each in guest.ports if each.id in guest.tags)
+        device = {"type": "nic", "mac": mac, "bus": "none", "address": "none", "tags": ["storage"]}
+        for version, devices in (
+            ("2015-10-15", None),
+            ("2016-06-30", [device]),
+            ("2017-02-22", [device]),
+            ("2018-08-27", [device | {"vf_trusted": False}]),
+            ("latest", [device | {"vf_trusted": False}]),
+        ):
+            told = json.loads(text(guest, f"openstack/{version}/meta_data.json"))
+            assert told.get("devices") == devices, version
 
     run(main)
 
