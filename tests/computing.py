@@ -23,6 +23,7 @@ from sundog.control.placement import Placement
 from sundog.control.store import Store, open_store
 from sundog.core.lifecycle.servers import VmState
 from sundog.core.pool import Pool, ResourceClasses
+from sundog.core.scheduler.policies import Policy
 from sundog.core.scheduler.policies.nova import Nova
 from sundog.runtime import aio, warp
 from sundog.runtime.ids import Ids
@@ -129,6 +130,7 @@ async def make_small(
     settings: Settings = DEFAULT,
     driver: Any = None,
     start: bool = True,
+    policy: Policy | None = None,
     **options: Any,
 ) -> Small:
     """A small cloud, at work."""
@@ -142,7 +144,14 @@ async def make_small(
     placement = Placement(store, Pool(ResourceClasses()), new_uuid=ids.uuid)
     network, images = Network(store, ids), Images(store, ids, ImageFiles(folder))
     compute = Compute(
-        store, ids, driver, placement=placement, network=network, images=images, policy=Nova(), settings=settings
+        store,
+        ids,
+        driver,
+        placement=placement,
+        network=network,
+        images=images,
+        policy=policy or Nova(),
+        settings=settings,
     )
     image_id = await upload(images)
     network_id = add_network(network)

@@ -34,6 +34,10 @@ from sundog.errors import Invalid, NotFound
 
 NO_VALID_HOST: Final = "No valid host was found. "
 CONSUMER_TYPE: Final = "INSTANCE"
+
+ONLY_THERE: Final = "only_there"
+"""What an action says of a server whose host was asked for: it is built there or nowhere."""
+
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _GIB: Final = 1 << 30
 
@@ -115,12 +119,13 @@ def create(
     group = group_of(tx, caller.project_id, new.group_id) if new.group_id is not None else None
     if group is not None:
         quotas.check_group_members(tx, caller.project_id, caller.user_id, group.id, count)
-    _check_zone(parts, new.availability_zone)
+    if new.forced_host is None:
+        _check_zone(parts, new.availability_zone)
     places = parts.scheduling.decide([_wish(new, server, group) for server in servers])
     if isinstance(places, NoValidHost):
         return [_without_place(tx, parts, caller, server, places) for server in servers]
     made = [
-        _with_place(tx, parts, caller, server, place, asked, groups)
+        _with_place(tx, parts, caller, new, server, place, asked, groups)
         for server, place in zip(servers, places, strict=True)
     ]
     claim(tx, parts, [(server, place) for (server, _), place in zip(made, places, strict=True)])
@@ -199,10 +204,10 @@ def keypair(tx: Tx, caller: Caller, name: str | None) -> Mapping[str, str] | Non
 
 
 def _wish(new: NewServer, server: Server, group: ServerGroup | None) -> Wish:
-    forced = new.forced_host or new.requested_host
+    only = new.forced_host or new.requested_host
     return Wish(
         server.id, server.project_id, server.flavor, server.image, group, new.availability_zone, new.hints,
-        force_hosts=(forced,) if forced else (),
+        force_hosts=(only,) if only else (), checked=not new.forced_host,
     )  # fmt: skip
 
 
@@ -227,15 +232,19 @@ def _without_place(tx: Tx, parts: Parts, caller: Caller, server: Server, why: No
 
 
 def _with_place(
-    tx: Tx, parts: Parts, caller: Caller, server: Server, place: Place, asked: Sequence[Any], groups: Sequence[str]
-) -> tuple[Server, Action]:
+    tx: Tx, parts: Parts, caller: Caller, new: NewServer, server: Server, place: Place, asked: Sequence[Any],
+    groups: Sequence[str],
+) -> tuple[Server, Action]:  # fmt: skip
     """A server with its host and its ports, and the action that builds it."""
     host = parts.hosts.show(place.host)
     given = ports.make_ports(tx, parts.network, server, asked, groups, host=place.name, zone=host.zone or DEFAULT_ZONE)
     kept = {ports.GIVEN: given} if given else {}
     server = replace(server, host=place.host, task_state=TaskState.SPAWNING, kept=kept)
     _write(tx, parts, server)
-    action = new_action(tx, parts.books, caller, server, "create", args={"saga": "create", "tried": []})
+    args: dict[str, Any] = {"saga": "create", "tried": []}
+    if new.forced_host or new.requested_host:
+        args[ONLY_THERE] = True
+    action = new_action(tx, parts.books, caller, server, "create", args=args)
     begin_event(tx, parts.books, action, "compute__do_build_and_run_instance", place.host)
     return server, action
 

@@ -46,7 +46,8 @@ class Plan:
     """A move that is asked: by its name in the table of transitions, as which type of migration, and by which event.
 
     ``flavor`` is a new one. ``host`` is the name of the target, None lets the scheduler choose; ``force`` skips its
-    filters. ``stays``: it may stay where it is. ``stops``: it does not run there, unless it was in ERROR.
+    filters, the server's zone too. ``stays``: it may stay where it is. ``stops``: it does not run there, unless it was
+    in ERROR.
     """
 
     name: str
@@ -299,7 +300,7 @@ class Moves(Requests):
     def _place(self, tx: Tx, server: Server, home: Host, plan: Plan) -> Place | None:
         """Where the server goes; None if there is no host for it."""
         wish = wish_for(
-            tx, server, flavor=plan.flavor, leaves=home.uuid,
+            tx, server, flavor=plan.flavor, leaves=home.uuid, zone=None if plan.force else server.availability_zone,
             ignore_hosts=() if plan.stays else (home.name,),
             force_hosts=() if plan.host is None else (plan.host,), checked=not plan.force,
         )  # fmt: skip

@@ -26,7 +26,7 @@ async def migrate_server_live(ctx: Context, server_id: str, body: Any) -> None:
     """Move a server to another host while it runs."""
     host, rule = body.target.host, "os_compute_api:os-migrate-server:migrate_live"
     server_of(ctx, server_id, f"{rule}:host" if host else rule)
-    force = _forced(body.target, host)
+    force = _forced(ctx, body.target, host, since="2.30")
     ctx.cloud.compute.moves.live_migrate(caller(ctx), server_id, host=host or None, force=force)
 
 
@@ -38,7 +38,7 @@ async def evacuate_server(ctx: Context, server_id: str, body: Any) -> dict[str, 
     shared = getattr(wanted, "onSharedStorage", False)
     if shared and wanted.adminPass:
         raise Invalid("admin password can't be changed on existing disk")
-    force = _forced(wanted, wanted.host)
+    force = _forced(ctx, wanted, wanted.host, since="2.29")
     if wanted.host is not None:
         _check_refuge(ctx, server, wanted.host)
     stops = ctx.at_least("2.95")
@@ -48,8 +48,13 @@ async def evacuate_server(ctx: Context, server_id: str, body: Any) -> dict[str, 
     return {"adminPass": wanted.adminPass or (None if shared else new_password())}
 
 
-def _forced(told: Any, host: str | None) -> bool:
-    """Whether the scheduler is not to be asked. Raises: Invalid if no host was said."""
+def _forced(ctx: Context, told: Any, host: str | None, *, since: str) -> bool:
+    """Whether the scheduler is not to be asked: before a version that asks it, never of a host that was said.
+
+    Raises: Invalid to force with no host.
+    """
+    if not ctx.at_least(since):
+        return bool(host)
     force = bool(getattr(told, "force", False))
     if force and not host:
         raise Invalid("Can't force to a non-provided destination")

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sundog.backends.contract import ServerKey
 from sundog.control.compute import ports
-from sundog.control.compute.creating import claim, unclaim, wish_for
+from sundog.control.compute.creating import ONLY_THERE, claim, unclaim, wish_for
 from sundog.control.compute.sagas.common import key_of, spec_of
 from sundog.control.compute.work import Saga, Work, work_server
 from sundog.core.lifecycle.servers import Power, VmState
@@ -39,7 +39,8 @@ async def undo(work: Work) -> None:
     gone = await work.destroy(host, key, before_another=True)
     tried = [*work.args["tried"], host]
     message = work.action.message or ""
-    if gone and len(tried) < parts.settings.build_attempts and _elsewhere(work, key, tried):
+    may_try = len(tried) < parts.settings.build_attempts and not work.args.get(ONLY_THERE)
+    if gone and may_try and _elsewhere(work, key, tried):
         return
     with parts.books.writing() as tx:
         server = work_server(tx, work)

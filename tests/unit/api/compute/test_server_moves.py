@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sundog.backends.contract import HostState
+from sundog.core.scheduler.policies.nova import Nova
 from sundog.runtime import aio
 from tests.computing import OWNER
 from tests.unit.api.compute.servers_api import Api, with_api
@@ -199,6 +200,98 @@ def test_a_body_of_a_live_migration_is_of_its_version():
             answer = await api.admin.act(server, "os-migrateLive", value, v=v)
             assert answer.status_code == status, (v, value)
         assert (await api.shown(server))["status"] == "ACTIVE"
+
+    with_api(main)
+
+
+# ---------------------------------------------------------------- to a host that is asked for
+
+
+def not_for_everybody(*hosts: str) -> Nova:
+    """A policy with a filter that refuses these hosts."""
+    return Nova(enabled_filters=["IsolatedHostsFilter"], isolated_hosts=list(hosts))
+
+
+async def away_from(api: Api, *hosts: str) -> str:
+    """A server that runs on none of these hosts; its id."""
+    server = await api.boot()
+    assert await host_of(api, server) not in hosts
+    return server
+
+
+@pytest.mark.parametrize(
+    ("v", "force", "goes"),
+    [("2.29", {}, True), ("2.30", {}, False), ("2.30", {"force": True}, True), ("2.67", {"force": True}, True),
+     ("2.67", {"force": False}, False), ("2.68", {}, False)],
+)  # fmt: skip
+def test_a_live_migration_to_a_host_asks_the_scheduler_since_2_30_unless_forced(v: str, force, goes: bool):
+    async def main(api: Api) -> None:
+        server = await away_from(api, "h2")
+        home = await host_of(api, server)
+        body = {"host": "h2", "block_migration": "auto" if v > "2.25" else False} | force
+        answer = await api.admin.act(server, "os-migrateLive", body, v=v)
+        assert answer.status_code == (202 if goes else 400), answer.text
+        await api.small.idle()
+        assert await host_of(api, server) == ("h2" if goes else home)
+        assert (await api.shown(server))["status"] == "ACTIVE"
+        assert api.small.held(server).keys() == {api.small.compute.hosts.by_name("h2" if goes else home).uuid}
+
+    with_api(main, policy=not_for_everybody("h2"))
+
+
+@pytest.mark.parametrize(
+    ("v", "force", "goes"),
+    [("2.28", {}, True), ("2.29", {}, False), ("2.29", {"force": True}, True), ("2.67", {"force": True}, True),
+     ("2.68", {}, False)],
+)  # fmt: skip
+def test_an_evacuation_to_a_host_asks_the_scheduler_since_2_29_unless_forced(v: str, force, goes: bool):
+    async def main(api: Api) -> None:
+        server = await away_from(api, "h2")
+        home = await host_of(api, server)
+        api.small.compute.hosts.noticed(api.small.compute.hosts.by_name(home).uuid, HostState.DOWN)
+        answer = await api.admin.act(server, "evacuate", {"host": "h2"} | force, v=v)
+        assert answer.status_code == (200 if goes else 400), answer.text
+        await api.small.idle()
+        assert await host_of(api, server) == ("h2" if goes else home)
+
+    with_api(main, policy=not_for_everybody("h2"))
+
+
+def test_a_cold_migration_to_a_host_and_an_unshelving_there_ask_the_scheduler():
+    async def main(api: Api) -> None:
+        server = await away_from(api, "h2")
+        answer = await api.admin.act(server, "migrate", {"host": "h2"}, v="2.56")
+        assert (answer.status_code, message(answer)) == (
+            400,
+            "No valid host was found. There are not enough hosts available.",
+        )
+        for action, value in (("shelve", None), ("unshelve", {"host": "h2"})):
+            assert (await api.admin.act(server, action, value, v="2.91")).status_code == 202
+            await api.small.idle()
+        assert (await api.shown(server))["status"] == "SHELVED_OFFLOADED"
+        assert (await api.admin.act(server, "unshelve", {"host": "h2"}, v="2.90")).status_code == 400
+        refused = await api.alice.act(server, "unshelve", {"host": "h1"}, v="2.91")
+        assert refused.status_code == 403
+        assert (await api.admin.act(server, "unshelve", {"host": "h1"}, v="2.91")).status_code == 202
+        await api.small.idle()
+        assert await host_of(api, server) == "h1"
+
+    with_api(main, policy=not_for_everybody("h2"))
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_only_a_forced_migration_leaves_the_zone_that_a_server_is_pinned_to(force: bool):
+    async def main(api: Api) -> None:
+        aggregates = api.small.compute.aggregates
+        for zone, host in (("east", "h1"), ("west", "h2")):
+            aggregates.add_host(aggregates.create(zone, zone).number, host)
+        server = await api.boot(availability_zone="east")
+        assert await host_of(api, server) == "h1"
+        body = {"host": "h2", "block_migration": "auto", "force": force}
+        answer = await api.admin.act(server, "os-migrateLive", body, v="2.30")
+        assert answer.status_code == (202 if force else 400), answer.text
+        await api.small.idle()
+        assert await host_of(api, server) == ("h2" if force else "h1")
 
     with_api(main)
 

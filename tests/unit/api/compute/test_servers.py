@@ -13,6 +13,8 @@ from sundog.api.compute.schemas.servers import CREATE, ListServers
 from sundog.api.compute.service import invalid
 from sundog.api.kit.bodies import parse_body
 from sundog.api.kit.versions import parse_version
+from sundog.backends.simulated.faults import FaultKind, OperationFault
+from sundog.core.scheduler.policies.nova import Nova
 from sundog.errors import Invalid
 from tests.computing import OWNER
 from tests.unit.api.compute.servers_api import Api, with_api
@@ -108,6 +110,49 @@ def test_hints_zones_and_hosts():
         there = await api.shown(asked.json()["server"]["id"], who=api.admin)
         assert there["OS-EXT-SRV-ATTR:hypervisor_hostname"] == "h1"
         assert there["addresses"] == {}
+
+    with_api(main)
+
+
+def test_a_forced_host_skips_the_filters_and_one_that_is_asked_for_does_not():
+    async def main(api: Api) -> None:
+        forced = await api.boot(availability_zone="nova:h1", who=api.admin)
+        assert (await api.shown(forced, who=api.admin))["OS-EXT-SRV-ATTR:host"] == "h1"
+        assert api.small.held(forced).keys() == {api.small.compute.hosts.by_name("h1").uuid}
+        for asked in ({"host": "h1"}, {"hypervisor_hostname": "h1"}, {"host": "h1", "hypervisor_hostname": "h1"}):
+            server = await api.boot(v="2.74", who=api.admin, **asked)
+            shown = await api.shown(server, who=api.admin)
+            assert (shown["status"], shown["OS-EXT-SRV-ATTR:host"]) == ("ERROR", None)
+            assert shown["fault"]["message"].startswith("No valid host was found.")
+            assert api.small.held(server) == {}
+        too_large = await api.boot(availability_zone="nova:h1", who=api.admin, flavorRef="5")
+        assert (await api.shown(too_large, who=api.admin))["status"] == "ERROR"
+        for v, asked, status in (
+            ("2.73", {"host": "h1"}, 400),
+            ("2.74", {"host": "h9"}, 400),
+            ("2.74", {"hypervisor_hostname": "h9"}, 400),
+            ("2.74", {"host": "h2", "hypervisor_hostname": "h1"}, 400),
+            ("2.74", {"host": "h2", "availability_zone": "nova:h2"}, 400),
+            ("2.74", {"host": "h2", "availability_zone": "nova"}, 202),
+        ):
+            answer = await api.admin.post("/servers", api.wish(v=v, **asked), v=v)
+            assert answer.status_code == status, (v, asked, answer.text)
+        assert (await api.alice.post("/servers", api.wish(v="2.74", host="h2"), v="2.74")).status_code == 403
+
+    with_api(main, policy=Nova(enabled_filters=["IsolatedHostsFilter"], isolated_hosts=["h1"]))
+
+
+@pytest.mark.parametrize(
+    ("asked", "elsewhere"),
+    [({}, True), ({"host": "h1"}, False), ({"availability_zone": "nova:h1"}, False)],
+)
+def test_a_server_whose_host_was_asked_for_is_built_there_or_nowhere(asked: dict[str, str], elsewhere: bool):
+    async def main(api: Api) -> None:
+        api.small.driver.faults.order(OperationFault(FaultKind.FAIL, "spawn", count=1))
+        shown = await api.shown(await api.boot(v="2.74", who=api.admin, **asked), who=api.admin)
+        assert (shown["status"], shown["OS-EXT-SRV-ATTR:host"] is not None) == (
+            ("ACTIVE", True) if elsewhere else ("ERROR", False)
+        )
 
     with_api(main)
 
