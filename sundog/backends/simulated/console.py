@@ -28,7 +28,7 @@ def console_text(copy: Copy, boots: tuple[Seconds, ...], now: Seconds) -> str:
     ``boots`` are the seconds that each of ``copy.starts`` takes to boot.
     """
     lines = []
-    ends = (*copy.starts[1:], now)
+    ends = (*copy.starts, now)[1:]
     for start, seconds, end in zip(copy.starts, boots, ends, strict=True):
         size = f"Memory: {copy.spec.memory_mib} MiB, {copy.spec.vcpus} vCPUs"
         lines += [f"[{0:12.6f}] {line}" for line in (*_KERNEL, size)]

@@ -363,6 +363,14 @@ def test_ports_come_and_go() -> None:
     assert play(main) == [("fa:16:3e:00:00:01", "fa:16:3e:00:00:02"), [("port-2",)]]
 
 
+def test_a_guest_that_never_ran_wrote_nothing() -> None:
+    async def main(driver: SimulatedDriver) -> bytes:
+        await driver.spawn("h0", make_spec(), deadline=60, start=False)
+        return await driver.console_log("h0", key(), deadline=60)
+
+    assert play(main) == b""
+
+
 def test_a_console_tells_of_each_boot_and_of_the_login_when_the_guest_is_up() -> None:
     async def main(driver: SimulatedDriver) -> list[str]:
         await driver.spawn("h0", make_spec(name="web"), deadline=60)
