@@ -25,7 +25,7 @@ demo: $(VENV)/.run  ## Set everything up, run the quickstart scenario, print its
 
 test: lint types contracts test-fast coverage test-pythons test-slow  ## Set everything up and pass every check and test
 
-test-fast: $(VENV)/.dev  ## The tests for every save: under three minutes
+test-fast: $(VENV)/.dev  ## The tests that need no process of their own: ten minutes and more on two cores
 	$(BIN)/pytest -n $(JOBS) -q -m "not slow and not system and not trace and not proof and not libvirt"
 
 test-slow: $(VENV)/.dev  ## Real traces, the installed command, and whatever takes long
