@@ -67,7 +67,7 @@ $(VENV)/.libvirt: $(VENV)/.dev
 libvirt-test: $(VENV)/.libvirt  ## The tests on real libvirt hosts, which are set up for them and go with them: as root
 	tools/libvirt-bed needs --install
 	tools/guest-image --install
-	$(BIN)/pytest -q -m libvirt tests/system tests/conformance
+	$(BIN)/pytest -q -m "libvirt and not proof" tests/system tests/conformance
 
 bench: $(VENV)/.dev  ## Measure again what the tables in README and benchmarks/ say
 	$(BIN)/python benchmarks/run.py

@@ -53,6 +53,7 @@ class Wire:
         task = asyncio.get_running_loop().create_task(self._pass_on(reader, writer))
         self.serving[task] = None
         task.add_done_callback(self.serving.pop)
+        task.add_done_callback(lambda _task: writer.close())  # also if it was cancelled before it began
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

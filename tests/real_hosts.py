@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ async def driven(bed: Bed, folder: Path) -> AsyncIterator[tuple[LibvirtDriver, B
     ]  # fmt: skip
     trouble = BedTrouble(bed, wires, {place.uuid: place.number for place in bed.hosts()})
     try:
-        async with connected(specs, images=File(guest_image().disk), folder=folder, settings=SETTINGS) as driver:
+        async with connected(specs, images=File(guest_disk()), folder=folder, settings=SETTINGS) as driver:
             await wait_up(driver)
             yield driver, trouble
         async with asyncio.timeout(10):  # it leaves no connection behind
@@ -104,6 +105,12 @@ def play(bed: Bed, folder: Path, scene: Callable[[LibvirtDriver, BedTrouble], Aw
     return asyncio.run(main())
 
 
+@cache
+def guest_disk() -> Path:
+    """The tiny guest's disk. It is looked for once: apt is asked for seconds, which must not be an asyncio loop's."""
+    return guest_image().disk
+
+
 def guest_reference() -> ImageReference:
     """The tiny guest as an image."""
-    return ImageReference("guest", guest_image().disk.stat().st_size, "qcow2")
+    return ImageReference("guest", guest_disk().stat().st_size, "qcow2")

@@ -183,11 +183,11 @@ class Keeper:
         """Stop a domain and let the host forget it; it is well if that was done before."""
         native = self._native
 
-        def undefine(connection: Connection) -> None:
+        def undefine(connection: Connection) -> bool:
             try:
                 there = connection.lookupByUUIDString(domain.uuid)
                 if not self._is_ours(link, there, domain):
-                    return
+                    return False
                 if there.isActive():
                     there.destroy()
                 there.undefineFlags(
@@ -199,8 +199,11 @@ class Keeper:
             except native.libvirtError as error:
                 if error.get_error_code() != Code.NO_DOMAIN:
                     raise
+                return False
+            return True
 
-        await link.call("undefine", undefine, server=domain.stamp.key)
+        if not await link.call("undefine", undefine, server=domain.stamp.key):
+            link.forget(domain)  # no event will come
 
     def _is_ours(self, link: Link, there: Any, domain: Domain) -> bool:
         """Whether what has a domain's uuid is a copy of its server, and not somebody else's domain."""
@@ -262,7 +265,7 @@ class Keeper:
     async def _leave_networks(self, link: Link, domain: Domain) -> None:
         """Remove a copy's networks from the host, but those that another copy there has."""
         async with link.networks:
-            link.forget(domain)
+            link.vacate(domain)
             used = {name for known in link.known.values() for name in known.networks}
             idle = {card.network for card in domain.interfaces} - used
             for name in sorted(idle):

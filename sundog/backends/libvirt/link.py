@@ -178,7 +178,7 @@ class Link:
         try:
             return await workers.call(lambda: fn(connection), limit)
         except self._library.libvirtError as error:
-            said = meaning(error.get_error_code(), alive=bool(connection.isAlive()))
+            said = meaning(error.get_error_code(), alive=self._is_alive(connection))
             raise translate(
                 said, str(error), operation=operation, host=self.uuid, name=self.name, server=server
             ) from error
@@ -188,6 +188,14 @@ class Link:
             raise OutcomeUnknown(
                 f"{operation} on host {self.name} may or may not have happened: {error}; reconcile", host=self.uuid
             ) from error
+
+    def _is_alive(self, connection: Connection) -> bool:
+        """Whether a connection still stands. One that was given up meanwhile cannot even be asked."""
+        if connection is not self._connection:
+            return False
+        with contextlib.suppress(self._library.libvirtError):
+            return bool(connection.isAlive())
+        return False
 
     # ------------------------------------------------------------------------------------------------- connections
 
@@ -376,6 +384,11 @@ class Link:
             power = before.power
         networks = tuple(card.network for card in domain.interfaces)
         self.known[domain.uuid] = Known(domain.stamp.key, power, networks)
+
+    def vacate(self, domain: Domain) -> None:
+        """A domain is going, or gone: its networks are no longer its own. That it went is still to be heard."""
+        if (known := self.known.get(domain.uuid)) is not None:
+            known.networks = ()
 
     def forget(self, domain: Domain) -> None:
         """Events of this domain mean nothing any more."""

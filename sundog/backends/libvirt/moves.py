@@ -248,6 +248,7 @@ class Mover(Keeper):
         await self._delete_files(link, arriving, arriving.disks)
         await link.storage.delete_logs(PurePosixPath(arriving.console_log).name)
         await self._leave_networks(link, arriving)
+        link.forget(arriving)
 
     async def _abort_job(self, link: Link, domain: Domain) -> None:
         await link.call("abort", lambda connection: connection.lookupByUUIDString(domain.uuid).abortJob())
