@@ -68,7 +68,9 @@ class BedTrouble:
 
 
 @asynccontextmanager
-async def driven(bed: Bed, folder: Path) -> AsyncIterator[tuple[LibvirtDriver, BedTrouble]]:
+async def driven(
+    bed: Bed, folder: Path, settings: Settings = SETTINGS
+) -> AsyncIterator[tuple[LibvirtDriver, BedTrouble]]:
     """A driver of the bed's hosts, by way of wires that can be tampered with; the hosts are up."""
     wires = {place.uuid: Wire(place.address, PORT) for place in bed.hosts()}
     specs = [
@@ -80,7 +82,7 @@ async def driven(bed: Bed, folder: Path) -> AsyncIterator[tuple[LibvirtDriver, B
     ]  # fmt: skip
     trouble = BedTrouble(bed, wires, {place.uuid: place.number for place in bed.hosts()})
     try:
-        async with connected(specs, images=File(guest_disk()), folder=folder, settings=SETTINGS) as driver:
+        async with connected(specs, images=File(guest_disk()), folder=folder, settings=settings) as driver:
             await wait_up(driver)
             yield driver, trouble
         async with asyncio.timeout(10):  # it leaves no connection behind
@@ -97,9 +99,12 @@ async def wait_up(driver: LibvirtDriver) -> None:
             await asyncio.sleep(0.05)
 
 
-def play(bed: Bed, folder: Path, scene: Callable[[LibvirtDriver, BedTrouble], Awaitable[Any]]) -> Any:
+def play(
+    bed: Bed, folder: Path, scene: Callable[[LibvirtDriver, BedTrouble], Awaitable[Any]], *,
+    settings: Settings = SETTINGS,
+) -> Any:  # fmt: skip
     async def main() -> Any:
-        async with driven(bed, folder) as (driver, trouble):
+        async with driven(bed, folder, settings) as (driver, trouble):
             return await scene(driver, trouble)
 
     return asyncio.run(main())

@@ -183,6 +183,15 @@ def read_domain(text: str) -> Domain | None:
     )
 
 
+def read_screen(text: str) -> tuple[str, int] | None:
+    """The address and the port on which a live domain's screen is shown; None if it has none."""
+    graphics = _parse(text).find("devices/graphics[@type='vnc']")
+    if graphics is None or int(graphics.get("port", "-1")) < 0:
+        return None
+    listen = graphics.find("listen")
+    return ("" if listen is None else listen.get("address", "")), int(graphics.get("port", "-1"))
+
+
 def restamped(text: str, domain: Domain) -> str:
     """The XML ``text`` of a live domain with the stamp of ``domain`` and nothing else changed: for a migration."""
     root = _parse(text)

@@ -30,7 +30,8 @@ from sundog.backends.contract import (
 )
 from sundog.backends.events import EventQueue
 from sundog.backends.libvirt.config_drive import drive_files, make_drive
-from sundog.backends.libvirt.domain_xml import read_domain, write_interface
+from sundog.backends.libvirt.consoles import Screen, SerialLine, connect_screen
+from sundog.backends.libvirt.domain_xml import read_domain, read_screen, write_interface
 from sundog.backends.libvirt.images import FORMATS, Base, Images, ImageSource, base_name, check_image
 from sundog.backends.libvirt.keeper import LONG_S, LOOK_S, Fencer, Settings, cannot, undo_on_failure
 from sundog.backends.libvirt.link import HostSpec, Link, Seen
@@ -50,6 +51,10 @@ _GIB: Final = 2**30
 
 
 _ORDINARY: Final = Settings()
+# How long a guest's agent may take to answer, in seconds.
+_AGENT_S: Final = 10
+# Where a screen listens that is shown on every address of its host.
+_ANY: Final = ("", "0.0.0.0", "::")  # noqa: S104 - nobody listens there
 
 
 @asynccontextmanager
@@ -89,10 +94,13 @@ class LibvirtDriver(Mover):
             resize=True,
             live_migration=True,
             abort_live_migration=True,
+            force_live_migration=True,
             snapshot=True,
             snapshot_running=True,
             plug_running=True,
+            set_password=self._settings.guest_agents,
             console_log=True,
+            consoles=("serial", "novnc"),
             config_drive=True,
             diagnostics=True,
             fence=self._fencer is not None,
@@ -450,8 +458,43 @@ class LibvirtDriver(Mover):
         return await self._on("console_log", host, server, deadline, act, turn=False)
 
     async def open_console(self, host: str, server: ServerKey, kind: str, *, deadline: Seconds) -> ConsoleStream:
-        """Nothing is shown yet. Raises: NotSupported."""
-        raise NotSupported(f"there is no {kind} console here yet", host=host, kind=kind)
+        """The serial line through libvirt, or the screen where the host shows it."""
+        if kind not in self._capabilities.consoles:
+            raise NotSupported(f"there is no {kind} console here; there is a serial line and novnc", kind=kind)
+
+        async def act(link: Link, seen: Seen) -> ConsoleStream:
+            if seen.power not in LIVE:
+                raise cannot(link, seen, "show a console")
+            return await self._open_line(link, seen) if kind == "serial" else await self._open_screen(link, seen)
+
+        return await self._on("open_console", host, server, deadline, act, turn=False)
+
+    async def _open_line(self, link: Link, seen: Seen) -> SerialLine:
+        before = [line for line in link.lines if line.key == seen.key]
+        line = SerialLine(link, seen.key)
+        link.lines[line] = None
+        try:
+            await link.call("open_console", lambda connection: line.open(connection, seen.domain.uuid), server=seen.key)
+        except BaseException:
+            with contextlib.suppress(BackendFailed):
+                await aio.shield(link.let_go(line))
+            raise
+        for each in before:
+            each.end()
+        self._group.create_task(line.run(), name=f"serial line of {seen.key}")
+        return line
+
+    async def _open_screen(self, link: Link, seen: Seen) -> Screen:
+        text = await self._do(link, seen, "open_console", lambda domain: str(domain.XMLDesc(0)))
+        place = read_screen(text)
+        if place is None:
+            raise cannot(link, seen, "show a screen: it has none")
+        address, port = place
+        screen = await connect_screen(
+            seen.key, link.spec.address if address in _ANY else address, port, link.screens.pop
+        )
+        link.screens[screen] = None
+        return screen
 
     async def diagnostics(self, host: str, server: ServerKey, *, deadline: Seconds) -> Diagnostics:
         """How the copy is doing, as its host says."""
@@ -468,13 +511,24 @@ class LibvirtDriver(Mover):
 
         return await self._on("diagnostics", host, server, deadline, act, turn=False)
 
-    async def live_migration_force(self, host: str, server: ServerKey, *, deadline: Seconds) -> None:
-        """Not yet. Raises: NotSupported."""
-        raise NotSupported("live migrations cannot be forced to their end here yet", host=host)
-
     async def set_password(self, host: str, server: ServerKey, password: str, *, deadline: Seconds) -> None:
-        """Not yet. Raises: NotSupported."""
-        raise NotSupported("passwords of guests cannot be set here yet", host=host)
+        """Let the guest's agent set the password of root."""
+        if not self._capabilities.set_password:
+            raise NotSupported(
+                "passwords are set by agents in guests, and it was not said that they have any", host=host
+            )
+
+        async def act(link: Link, seen: Seen) -> None:
+            if seen.power is not PowerState.RUNNING:
+                raise cannot(link, seen, "have its password set")
+
+            def set_it(domain: Any) -> None:
+                domain.agentSetResponseTimeout(_AGENT_S, 0)
+                domain.setUserPassword("root", password, 0)
+
+            await self._do(link, seen, "set_password", set_it)
+
+        await self._on("set_password", host, server, deadline, act)
 
 
 def _plan(spec: ServerSpec, link: Link) -> Domain:

@@ -42,10 +42,15 @@ class Fencer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a cloud's owner may choose. ``soft_s`` is how long a guest is given to shut itself down, in seconds."""
+    """What a cloud's owner may choose.
+
+    ``soft_s`` is how long a guest is given to shut itself down, ``detach_s`` to let go of a card, in seconds.
+    ``guest_agents``: images have QEMU's agent in them, so that passwords can be set.
+    """
 
     soft_s: Seconds = 60.0
     detach_s: Seconds = 60.0
+    guest_agents: bool = False
     patience: Patience = field(default_factory=Patience)
 
 
@@ -66,7 +71,7 @@ class Keeper:
             twice = [value for value in values if values.count(value) > 1]
             if twice:
                 raise InputError(f"two hosts have the {what} {twice[0]}; each needs its own")
-        self._images = images
+        self._images, self._group = images, group
         self._operations = Operations(group)
         self._moving: dict[tuple[int, ServerKey], Callable[[], Awaitable[None]]] = {}
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from sundog.backends.contract import EventKind, HostRecord, HostState, LifecycleEvent, PowerState, ServerKey
+from sundog.backends.libvirt.consoles import Screen, SerialLine
 from sundog.backends.libvirt.domain_xml import read_domain
 from sundog.backends.libvirt.failures import Code, Meaning, meaning, translate
 from sundog.backends.libvirt.host_xml import HostFacts, read_capabilities, read_cpu, read_features
@@ -101,6 +102,8 @@ class Link:
         self.known: dict[str, Known] = {}
         self.storage = Storage(self)
         self.networks = aio.Lock()
+        self.lines: dict[SerialLine, None] = {}
+        self.screens: dict[Screen, None] = {}
         self._library, self._publish = library, publish
         self._version, self._disk_gib = 0, 0
         self._connection: Connection = None
@@ -113,6 +116,7 @@ class Link:
         self._workers = Workers(f"libvirt-{spec.name}")
         self._openers = Workers(f"libvirt-open-{spec.name}", size=1, most=4)
         self._pulses = Workers(f"libvirt-pulse-{spec.name}", size=1, most=4)
+        self._listeners = Workers(f"libvirt-console-{spec.name}", size=2, most=6)
 
     @property
     def uuid(self) -> str:
@@ -147,7 +151,7 @@ class Link:
 
     def statistics(self) -> dict[str, int]:
         """How many threads the host has."""
-        parts = (self._workers, self._openers, self._pulses)
+        parts = (self._workers, self._openers, self._pulses, self._listeners)
         return {"threads": sum(each.statistics()["threads"] for each in parts)}
 
     # ------------------------------------------------------------------------------------------------------- calls
@@ -214,8 +218,9 @@ class Link:
                     self._down()
                 await aio.sleep(0.2 if self.state is HostState.UP else self.patience.pulse)
         finally:
+            self._hang_up()
             await aio.shield(self._drop())
-            for workers in (self._workers, self._openers, self._pulses):
+            for workers in (self._workers, self._openers, self._pulses, self._listeners):
                 workers.close()
 
     def _left(self) -> Seconds:
@@ -225,9 +230,14 @@ class Link:
     def _down(self) -> None:
         if self.state is HostState.UP:
             self.state = HostState.DOWN
+            self._hang_up()
             self._tell(EventKind.HOST_DOWN)
             self._ready.set()  # who waits is told at once
             self._ready.clear()
+
+    def _hang_up(self) -> None:
+        for screen in list(self.screens):
+            screen.end()
 
     def _tell(self, kind: EventKind, server: ServerKey | None = None) -> None:
         self._publish(LifecycleEvent(kind, clock.now(), self.uuid, server))
@@ -341,8 +351,14 @@ class Link:
         self._connection = self._pulse = None
         self._ready.clear()
         self._round += 1
+        lines = list(self.lines)
+        self.lines.clear()
+        for line in lines:
+            line.end()
 
         def close() -> None:
+            for line in lines:
+                line.release(abort=False)
             if old:
                 with contextlib.suppress(self._library.libvirtError):
                     old[0].domainEventDeregisterAny(self._subscription)
@@ -355,6 +371,24 @@ class Link:
         if old:
             with contextlib.suppress(NoAnswer, NotStarted):
                 await self._openers.call(close, 1.0)
+
+    # ---------------------------------------------------------------------------------------------------- consoles
+
+    async def on_lines(self, fn: Callable[[], T]) -> T:
+        """Something with a serial line that waits for nobody, in a thread that others do not keep busy.
+
+        Raises: HostDown if it gave no answer all the same.
+        """
+        try:
+            return await self._listeners.call(fn, self.patience.call)
+        except (NoAnswer, NotStarted) as error:
+            raise HostDown(f"the consoles of host {self.name} do not answer: {error}", host=self.uuid) from error
+
+    async def let_go(self, line: SerialLine) -> None:
+        """Give the stream of a line back, if its connection did not end with it. Raises: HostDown."""
+        if line in self.lines:
+            del self.lines[line]
+            await self.on_lines(line.release)
 
     # ----------------------------------------------------------------------------------------------------- domains
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Final
@@ -22,7 +23,7 @@ from sundog.backends.libvirt.link import HostSpec, Link, Seen, kept_aside
 from sundog.backends.libvirt.native import Connection
 from sundog.backends.libvirt.plan import plan, stem, volume_name
 from sundog.backends.libvirt.records import Disk, Domain, domain_name, domain_uuid, finished
-from sundog.backends.libvirt.states import LIVE
+from sundog.backends.libvirt.states import LIVE, PAUSED_BY_USER, DomainState
 from sundog.backends.libvirt.storage import copy_volume
 from sundog.errors import BackendFailed, OutcomeUnknown
 from sundog.runtime import aio
@@ -296,6 +297,41 @@ class Mover(Keeper):
             await abort()
 
         await self._operations.ask("live_migration_abort", deadline, work, turn=False)
+
+    async def live_migration_force(self, host: str, server: ServerKey, *, deadline: Seconds) -> None:
+        """Pause the guest, so that what is left to be copied grows no more; it goes on where it arrives."""
+        link = self._up(host)
+
+        async def work() -> None:
+            moving = (link.number, server) in self._moving
+            if not moving or not await link.call("live_migration_force", self._stand_still(server), server=server):
+                raise BackendFailed(
+                    f"server {server} on host {link.name} is not being migrated; there is nothing to force",
+                    host=host, server=server,
+                )  # fmt: skip
+
+        await self._operations.ask("live_migration_force", deadline, work, turn=False)
+
+    def _stand_still(self, server: ServerKey) -> Callable[[Connection], bool]:
+        """Pause a guest that is being moved; False if it is not. libvirt lets it go on at the end, either way."""
+        native = self._native
+
+        def pause(connection: Connection) -> bool:
+            domain = connection.lookupByUUIDString(domain_uuid(server))
+            said = domain.jobStats(0)
+            moves = said.get("operation") == native.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT
+            if said.get("type", native.VIR_DOMAIN_JOB_NONE) == native.VIR_DOMAIN_JOB_NONE or not moves:
+                return False
+            if domain.state(0)[0] == DomainState.PAUSED:
+                return True
+            domain.suspend()
+            state, reason = domain.state(0)
+            if state == DomainState.PAUSED and reason == PAUSED_BY_USER:  # the migration had just failed
+                domain.resume()
+                return False
+            return True
+
+        return pause
 
     # -- disks and images
 

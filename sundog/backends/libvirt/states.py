@@ -27,6 +27,8 @@ class DomainState(IntEnum):
 
 SHUTOFF_CRASHED: Final = 3
 """``VIR_DOMAIN_SHUTOFF_CRASHED``: why a domain is off."""
+PAUSED_BY_USER: Final = 1
+"""``VIR_DOMAIN_PAUSED_USER``: paused because somebody asked for it."""
 PAUSED_MIGRATION: Final = 2
 """``VIR_DOMAIN_PAUSED_MIGRATION``: paused for the last moment of a live migration."""
 

@@ -16,6 +16,7 @@ from sundog.backends.libvirt.domain_xml import (
     escape,
     next_generation,
     read_domain,
+    read_screen,
     read_stamp,
     restamped,
     unescape,
@@ -172,3 +173,17 @@ def test_a_kept_copy_steps_aside() -> None:
     assert domain_uuid(key) == SERVER
     assert domain_uuid(key, kept=True) not in (SERVER, domain_uuid(ServerKey(SERVER, 2), kept=True))
     assert domain_name(key, kept=True) != domain_name(key)
+
+
+@pytest.mark.parametrize(
+    ("graphics", "place"),
+    [
+        ("<graphics type='vnc' port='5901'><listen type='address' address='10.0.0.1'/></graphics>", ("10.0.0.1", 5901)),
+        ("<graphics type='vnc' port='5901'/>", ("", 5901)),
+        ("<graphics type='vnc' port='-1'><listen type='address' address='10.0.0.1'/></graphics>", None),
+        ("<graphics type='spice' port='5901'/>", None),
+        ("", None),
+    ],
+)
+def test_a_screen_is_found_where_it_is_shown(graphics: str, place: tuple[str, int] | None) -> None:
+    assert read_screen(f"<domain><devices>{graphics}</devices></domain>") == place
