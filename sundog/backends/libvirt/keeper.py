@@ -54,6 +54,17 @@ class Settings:
     patience: Patience = field(default_factory=Patience)
 
 
+def distinct(hosts: Iterable[HostSpec]) -> tuple[HostSpec, ...]:
+    """The hosts, each with a name, an address and a uuid of its own. Raises: InputError."""
+    specs = tuple(hosts)
+    for what in ("name", "uri", "uuid"):
+        values = [getattr(spec, what) for spec in specs]
+        twice = [value for value in values if value and values.count(value) > 1]
+        if twice:
+            raise InputError(f"two hosts have the {what} {twice[0]}; each needs its own")
+    return specs
+
+
 class Keeper:
     """The hosts, what is under way on them, and how their copies are handled."""
 
@@ -64,18 +75,18 @@ class Keeper:
         self._events = EventPublisher()
         self._settings, self._fencer, self._native = settings, fencer, native
         self.links: Final = tuple(
-            Link(number, spec, native, self._events.publish, settings.patience) for number, spec in enumerate(hosts)
+            Link(number, spec, native, self._events.publish, settings.patience, self._twin_of)
+            for number, spec in enumerate(hosts)
         )
-        for what in ("name", "uri"):
-            values = [getattr(link.spec, what) for link in self.links]
-            twice = [value for value in values if values.count(value) > 1]
-            if twice:
-                raise InputError(f"two hosts have the {what} {twice[0]}; each needs its own")
         self._images, self._group = images, group
         self._operations = Operations(group)
         self._moving: dict[tuple[int, ServerKey], Callable[[], Awaitable[None]]] = {}
 
     # ---------------------------------------------------------------------------------------------------- a host
+
+    def _twin_of(self, link: Link, uuid: str) -> str | None:
+        """The name of another host with this uuid."""
+        return next((other.name for other in self.links if other is not link and other.uuid == uuid), None)
 
     def _link(self, host: str) -> Link:
         for link in self.links:

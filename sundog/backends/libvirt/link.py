@@ -20,6 +20,7 @@ from sundog.backends.libvirt.consoles import Screen, SerialLine
 from sundog.backends.libvirt.domain_xml import read_domain
 from sundog.backends.libvirt.failures import Code, Meaning, meaning, translate
 from sundog.backends.libvirt.host_xml import HostFacts, read_capabilities, read_cpu, read_features
+from sundog.backends.libvirt.identity import FILE, Identity, read_identity, why_quarantined, write_identity
 from sundog.backends.libvirt.inventory import host_record
 from sundog.backends.libvirt.native import OLDEST, Connection, Library
 from sundog.backends.libvirt.records import Domain, VirtType
@@ -88,23 +89,32 @@ class Known:
     since: Seconds | None = None
 
 
+class _Quarantined(HostDown):
+    """The host answers, but is not what it was."""
+
+
 class Link:
-    """One host. ``run`` keeps it connected; ``publish`` is told what happens on it."""
+    """One host. ``run`` keeps it connected; ``publish`` is told what happens on it.
+
+    ``twin_of`` finds the name of another host with a uuid. A host that is ``quarantined`` is down, with the reason:
+    what is on it stays as it is, and it is looked at again until an administrator has put it right.
+    """
 
     def __init__(
         self, number: int, spec: HostSpec, library: Library, publish: Callable[[LifecycleEvent], None],
-        patience: Patience = Patience(),
+        patience: Patience = Patience(), twin_of: Callable[[Link, str], str | None] = lambda _link, _uuid: None,
     ) -> None:  # fmt: skip
         self.number, self.spec, self.patience = number, spec, patience
         self.state = HostState.DOWN
         self.reason = "it was not connected yet"
+        self.quarantined = False
         self.facts: HostFacts | None = None
         self.known: dict[str, Known] = {}
         self.storage = Storage(self)
         self.networks = aio.Lock()
         self.lines: dict[SerialLine, None] = {}
         self.screens: dict[Screen, None] = {}
-        self._library, self._publish = library, publish
+        self._library, self._publish, self._twin_of = library, publish, twin_of
         self._version, self._disk_gib = 0, 0
         self._connection: Connection = None
         self._pulse: Connection = None
@@ -209,6 +219,9 @@ class Link:
             while True:
                 try:
                     await self._connect()
+                except _Quarantined as error:
+                    self.reason, self.quarantined = error.message, True
+                    self._down()
                 except SundogError as error:
                     self.reason = error.message
                 else:
@@ -286,15 +299,11 @@ class Link:
         async def ask(operation: str, fn: Callable[[Connection], T]) -> T:
             return await self._through(self._workers, operation, connection, fn, None, self.patience.call)
 
-        facts, version, lib_version = await ask("inventory", self._inventory)
+        facts, version, lib_version, hostname = await ask("inventory", self._inventory)
         if lib_version < OLDEST:
             raise HostDown(f"host {self.name} has libvirt {lib_version}; it takes {OLDEST} or later", host=self.uuid)
-        if self.spec.uuid and facts.uuid != self.spec.uuid:
-            raise HostDown(
-                f"host {self.name} says that it is {facts.uuid} and not {self.spec.uuid}; it is left alone until an "
-                "administrator says which it is",
-                host=self.spec.uuid,
-            )
+        found = Identity(facts.uuid, hostname, self.name)
+        self._judge(found)
         if self.spec.virt_type not in facts.virt_types:
             raise HostDown(
                 f"host {self.name} cannot run {self.spec.virt_type} guests; it can run "
@@ -302,25 +311,42 @@ class Link:
                 host=self.uuid,
             )
         self._disk_gib = await ask("inventory", self.storage.prepare)
-        found = await ask("list_servers", self.survey)
-        self.facts, self._version = facts, version
+        seen = await ask("list_servers", self.survey)
+        data = await ask("identify", lambda connection: self.storage.read_file(connection, FILE))
+        self._judge(found, data, len(seen))
+        if data is None or read_identity(data) is None:
+            mine = write_identity(found)
+            await ask("identify", lambda connection: self.storage.write_file(connection, FILE, mine))
+        self._judge(found, write_identity(found))  # once more: another may have come up meanwhile
+        self.facts, self._version, self.quarantined = facts, version, False
         before = self.state
         self.known = {
             each.domain.uuid: Known(each.key, each.power, tuple(card.network for card in each.domain.interfaces))
-            for each in found
+            for each in seen
         }
         self.state, self.reason, self._heard_at = HostState.UP, "", clock.now()
         self._ready.set()
         self._tell(EventKind.LOST if before is HostState.UP else EventKind.HOST_UP)
 
-    def _inventory(self, connection: Connection) -> tuple[HostFacts, int, int]:
+    def _judge(self, found: Identity, data: bytes | None = None, copies: int = 0) -> None:
+        """Raises: _Quarantined if the host is not what it was."""
+        why = why_quarantined(
+            found, data=data, expected=self.uuid, twin=self._twin_of(self, found.uuid), copies=copies
+        )  # fmt: skip
+        if why:
+            raise _Quarantined(why, host=self.uuid)
+
+    def _inventory(self, connection: Connection) -> tuple[HostFacts, int, int, str]:
         text = connection.getCapabilities()
         features: tuple[str, ...] = ()
         if cpu := read_cpu(text):
             with contextlib.suppress(self._library.libvirtError):
                 flag = self._library.VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES
                 features = read_features(connection.baselineCPU([cpu], flag))
-        return read_capabilities(text, features), connection.getVersion(), connection.getLibVersion()
+        return (
+            read_capabilities(text, features), connection.getVersion(), connection.getLibVersion(),
+            connection.getHostname(),
+        )  # fmt: skip
 
     async def _watch(self) -> None:
         """Return when a connection has ended, or nobody answers on the other."""

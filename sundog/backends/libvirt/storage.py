@@ -6,6 +6,7 @@ or of this machine, is brought there through libvirt's streams, whatever the hos
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -54,6 +55,8 @@ class Storage:
     def prepare(self, connection: Connection) -> int:
         """Have both pools; the size of that for disks in GiB. To be called in a thread."""
         pool = self._have(connection, POOL, self._link.spec.pool)
+        with contextlib.suppress(self._link.library.libvirtError):  # not while something is being made there
+            pool.refresh(0)
         self._have(connection, LOGS, f"{self._link.spec.pool}/console-logs")
         return int(pool.info()[1] // _GIB)
 
@@ -69,6 +72,32 @@ class Storage:
         if not pool.isActive():
             pool.create(0)
         return pool
+
+    # -- small files, in threads
+
+    def read_file(self, connection: Connection, name: str) -> bytes | None:
+        """The beginning of a volume; None if there is none. To be called in a thread."""
+        volume = self._find(connection.storagePoolLookupByName(POOL), name)
+        if volume is None:
+            return None
+        stream, data = connection.newStream(0), bytearray()
+        volume.download(stream, 0, 0, 0)
+        while part := stream.recv(_MESSAGE):
+            data += part
+            if len(data) > _MESSAGE:
+                stream.abort()
+                return bytes(data)
+        stream.finish()
+        return bytes(data)
+
+    def write_file(self, connection: Connection, name: str, data: bytes) -> None:
+        """Make a volume of a few bytes, in place of one of that name. To be called in a thread."""
+        pool = connection.storagePoolLookupByName(POOL)
+        self._delete(pool, name)
+        volume, stream = pool.createXML(write_volume(name, "raw", len(data)), 0), connection.newStream(0)
+        volume.upload(stream, 0, len(data), 0)
+        stream.send(data)
+        stream.finish()
 
     # -- volumes
 
