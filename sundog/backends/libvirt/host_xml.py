@@ -76,6 +76,16 @@ def read_pool_path(text: str) -> str:
     return path
 
 
+def read_backing(text: str) -> str:
+    """The path of the file below a volume; empty without one."""
+    return _parse(text).findtext("backingStore/path") or ""
+
+
+def read_files(text: str) -> frozenset[str]:
+    """The paths of all files that a domain has as disks, and of those below them."""
+    return frozenset(path for each in _parse(text).iterfind("devices//source") if (path := each.get("file")))
+
+
 def write_pool(name: str, path: str) -> str:
     """The XML of a pool that is a folder."""
     root = Element("pool", type="dir")

@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import re
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from sundog.backends.contract import ImageReference
 from sundog.backends.libvirt.link import Link
@@ -30,6 +30,7 @@ FORMATS: Final = ("qcow2", "raw")
 _MEMORY_BYTES: Final = 2**30
 _CPU_SECONDS: Final = 600
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_BASE: Final = re.compile(r"base-.*\.qcow2")
 _ENCRYPTION_NONE: Final = 0
 _EXTERNAL_DATA: Final = 1 << 2
 _LARGEST: Final = 64 * 2**40
@@ -91,6 +92,9 @@ class Images:
     def __init__(self, source: ImageSource, folder: Path) -> None:
         self._source, self._folder = source, folder
         self._locks: dict[tuple[str, str], aio.Lock] = {}
+        self._holders: dict[tuple[str, str], dict[asyncio.Task[Any], None]] = {}
+        self._wanted: dict[tuple[str, str], int] = {}  # when a base was wanted last, as a number that grows
+        self._count = 0
         self._files = Workers("sundog-images", size=2)
 
     def close(self) -> None:
@@ -102,9 +106,11 @@ class Images:
         check_image(image)
         base = base_name(image.id)
         async with self._lock(link.name, image.id):
+            self._hold(link, base)
             capacity = await self._complete(link.storage, base)
             if capacity is None:
                 path, capacity = await self.local(image, limit=limit)
+                await self._make_room(link, base, path.stat().st_size)
                 await self._bring(link.storage, path, base, capacity)
         return Base(base, capacity)
 
@@ -126,8 +132,10 @@ class Images:
 
     async def from_host(self, source: Link, target: Link, base: str) -> None:
         """Bring a base from one host to another: its image may be gone by now."""
-        async with self._lock(target.name, base.removeprefix("base-").removesuffix(".qcow2")):
+        async with self._lock(target.name, _image_of(base)):
+            self._hold(target, base)
             if await self._complete(target.storage, base) is None:
+                await self._make_room(target, base, await source.storage.taken(base))
                 scratch = self.scratch(f"{target.name}-{base}")
                 try:
                     await copy_volume(source.storage, base, target.storage, base, "qcow2", scratch)
@@ -142,6 +150,42 @@ class Images:
 
     def _lock(self, host: str, image: str) -> aio.Lock:
         return self._locks.setdefault((host, image), aio.Lock())
+
+    def _hold(self, link: Link, base: str) -> None:
+        """Keep a base on a host until the operation has ended that is under way: it may have no disk on it yet."""
+        place, task = (link.name, base), asyncio.current_task()
+        self._count += 1
+        self._wanted[place] = self._count
+        if task is not None and task not in self._holders.setdefault(place, {}):
+            self._holders[place][task] = None
+            task.add_done_callback(lambda ended: self._let_go(place, ended))
+
+    def _let_go(self, place: tuple[str, str], task: asyncio.Task[Any]) -> None:
+        del self._holders[place][task]
+        if not self._holders[place]:
+            del self._holders[place]
+
+    async def _make_room(self, link: Link, base: str, need: int) -> None:
+        """Remove bases that nobody uses from a host, if there is no room for another. Raises: BackendFailed."""
+        free, idle = await link.storage.room()
+        # A base whose lock is taken is being brought: whoever brings it may be waiting for ours.
+        mine = {
+            name: size
+            for name, size in idle.items()
+            if name != base and _BASE.fullmatch(name) and not self._lock(link.name, _image_of(name)).locked()
+        }
+        mine = {name: size for name, size in mine.items() if (link.name, name) not in self._holders}
+        chosen = to_evict(need, free, mine, {name: self._wanted.get((link.name, name), 0) for name in mine})
+        if chosen is None:
+            raise BackendFailed(
+                f"host {link.name} has {free} bytes left, and the image in {base} takes {need}; no more images can be "
+                "removed, so remove servers or give it a larger disk",
+                host=link.uuid,
+            )
+        for name in chosen:
+            async with self._lock(link.name, _image_of(name)):
+                if (link.name, name) not in self._holders:
+                    await link.storage.delete(_mark(name), name)  # in this order: what has a mark is complete
 
     async def _complete(self, storage: Storage, base: str) -> int | None:
         """The size of the disk in a base that was brought to its end; None if there is none."""
@@ -188,9 +232,27 @@ class Images:
             raise BackendFailed(f"image {image.id} could not be flattened: {reason}", image=image.id)
 
 
+def to_evict(need: int, free: int, idle: Mapping[str, int], wanted: Mapping[str, int]) -> tuple[str, ...] | None:
+    """Which bases are to go so that ``need`` bytes fit where ``free`` are; None if they do not fit even so.
+
+    ``idle`` are those that can go, and the bytes that each takes. Those go first that were ``wanted`` longest ago.
+    """
+    chosen = []
+    for name in sorted(idle, key=lambda each: (wanted[each], each)):
+        if free >= need:
+            break
+        chosen.append(name)
+        free += idle[name]
+    return tuple(chosen) if free >= need else None
+
+
 def base_name(image: str) -> str:
     """The volume of a flattened image on every host that has it."""
     return f"base-{image}.qcow2"
+
+
+def _image_of(base: str) -> str:
+    return base.removeprefix("base-").removesuffix(".qcow2")
 
 
 def _mark(base: str) -> str:

@@ -9,16 +9,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from sundog.backends.libvirt.failures import Code
-from sundog.backends.libvirt.host_xml import write_pool, write_volume
+from sundog.backends.libvirt.host_xml import read_backing, read_files, write_pool, write_volume
 from sundog.backends.libvirt.native import Connection
 from sundog.backends.libvirt.records import DiskFormat
 from sundog.units import Seconds
 
 if TYPE_CHECKING:
     from sundog.backends.libvirt.link import Link
+
+T = TypeVar("T")
 
 POOL: Final = "sundog"
 LOGS: Final = "sundog-console-logs"
@@ -67,9 +69,9 @@ class Storage:
             if error.get_error_code() != Code.NO_STORAGE_POOL:
                 raise
             pool = connection.storagePoolDefineXML(write_pool(name, path), 0)
-            pool.build(0)
             pool.setAutostart(1)
         if not pool.isActive():
+            pool.build(0)  # its folder, which may have been on a disk that is no longer there
             pool.create(0)
         return pool
 
@@ -143,6 +145,44 @@ class Storage:
             return None if volume is None else int(volume.info()[1])
 
         return await self._link.call("inspect volume", ask)
+
+    async def taken(self, name: str) -> int:
+        """How many bytes of its disk a volume takes; 0 if it is not there."""
+
+        def ask(connection: Connection) -> int:
+            volume = self._find(connection.storagePoolLookupByName(POOL), name)
+            return 0 if volume is None else int(volume.info()[2])
+
+        return await self._link.call("inspect volume", ask)
+
+    async def room(self) -> tuple[int, dict[str, int]]:
+        """The free bytes of the disk, and what each volume takes on which no other and no domain lies, whosever."""
+
+        def ask(connection: Connection) -> tuple[int, dict[str, int]]:
+            native = self._link.library
+            pool = connection.storagePoolLookupByName(POOL)
+            with contextlib.suppress(native.libvirtError):  # not while something is being made there
+                pool.refresh(0)
+            used: set[str] = set()
+            idle: dict[str, int] = {}
+            for domain in connection.listAllDomains(0):
+                for flag in (0, native.VIR_DOMAIN_XML_INACTIVE):
+                    used |= read_files(self._unless_gone("<domain/>", domain.XMLDesc, flag))
+            for volume in pool.listAllVolumes(0):
+                used.add(read_backing(self._unless_gone("<volume/>", volume.XMLDesc, 0)))
+                idle[volume.name()] = self._unless_gone((0, 0, 0), volume.info)[2]
+            return int(pool.info()[3]), {name: size for name, size in idle.items() if self.path(name) not in used}
+
+        return await self._link.call("look for room", ask)
+
+    def _unless_gone(self, instead: T, ask: Callable[..., T], *args: int) -> T:
+        """What is asked of a domain or a volume, which may have gone since it was listed."""
+        try:
+            return ask(*args)
+        except self._link.library.libvirtError as error:
+            if error.get_error_code() not in (Code.NO_DOMAIN, Code.NO_STORAGE_VOL):
+                raise
+            return instead
 
     async def grow(self, name: str, capacity_bytes: int) -> None:
         """Make the disk in a volume larger; one that is large enough is left alone."""

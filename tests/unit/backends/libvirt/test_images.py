@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sundog.backends.contract import ImageReference
-from sundog.backends.libvirt.images import Images, qcow2_size
+from sundog.backends.libvirt.images import Images, qcow2_size, to_evict
 from sundog.errors import BackendFailed
 
 GIB = 2**30
@@ -156,3 +156,21 @@ def test_an_image_that_no_host_can_have_is_refused_before_it_is_fetched(
 
     asyncio.run(main())
     assert source.fetched == 0
+
+
+@given(
+    st.integers(0, 100), st.integers(0, 100),
+    st.dictionaries(st.text("abc", min_size=1, max_size=3), st.tuples(st.integers(0, 50), st.integers(0, 5))),
+)  # fmt: skip
+def test_no_more_bases_go_than_must_and_those_that_were_wanted_longest_ago_go_first(
+    need: int, free: int, bases: dict[str, tuple[int, int]]
+) -> None:
+    sizes, wanted = ({name: each[at] for name, each in bases.items()} for at in (0, 1))
+    chosen = to_evict(need, free, sizes, wanted)
+    if chosen is None:
+        assert free + sum(sizes.values()) < need
+        return
+    assert free + sum(sizes[name] for name in chosen) >= need
+    assert not chosen or free + sum(sizes[name] for name in chosen[:-1]) < need
+    stay = [wanted[name] for name in sizes if name not in chosen]
+    assert not stay or max((wanted[name] for name in chosen), default=0) <= min(stay)
