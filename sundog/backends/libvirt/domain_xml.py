@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final, cast
 from xml.etree.ElementTree import Element, SubElement
 
+from sundog.backends.libvirt.documents import document, parse
 from sundog.backends.libvirt.records import Disk, DiskFormat, DiskRole, Domain, Interface, Stamp, VirtType
 from sundog.errors import BackendFailed
 
@@ -49,7 +50,7 @@ def write_domain(domain: Domain) -> str:
     for event, action in (("on_poweroff", "destroy"), ("on_reboot", "restart"), ("on_crash", "destroy")):
         _text(root, event, action)
     _devices(SubElement(root, "devices"), domain)
-    return _document(root)
+    return document(root)
 
 
 def _devices(devices: Element, domain: Domain) -> None:
@@ -87,7 +88,7 @@ def write_backup(target: str, path: str, targets: Sequence[str]) -> str:
             disk.set("type", "file")
             SubElement(disk, "target", file=path)
             SubElement(disk, "driver", type="qcow2")
-    return _document(root)
+    return document(root)
 
 
 def _disk_element(disk: Disk, target: str) -> Element:
@@ -121,7 +122,7 @@ def _interface_element(interface: Interface) -> Element:
 
 def write_interface(interface: Interface) -> str:
     """The XML that plugs an interface into a running domain."""
-    return _document(_interface_element(interface))
+    return document(_interface_element(interface))
 
 
 def stamp_element(domain: Domain) -> Element:
@@ -153,13 +154,13 @@ def unescape(text: str) -> str:
 
 def read_stamp(text: str) -> Stamp | None:
     """The stamp in a domain's XML, or in its metadata alone; None if the domain is not ours."""
-    element = _stamp_in(_parse(text))
+    element = _stamp_in(parse(text))
     return None if element is None else _stamp(element)
 
 
 def read_domain(text: str) -> Domain | None:
     """The domain in libvirt's XML, live or as it was defined; None if it is not ours."""
-    root = _parse(text)
+    root = parse(text)
     element = _stamp_in(root)
     if element is None:
         return None
@@ -185,7 +186,7 @@ def read_domain(text: str) -> Domain | None:
 
 def read_screen(text: str) -> tuple[str, int] | None:
     """The address and the port on which a live domain's screen is shown; None if it has none."""
-    graphics = _parse(text).find("devices/graphics[@type='vnc']")
+    graphics = parse(text).find("devices/graphics[@type='vnc']")
     if graphics is None or int(graphics.get("port", "-1")) < 0:
         return None
     listen = graphics.find("listen")
@@ -194,24 +195,24 @@ def read_screen(text: str) -> tuple[str, int] | None:
 
 def restamped(text: str, domain: Domain) -> str:
     """The XML ``text`` of a live domain with the stamp of ``domain`` and nothing else changed: for a migration."""
-    root = _parse(text)
+    root = parse(text)
     metadata = root.find("metadata")
     if metadata is None:
         metadata = SubElement(root, "metadata")
     for old in metadata.findall(f"{{{NAMESPACE}}}copy"):
         metadata.remove(old)
     metadata.append(stamp_element(domain))
-    return _document(root)
+    return document(root)
 
 
 def with_screen_at(text: str, address: str) -> str:
     """The XML ``text`` of a domain whose screen listens on ``address``."""
-    root = _parse(text)
+    root = parse(text)
     for graphics in root.iterfind("devices/graphics"):
         graphics.attrib.pop("listen", None)
         for listen in graphics.findall("listen"):
             listen.set("address", address)
-    return _document(root)
+    return document(root)
 
 
 def next_generation(domain: Domain, generation: int) -> Domain:
@@ -271,14 +272,6 @@ def _mebibytes(root: Element) -> int:
     return round(int(memory.text or 0) * scale)
 
 
-def _parse(text: str) -> Element:
-    """What a host sent as a tree. Entities are not expanded: expat refuses those that nest, and nobody defines any."""
-    try:
-        return ET.fromstring(text)  # noqa: S314 - libvirtd wrote it
-    except ET.ParseError as error:
-        raise BackendFailed(f"a host sent XML that cannot be read: {error}") from error
-
-
 def _said(root: Element, tag: str) -> str:
     text = root.findtext(tag)
     if text is None:
@@ -288,8 +281,3 @@ def _said(root: Element, tag: str) -> str:
 
 def _text(parent: Element, tag: str, text: str, **attributes: str) -> None:
     SubElement(parent, tag, attributes).text = text
-
-
-def _document(root: Element) -> str:
-    ET.indent(root)
-    return ET.tostring(root, encoding="unicode") + "\n"

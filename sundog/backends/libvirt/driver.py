@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from sundog.backends.asking import check_deadline
 from sundog.backends.contract import (
     Capabilities,
     ComputeDriver,
@@ -37,7 +38,6 @@ from sundog.backends.libvirt.keeper import LONG_S, LOOK_S, Fencer, Settings, can
 from sundog.backends.libvirt.link import HostSpec, Link, Seen
 from sundog.backends.libvirt.moves import Mover
 from sundog.backends.libvirt.native import library
-from sundog.backends.libvirt.operations import check_deadline
 from sundog.backends.libvirt.plan import blanks, interface, plan, volume_name
 from sundog.backends.libvirt.records import Disk, Domain, Interface, finished
 from sundog.backends.libvirt.states import LIVE

@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement
 
+from sundog.backends.libvirt.documents import document, parse
 from sundog.errors import BackendFailed
 
 
@@ -44,7 +45,7 @@ class HostFacts:
 
 def read_capabilities(text: str, features: tuple[str, ...] = ()) -> HostFacts:
     """The facts in ``virConnectGetCapabilities``. ``features`` are those of the CPU, which are asked for by itself."""
-    root = _parse(text)
+    root = parse(text)
     cells = tuple(
         NumaCell(int(cell.get("id", "0")), len(cell.findall("cpus/cpu")), int(cell.findtext("memory") or 0) // 1024)
         for cell in root.iterfind("host/topology/cells/cell")
@@ -58,19 +59,19 @@ def read_capabilities(text: str, features: tuple[str, ...] = ()) -> HostFacts:
 
 def read_cpu(text: str) -> str:
     """The host's CPU in its capabilities, as XML that libvirt can be asked about; empty if it says no model."""
-    cpu = _parse(text).find("host/cpu")
+    cpu = parse(text).find("host/cpu")
     return "" if cpu is None or cpu.find("model") is None else ET.tostring(cpu, encoding="unicode")
 
 
 def read_features(text: str) -> tuple[str, ...]:
     """The features that a CPU in XML has, in order."""
-    names = (each.get("name", "") for each in _parse(text).iterfind("feature") if each.get("policy") != "disable")
+    names = (each.get("name", "") for each in parse(text).iterfind("feature") if each.get("policy") != "disable")
     return tuple(sorted(set(names)))
 
 
 def read_pool_path(text: str) -> str:
     """Where the files of a pool lie on its host."""
-    path = _parse(text).findtext("target/path")
+    path = parse(text).findtext("target/path")
     if not path:
         raise BackendFailed("the storage pool has no target path; it must be one of the type 'dir' or 'netfs'")
     return path
@@ -78,12 +79,12 @@ def read_pool_path(text: str) -> str:
 
 def read_backing(text: str) -> str:
     """The path of the file below a volume; empty without one."""
-    return _parse(text).findtext("backingStore/path") or ""
+    return parse(text).findtext("backingStore/path") or ""
 
 
 def read_files(text: str) -> frozenset[str]:
     """The paths of all files that a domain has as disks, and of those below them."""
-    return frozenset(path for each in _parse(text).iterfind("devices//source") if (path := each.get("file")))
+    return frozenset(path for each in parse(text).iterfind("devices//source") if (path := each.get("file")))
 
 
 def write_pool(name: str, path: str) -> str:
@@ -91,7 +92,7 @@ def write_pool(name: str, path: str) -> str:
     root = Element("pool", type="dir")
     SubElement(root, "name").text = name
     SubElement(SubElement(root, "target"), "path").text = path
-    return _document(root)
+    return document(root)
 
 
 def write_volume(name: str, disk_format: str, capacity_bytes: int, *, backing: str = "") -> str:
@@ -109,7 +110,7 @@ def write_volume(name: str, disk_format: str, capacity_bytes: int, *, backing: s
         below = SubElement(root, "backingStore")
         SubElement(below, "path").text = backing
         SubElement(below, "format", type="qcow2")
-    return _document(root)
+    return document(root)
 
 
 def write_network(name: str, bridge: str, mtu: int) -> str:
@@ -118,16 +119,4 @@ def write_network(name: str, bridge: str, mtu: int) -> str:
     SubElement(root, "name").text = name
     SubElement(root, "bridge", name=bridge, stp="off", delay="0")
     SubElement(root, "mtu", size=str(mtu))
-    return _document(root)
-
-
-def _parse(text: str) -> Element:
-    try:
-        return ET.fromstring(text)  # noqa: S314 - libvirtd wrote it
-    except ET.ParseError as error:
-        raise BackendFailed(f"a host sent XML that cannot be read: {error}") from error
-
-
-def _document(root: Element) -> str:
-    ET.indent(root)
-    return ET.tostring(root, encoding="unicode") + "\n"
+    return document(root)

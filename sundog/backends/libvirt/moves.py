@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Final
 
+from sundog.backends.asking import check_successor
 from sundog.backends.contract import (
     ImageSink,
     MigrationProgress,
@@ -40,7 +41,7 @@ class Mover(Keeper):
     ) -> None:
         """Stop the copy, keep it, and bring its disks to the target."""
         source, goal = self._up(host), self._up(target)
-        _successor(server, spec.key)
+        check_successor(server, spec.key)
 
         async def work() -> None:
             old = await self._need(source, server)
@@ -152,7 +153,7 @@ class Mover(Keeper):
         """Let libvirt move the guest, its memory and its disks, with the new generation in its stamp."""
         source, goal = self._up(host), self._up(target)
         key = ServerKey(server.uuid, generation)
-        _successor(server, key)
+        check_successor(server, key)
         if source is goal:
             raise BackendFailed(f"server {server} is on host {source.name} already; choose another", host=host)
 
@@ -424,8 +425,3 @@ def _there(link: Link, key: ServerKey) -> BackendFailed:
         f"host {link.name} has server {key} already, and not from this move; raise the generation",
         host=link.uuid, server=key,
     )  # fmt: skip
-
-
-def _successor(old: ServerKey, new: ServerKey) -> None:
-    if new.uuid != old.uuid or new.generation <= old.generation:
-        raise BackendFailed(f"{new} cannot follow {old}: it must be the same server with a higher generation")

@@ -7,11 +7,11 @@ and its copy is busy as long. What has not begun by then is withdrawn, and never
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from sundog.backends.asking import check_deadline
 from sundog.backends.contract import ServerKey
 from sundog.backends.libvirt.link import Link
 from sundog.errors import BackendFailed, OutcomeUnknown, SundogError
@@ -172,12 +172,6 @@ class Operations:
                         host=link.uuid, server=key,
                     )
                 )  # fmt: skip
-
-
-def check_deadline(deadline: Seconds) -> None:
-    """Raises: ValueError if a caller would wait for ever, or not at all."""
-    if not 0.0 <= deadline < math.inf:
-        raise ValueError(f"a deadline of {deadline!r} makes no sense; give a number of seconds from 0 up")
 
 
 def _where(job: Job) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import simpy
 
+from sundog.backends.asking import check_deadline, check_successor
 from sundog.backends.contract import (
     Capabilities,
     ComputeDriver,
@@ -30,7 +31,7 @@ from sundog.backends.contract import (
 from sundog.backends.events import EventPublisher, EventQueue
 from sundog.backends.playground import FaultKind
 from sundog.backends.simulated.console import console_text, empty_qcow2
-from sundog.backends.simulated.exchange import Exchange, check_deadline
+from sundog.backends.simulated.exchange import Exchange
 from sundog.backends.simulated.faults import Faults, Verdict
 from sundog.backends.simulated.ledger import Ledger
 from sundog.backends.simulated.machine import LIVE, Call, Copy, HostSpec, Job, Machine, Steps
@@ -490,7 +491,7 @@ class SimulatedDriver:
     ) -> None:
         """Stop and keep the copy, and copy its disk."""
         source, goal = self._up(host), self._up(target)
-        _successor(server, spec.key)
+        check_successor(server, spec.key)
 
         def work(_job: Job) -> Steps:
             old = source.need(server)
@@ -584,7 +585,7 @@ class SimulatedDriver:
         """Copy the memory while the guest runs, then switch over at one instant."""
         source, goal = self._up(host), self._up(target)
         key = ServerKey(server.uuid, generation)
-        _successor(server, key)
+        check_successor(server, key)
         if source is goal:
             raise BackendFailed(f"server {server} is on host {source.name} already; choose another", host=host)
 
@@ -799,11 +800,6 @@ class SimulatedDriver:
             yield self._wait(machine.seconds("set_password"))
 
         await self._on("set_password", host, server, deadline, act)
-
-
-def _successor(old: ServerKey, new: ServerKey) -> None:
-    if new.uuid != old.uuid or new.generation <= old.generation:
-        raise BackendFailed(f"{new} cannot follow {old}: it must be the same server with a higher generation")
 
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ merely cannot be heard goes on there, as it does in reality.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import simpy
 
+from sundog.backends.asking import check_deadline
 from sundog.backends.contract import ServerKey
 from sundog.backends.playground import FaultKind
 from sundog.backends.simulated.faults import Faults, Verdict
@@ -21,12 +21,6 @@ from sundog.backends.simulated.machine import POWER_CUT, Call, Job, Machine, Ste
 from sundog.errors import BackendFailed, OutcomeUnknown, SundogError
 from sundog.runtime.warp import World, of
 from sundog.units import Seconds
-
-
-def check_deadline(deadline: Seconds) -> None:
-    """Raises: ValueError if a caller would wait for ever, or not at all."""
-    if not 0.0 <= deadline < math.inf:
-        raise ValueError(f"a deadline of {deadline!r} makes no sense; give a number of seconds from 0 up")
 
 
 class Exchange:

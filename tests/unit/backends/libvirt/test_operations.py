@@ -8,9 +8,10 @@ from typing import Any, cast
 
 import pytest
 
+from sundog.backends.asking import check_deadline
 from sundog.backends.contract import ServerKey
 from sundog.backends.libvirt.link import Link
-from sundog.backends.libvirt.operations import Operations, check_deadline
+from sundog.backends.libvirt.operations import Operations
 from sundog.errors import BackendFailed, OutcomeUnknown
 from sundog.runtime import aio
 
