@@ -76,8 +76,11 @@ async def until(socket: Any, end: bytes) -> bytes:
     return data
 
 
-def test_somebody_logs_in_on_a_real_socket() -> None:
-    with served("--hosts", 2, "--speed", 600) as (address, clouds), client_of(address, clouds) as client:
+def test_somebody_logs_in_on_a_real_socket(tmp_path: Path) -> None:
+    with (
+        served(tmp_path / "state", "--hosts", 2, "--speed", 600) as (address, clouds),
+        client_of(address, clouds) as client,
+    ):
         server = active(client)
         url = console_of(client, server)
         assert url.startswith(f"ws://{address}/compute/console?token=")
@@ -106,9 +109,9 @@ def test_somebody_logs_in_on_a_real_socket() -> None:
         asyncio.run(main())
 
 
-def test_a_message_that_is_too_long_ends_it_and_so_does_the_end_of_the_cloud() -> None:
+def test_a_message_that_is_too_long_ends_it_and_so_does_the_end_of_the_cloud(tmp_path: Path) -> None:
     with ExitStack() as stop:
-        address, clouds = stop.enter_context(served("--hosts", 2, "--speed", 600))
+        address, clouds = stop.enter_context(served(tmp_path / "state", "--hosts", 2, "--speed", 600))
         client = stop.enter_context(client_of(address, clouds))
         server = active(client)
 

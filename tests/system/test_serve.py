@@ -22,12 +22,13 @@ pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 
 @contextmanager
-def served(*options: object) -> Iterator[tuple[str, str]]:
-    """The address of a cloud that runs, and its clouds.yaml; it stops in order when it is told to."""
+def served(state: Path, *options: object) -> Iterator[tuple[str, str]]:
+    """The address of a cloud that runs on a folder, and its clouds.yaml; it stops in order when it is told to."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    command = [sys.executable, "-m", "sundog", "serve", "--listen", address, *(str(each) for each in options)]
+    command = [sys.executable, "-m", "sundog", "serve", "--state", str(state), "--listen", address]
+    command += map(str, options)
     with subprocess.Popen(command, cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -47,7 +48,7 @@ def tempest_conf(clouds: str, *options: object) -> configparser.ConfigParser:
 
 
 def test_a_cloud_is_described_for_tempest_and_stays_the_same_over_a_restart(tmp_path: Path) -> None:
-    with served("--state", tmp_path / "state", "--hosts", 50) as (address, clouds):
+    with served(tmp_path / "state", "--hosts", 50) as (address, clouds):
         first = tempest_conf(clouds, "--work", tmp_path)
     written = (tmp_path / "state/audit.jsonl").read_text(encoding="utf-8").splitlines()
     logins = [event for event in map(json.loads, written) if event["operation"] == "POST /identity/v3/auth/tokens"]
@@ -55,7 +56,7 @@ def test_a_cloud_is_described_for_tempest_and_stays_the_same_over_a_restart(tmp_
     assert {event["outcome"] for event in logins} == {"success"}
     assert first["identity"]["uri_v3"] == f"http://{address}/identity/v3"
     assert first["network"]["floating_network_name"] == "public"
-    with served("--state", tmp_path / "state") as (_, clouds):
+    with served(tmp_path / "state") as (_, clouds):
         again = tempest_conf(clouds, "--work", tmp_path)
     assert again["network"]["public_network_id"] == first["network"]["public_network_id"]
     assert again["auth"]["admin_password"] == first["auth"]["admin_password"]

@@ -46,15 +46,16 @@ def application(services: Sequence[Service], desk: Desk, *, version: str = "") -
     async def unrouted(request: Request, exc: Exception) -> Response:
         """No such path or method: the service's own fault, where it is under the prefix of one."""
         status = exc.status_code if isinstance(exc, HTTPException) else 500
-        if status == 405 and request.scope.get("raw_path", b"").endswith(b"/"):
+        path = request.url.path
+        service = next((s for s in services if path == s.prefix or path.startswith(s.prefix + "/")), None)
+        roots = {"/", *(service.prefix for service in services)}
+        if status == 405 and path not in roots and request.scope.get("raw_path", b"").endswith(b"/"):
             status = 404  # what was meant is one of these, by an id that is empty
         message = (
             "The resource could not be found."
             if status == 404
             else f"The method {request.method} is not allowed for this resource."
         )
-        path = request.url.path
-        service = next((s for s in services if path == s.prefix or path.startswith(s.prefix + "/")), None)
         if service is None:
             return JSONResponse(plain(status, message), status)
         request_id, version = desk.request_id(), _version(service, request)

@@ -32,7 +32,7 @@ def console_text(copy: Copy, boots: tuple[Seconds, ...], now: Seconds) -> str:
     for start, seconds, end in zip(copy.starts, boots, ends, strict=True):
         size = f"Memory: {copy.spec.memory_mib} MiB, {copy.spec.vcpus} vCPUs"
         lines += [f"[{0:12.6f}] {line}" for line in (*_KERNEL, size)]
-        if end - start >= seconds:
+        if end >= start + seconds:  # as the sum has it, so that who waits until then sees it
             lines += [f"[{seconds:12.6f}] cloud-init: finished", "", f"{copy.spec.name} login: "]
     return "\n".join(lines)
 

@@ -737,16 +737,16 @@ class SimulatedDriver:
 
         def act(machine: Machine, copy: Copy) -> Steps:
             yield self._wait(machine.seconds("query"))
-            text = self._console_text(copy)
+            text = self._console_text(copy, self.world.now)
             return text.encode()[-last_bytes:] if last_bytes > 0 else b""
 
         log: bytes = await self._on("console_log", host, server, deadline, act, turn=False)
         return log
 
-    def _console_text(self, copy: Copy) -> str:
-        """All that its guest has written to its serial line."""
+    def _console_text(self, copy: Copy, now: Seconds) -> str:
+        """All that its guest has written to its serial line by then."""
         boots = tuple(self._boot_seconds(copy, start) for start in copy.starts)
-        return console_text(copy, boots, self.world.now)
+        return console_text(copy, boots, now)
 
     def _boot_seconds(self, copy: Copy, start: Seconds) -> Seconds:
         """How long the guest boots that was started at ``start``: the same whenever it is asked, and wherever it is."""
@@ -765,7 +765,7 @@ class SimulatedDriver:
             booted = copy.starts[-1] + self._boot_seconds(copy, copy.starts[-1])
             line = SerialLine(
                 copy.spec.name,
-                lambda: self._console_text(copy),
+                lambda now: self._console_text(copy, now),
                 booted,
                 lambda: machine.answers and copy.power is PowerState.RUNNING,
             )

@@ -22,12 +22,12 @@ _POLL: Final[Seconds] = 1.0
 class SerialLine:
     """A console that is open: a ``ConsoleStream``.
 
-    ``log`` is all that the guest has written to now, which grows until it has booted at ``booted``; from then on it
-    answers what is typed. Nothing goes over the line while ``is_heard`` is False: the guest stands still, or its host
-    is out of reach.
+    ``log`` is all that the guest has written up to an instant, which grows until it has booted at ``booted``; from then
+    on it answers what is typed. Nothing goes over the line while ``is_heard`` is False: the guest stands still, or its
+    host is out of reach.
     """
 
-    def __init__(self, name: str, log: Callable[[], str], booted: Seconds, is_heard: Callable[[], bool]) -> None:
+    def __init__(self, name: str, log: Callable[[Seconds], str], booted: Seconds, is_heard: Callable[[], bool]) -> None:
         self._name, self._log, self._booted, self._is_heard = name, log, booted, is_heard
         self._terminal = Terminal(name)
         self._waiting = bytearray()
@@ -77,10 +77,11 @@ class SerialLine:
         """Take what the guest wrote by itself meanwhile."""
         if self._complete or self._ended or not self._is_heard():
             return
-        log = self._log()
+        now = clock.now()  # asked once: what is shown and whether it is all must be of one instant
+        log = self._log(now)
         self._waiting += log[self._shown :].replace("\n", "\r\n").encode()
         self._shown = len(log)
-        self._complete = clock.now() >= self._booted
+        self._complete = now >= self._booted
 
 
 if TYPE_CHECKING:

@@ -154,6 +154,29 @@ def test_unknown_paths_and_methods_are_faults_of_the_service_they_are_under():
     assert send.get("/zoo/v2.10").status_code == send.get("/elsewhere").status_code == 404
 
 
+@pytest.mark.parametrize("prefix", ["", "/zoo"])
+def test_the_slash_of_a_root_is_no_empty_id(prefix):
+    send = Client(application([small(prefix)], Desk(None, Policy([]), authenticate, lambda: "req-1")))
+    wrong = send.delete(f"{prefix}/")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET")
+    assert send.delete(f"{prefix}/animals/").status_code == 404
+
+
+def small(prefix: str) -> Service:
+    """A root and a collection."""
+    service = Service("zoo", prefix=prefix, fault=fault)
+
+    @service.operation("GET", "", NO_TOKEN)
+    async def root(ctx: Context) -> dict:
+        return {}
+
+    @service.operation("GET", "/animals", NO_TOKEN)
+    async def animals(ctx: Context) -> dict:
+        return {}
+
+    return service
+
+
 def test_slashes_are_taken_as_they_come_without_a_redirect():
     send = client()
     for path in ("/zoo/v2.1/animals", "/zoo/v2.1/animals/", "/zoo///v2.1//animals/"):

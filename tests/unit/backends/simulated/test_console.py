@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 
 from sundog.backends.contract import ConsoleStream, PowerState
 from sundog.backends.simulated import FaultKind, HostFault, OperationFault, Scope, SimulatedDriver
+from sundog.backends.simulated.console import console_text
+from sundog.backends.simulated.machine import Copy
+from sundog.backends.simulated.serial import SerialLine
 from sundog.backends.simulated.terminal import Terminal
 from sundog.errors import BackendFailed, OutcomeUnknown
+from sundog.runtime import warp
 from tests.drivers import key, make_spec, play
 
 BOOTED = 1000.0
@@ -102,6 +106,22 @@ def test_it_shows_the_log_then_the_rest_of_the_boot_and_then_answers() -> None:
         assert await typed(console, "echo hello\r") == "echo hello\r\nhello\r\nroot@web:~$ "
 
     play(main)
+
+
+@given(st.floats(0, 1e6), st.floats(0.01, 100))
+def test_it_is_complete_when_the_guest_has_booted_to_the_last_bit_of_a_float(start: float, boot: float) -> None:
+    def log(now: float) -> str:
+        return console_text(Copy(make_spec(name="web"), starts=[start]), (boot,), now)
+
+    async def main(_world: warp.World) -> None:
+        await asyncio.sleep(start)
+        line = SerialLine("web", log, start + boot, lambda: True)
+        shown = await line.read()
+        if not shown.endswith(b"login: "):
+            shown = await asyncio.wait_for(line.read(), 1000)
+        assert shown.endswith(b"web login: ")
+
+    warp.run(main)
 
 
 @pytest.mark.parametrize("operation", ["power_off", "suspend", "destroy", "reboot", "kill", "partition", "crash"])
