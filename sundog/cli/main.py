@@ -24,6 +24,7 @@ from sundog.cli import explain as explanations
 from sundog.cli import place as placing
 from sundog.cli.audit import audit
 from sundog.cli.compare import compare
+from sundog.cli.host import host_app
 from sundog.cli.progress import Progress
 from sundog.cli.serve import serve
 from sundog.cli.soak import soak
@@ -49,6 +50,7 @@ app = typer.Typer(
 )
 trace_app = typer.Typer(help="Look at workload traces and convert them.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(trace_app, name="trace")
+app.add_typer(host_app, name="host")
 
 ScenarioArgument = Annotated[str, typer.Argument(help="A scenario file, a name of the library, or a result folder.")]
 SetOption = Annotated[

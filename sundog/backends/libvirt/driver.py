@@ -64,13 +64,11 @@ async def connected(
     native = library()
     async with aio.TaskGroup() as group:
         driver = LibvirtDriver(native, hosts, Images(images, folder), group, fencer, settings)
-        tasks = [group.create_task(link.run(), name=f"host {link.name}") for link in driver.links]
         try:
             yield driver
         finally:
             driver.close()
-            for task in tasks:
-                task.cancel()
+            driver.disconnect()
 
 
 class LibvirtDriver(Mover):
