@@ -37,6 +37,7 @@ from sundog.api.metrics import SERVICE as METRICS
 from sundog.api.network import SERVICE as NETWORK
 from sundog.api.placement import SERVICE as PLACEMENT
 from sundog.api.sundog import SERVICE as SUNDOG
+from sundog.app import backup as backups
 from sundog.app.hosts import changing_hosts, find_host, read_hosts
 from sundog.app.real import follow_hosts, real_hosts
 from sundog.backends.contract import ComputeDriver
@@ -198,6 +199,7 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
     """
     with _opened(settings) as state:
         if state.beginning.fleet is None:
+            _refuse_unaudited(state)
             asyncio.run(_serve_real(state, settings, say))
             return
 
@@ -278,7 +280,10 @@ def audit_cloud(state: str, *, heal: bool = False) -> Audited:
         raise InputError("there is no cloud in this folder; say with --state where it is", path=state)
     with _opened(Settings(state=state)) as opened:
         if opened.beginning.fleet is None:
-            return asyncio.run(_audit_real(opened, heal=heal))
+            told = asyncio.run(_audit_real(opened, heal=heal))
+            if heal or not told.found:
+                _forget_restored(opened.store)
+            return told
 
         async def main(world: warp.World) -> Audited:
             told = await _audit(opened, opened.fleet(world).driver, heal=heal, patience=PATIENCE)
@@ -371,6 +376,59 @@ def forget_host(state: str, name: str) -> None:
         hosts.remove(find_host(hosts, host.uuid))
 
 
+# ---------------------------------------------------------------- backups
+
+_RESTORED: Final = "restored from"
+"""What the database calls the time of the backup that it was made of, until it was compared with its hosts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was restored, and whether the cloud has to be audited before it is served."""
+
+    saved: backups.Saved
+    to_be_audited: bool
+
+
+def restore_cloud(file: Path, state: str) -> Restored:
+    """Make a state folder of a backup. Real hosts have gone on since: an audit has to come before the next start.
+
+    Raises: InputError for what is no backup; OutputError if the folder has a state, or is another process's.
+    """
+    if not file.is_file():
+        raise InputError(f"there is no backup {file}", path=file)
+    with _folder(state) as folder:
+        saved = backups.restore(file, folder)
+        store = open_store(folder)
+        try:
+            store.migrate()
+            with store.begin() as tx:
+                row = tx.get(meta, key="beginning")
+                real = row is not None and _Kept.model_validate_json(row["value"]).backend == LIBVIRT
+                if real and not tx.update(meta, meta.c.key == _RESTORED, value=saved.made):
+                    tx.insert(meta, key=_RESTORED, value=saved.made)
+        finally:
+            store.close()
+    return Restored(saved, real)
+
+
+def _refuse_unaudited(state: _State) -> None:
+    """What hosts hold and an older state does not know would be removed from them at once."""
+    with state.store.read() as tx:
+        row = tx.get(meta, key=_RESTORED)
+    if row is not None:
+        raise InputError(
+            f"this cloud was restored from a backup of {row['value']}, and serving it would remove from its hosts what "
+            "it does not know; see with sundog audit what that is, and let it be so with sundog audit --heal",
+            state=str(state.folder),
+        )
+
+
+def _forget_restored(store: Store) -> None:
+    with store.begin() as tx:
+        tx.delete(meta, meta.c.key == _RESTORED)
+
+
 # ---------------------------------------------------------------- the state folder
 
 
@@ -405,13 +463,13 @@ def _opened(settings: Settings) -> Iterator[_State]:
         store = open_store(MEMORY if settings.state == MEMORY else folder)
         at_the_end.callback(store.close)
         store.migrate()
-        ledger = None
-        if settings.state != MEMORY:
+        epoch = _epoch(store)
+        beginning, ledger = _beginning(store, settings, epoch), None
+        if settings.state != MEMORY and beginning.fleet is not None:
             (folder / "hosts.db").touch(mode=0o600)
             ledger = FileLedger(folder / "hosts.db")
             at_the_end.callback(ledger.close)
-        epoch = _epoch(store)
-        yield _State(folder, store, ledger, epoch, _beginning(store, settings, epoch))
+        yield _State(folder, store, ledger, epoch, beginning)
 
 
 @contextmanager
