@@ -249,15 +249,15 @@ class Drain:
         return [str(each["name"]) for each in servers_on(self._ask, self._host)]
 
     async def _move(self, server: dict[str, Any]) -> str:
-        server = await self._settled(server["id"])
-        if server["status"] in _LIVE:
-            action: dict[str, Any] = {"os-migrateLive": {"host": None, "block_migration": "auto"}}
-        elif server["status"] in _COLD:
-            action = {"migrate": None}
-        else:
-            return f"it is {server['status']} and cannot be moved; start, stop or delete it"
+        """Move one; what came of it."""
         try:
-            self._act(server, action)
+            server = await self._settled(server["id"])
+            if server["status"] in _LIVE:
+                self._act(server, {"os-migrateLive": {"host": None, "block_migration": "auto"}})
+            elif server["status"] in _COLD:
+                self._act(server, {"migrate": None})
+            else:
+                return f"it is {server['status']} and cannot be moved; start, stop or delete it"
             server = await self._settled(server["id"])
             if server["status"] == "VERIFY_RESIZE":
                 self._act(server, {"confirmResize": None})

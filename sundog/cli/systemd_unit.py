@@ -23,6 +23,8 @@ After=network-online.target libvirtd.service virtqemud.service
 [Service]
 ExecStart={command} serve --backend libvirt --state {state} --listen {listen}{more}
 User={user}
+# The rest of the file system cannot be written: compiled code is kept with the cloud.
+Environment=NUMBA_CACHE_DIR={state}/compiled
 # Guests are processes of libvirtd: they run on while the cloud is down, and it goes on where it was.
 Restart=always
 RestartSec=2

@@ -64,6 +64,35 @@ def test_a_control_plane_that_is_killed_harms_no_guest(cloud: RealCloud, bed: Be
     assert holdings(bed) == {place.name: [] for place in bed.hosts()}
 
 
+def test_an_older_backup_harms_no_guest_before_its_owner_says_so(cloud: RealCloud, bed: Bed) -> None:  # noqa: F811
+    image, flavor, network = cloud.upload(guest_image().disk), cloud.flavor(), cloud.network()
+    kept, gone = (cloud.boot(image, flavor, network, name) for name in ("kept", "gone"))
+    for each in (kept, gone):
+        cloud.settled(each, "ACTIVE")
+    file = cloud.state.with_name("backup")
+    assert "MB" in cloud.command("backup", file)  # while it is served
+    cloud.delete(gone)
+    later = cloud.boot(image, flavor, network, "later")
+    place = next(each for each in bed.hosts() if each.name == cloud.settled(later, "ACTIVE")["OS-EXT-SRV-ATTR:host"])
+    began = _domain_id(place, later)
+    cloud.stop()
+
+    cloud.state = cloud.state.with_name("restored")
+    assert "sundog audit" in cloud.command("restore", file)
+    assert "restored from a backup" in cloud.command("serve", "--backend", "libvirt", code=2)
+    told = json.loads(cloud.command("audit", "--json", code=3))
+    assert {finding["ids"][1] for finding in told["left"] if finding["kind"] == "drift"} == {later, gone}
+    assert _domain_id(place, later) == began
+
+    cloud.command("audit", "--heal", code=4)
+    cloud.serve()
+    cloud.settled(kept, "ACTIVE")
+    assert cloud.server(gone)["status"] == "ERROR"
+    for each in (kept, gone):
+        cloud.delete(each)
+    assert holdings(bed) == {place.name: [] for place in bed.hosts()}
+
+
 def _domain_id(place: object, server: str) -> str:
     """What libvirt calls a guest for as long as it runs: another number at each start."""
     return virsh(place, "domid", f"sundog-{server}").stdout.strip()  # type: ignore[arg-type]

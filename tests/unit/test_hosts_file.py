@@ -35,9 +35,14 @@ def test_hosts_are_kept_in_their_order_for_their_owner_alone(tmp_path: Path) -> 
 
 def test_nothing_is_written_if_something_goes_wrong(tmp_path: Path) -> None:
     add(tmp_path, A)
-    with pytest.raises(InputError, match="there is no host 'c'; the hosts are a"), changing_hosts(tmp_path) as hosts:
-        hosts.append(B)
-        find_host(hosts[:1], "c")
+
+    def change() -> None:
+        with changing_hosts(tmp_path) as hosts:
+            hosts.append(B)
+            find_host(hosts[:1], "c")
+
+    with pytest.raises(InputError, match="there is no host 'c'; the hosts are a"):
+        change()
     assert read_hosts(tmp_path) == (A,)
 
 
