@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,6 +122,14 @@ def _write(path: Path, hosts: Sequence[KnownHost]) -> None:
         raise OutputError(f"{path} cannot be written: {exc}", path=path) from exc
 
 
+def _resolved(name: str) -> str:
+    """The number of a host's address, as a host may call itself by another; the name where nobody knows it."""
+    try:
+        return str(socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)[0][4][0])
+    except OSError:
+        return name
+
+
 def add_host(
     folder: Path,
     uri: str,
@@ -135,7 +144,7 @@ def add_host(
     ``name`` is its own if it is empty, ``address`` that of the URI; without ``virt_type`` only KVM will do. Raises:
     InputError for what cannot be, or is there already; OutputError if the folder cannot be written.
     """
-    spec = HostSpec(name, uri, address=address or address_of(uri), pool=pool)
+    spec = HostSpec(name, uri, address=_resolved(address or address_of(uri)), pool=pool)
     for host in read_hosts(folder):
         if name == host.name or uri == host.uri:
             raise InputError(f"{host.name} at {host.uri} is a host of this cloud already", host=host.name)

@@ -10,7 +10,7 @@ import pytest
 
 from sundog import app
 from sundog.app.hosts import KnownHost, changing_hosts, find_host, read_hosts, refuse_twice
-from sundog.backends.libvirt.host_check import address_of
+from sundog.backends.libvirt.host_check import _is_for_others, address_of
 from sundog.errors import InputError
 
 A = KnownHost(name="a", uri="qemu+tcp://192.0.2.1/system", uuid="a" * 32, virt_type="qemu", address="192.0.2.1")
@@ -77,6 +77,14 @@ def test_a_file_that_cannot_be_read_is_said_to_be_one(tmp_path: Path, text: str)
 )
 def test_where_other_hosts_reach_a_host_is_in_its_uri(uri: str, address: str) -> None:
     assert address_of(uri) == address
+
+
+@pytest.mark.parametrize(
+    ("address", "good"),
+    [("192.0.2.1", True), ("2001:db8::1", True), ("127.0.0.1", False), ("::1", False), ("host-1", False)],
+)
+def test_an_address_that_other_hosts_do_not_reach_is_known(address: str, good: bool) -> None:
+    assert _is_for_others(address) is good
 
 
 @pytest.mark.parametrize("uri", ["", "host", "http://host/system", "qemu:///session", "xen:///system", "qemu+tcp://[x"])

@@ -6,6 +6,7 @@ Nothing is left on it but the two storage pools that every host has, and those o
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -154,6 +155,11 @@ class _Checker:
             self._say("connection", "missing", str(error), _way(self.spec.uri))
             return False
         self._say("connection", "good", self.spec.uri)
+        if not _is_for_others(self.spec.address):
+            self._say(
+                "address", "note", f"other hosts do not reach it at {self.spec.address}",
+                "say --address IP if servers are to be migrated live to it",
+            )  # fmt: skip
         if urlsplit(self.spec.uri).scheme == "qemu+tcp":
             self._say("secrecy", "note", "qemu+tcp is open to everybody on the wire", "use qemu+tls or qemu+ssh")
         return True
@@ -270,6 +276,14 @@ def _skew(pool: Any, native: Library) -> Seconds:
     finally:
         volume.delete(0)
     return told - after if told > after else min(0.0, told - before)
+
+
+def _is_for_others(address: str) -> bool:
+    """Whether an address means the same on every host: a number, and not that of each machine to itself."""
+    try:
+        return not ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def _dotted(version: int) -> str:
