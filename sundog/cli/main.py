@@ -23,11 +23,14 @@ from sundog.analysis import analyse, render_summary
 from sundog.cli import explain as explanations
 from sundog.cli import place as placing
 from sundog.cli.audit import audit
+from sundog.cli.backup import backup, restore
 from sundog.cli.compare import compare
+from sundog.cli.host import host_app
 from sundog.cli.progress import Progress
 from sundog.cli.serve import serve
 from sundog.cli.soak import soak
 from sundog.cli.sweep import sweep
+from sundog.cli.systemd_unit import systemd_unit
 from sundog.cli.tempest_conf import tempest_conf
 from sundog.core.scheduler import ELSEWHERE, policy_names
 from sundog.errors import InputError, OutputError, SundogError
@@ -49,6 +52,7 @@ app = typer.Typer(
 )
 trace_app = typer.Typer(help="Look at workload traces and convert them.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(trace_app, name="trace")
+app.add_typer(host_app, name="host")
 
 ScenarioArgument = Annotated[str, typer.Argument(help="A scenario file, a name of the library, or a result folder.")]
 SetOption = Annotated[
@@ -263,6 +267,9 @@ app.command()(serve)
 app.command()(tempest_conf)
 app.command()(soak)
 app.command()(audit)
+app.command()(backup)
+app.command()(restore)
+app.command()(systemd_unit)
 
 
 @app.command()

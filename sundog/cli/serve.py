@@ -18,7 +18,9 @@ _LISTEN = "127.0.0.1:5000"
 
 def serve(
     *,
-    backend: Annotated[str, typer.Option(help="What hosts are: simulated.")] = "simulated",
+    backend: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What hosts are: simulated, or libvirt for real ones.")
+    ] = None,
     hosts: Annotated[int | None, typer.Option(help="So many simulated hosts alike; 10 if left out.")] = None,
     scenario: Annotated[
         str | None, typer.Option(metavar="SCENARIO", help="The fleet of a scenario instead, a file or a name.")
@@ -48,12 +50,11 @@ def serve(
         from sundog.api.kit.server import Listen
     except ModuleNotFoundError as exc:
         raise InputError(f"the API needs more packages ({exc.name} is missing): pip install 'sundog[api]'") from exc
-    if backend != "simulated":
-        raise InputError(f"--backend: there is no backend {backend!r}; use simulated", backend=backend)
     host, port = _address(listen)
     settings = app.Settings(
         listen=Listen(host, port, certificate, key),
         state=state,
+        backend=backend,
         speed=speed,
         seed=seed,
         fleet=_fleet(hosts, scenario),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -74,11 +76,12 @@ class Keeper:
     ) -> None:  # fmt: skip
         self._events = EventPublisher()
         self._settings, self._fencer, self._native = settings, fencer, native
-        self.links: Final = tuple(
-            Link(number, spec, native, self._events.publish, settings.patience, self._twin_of)
-            for number, spec in enumerate(hosts)
-        )
-        self._images, self._group = images, group
+        self.links: tuple[Link, ...] = ()
+        self._numbers = itertools.count()
+        self._tasks: dict[Link, asyncio.Task[None]] = {}
+        self._group = group
+        self.drive(hosts)
+        self._images = images
         self._operations = Operations(group)
         self._moving: dict[tuple[int, ServerKey], Callable[[], Awaitable[None]]] = {}
 
@@ -87,6 +90,31 @@ class Keeper:
     def _twin_of(self, link: Link, uuid: str) -> str | None:
         """The name of another host with this uuid."""
         return next((other.name for other in self.links if other is not link and other.uuid == uuid), None)
+
+    def drive(self, hosts: Iterable[HostSpec]) -> None:
+        """Drive these hosts from now on: connect those that are new, let those go that are left out or changed.
+
+        A host that is let go is down for those who listen; its guests run on. Raises: InputError if two have one name,
+        address or uuid; nothing has changed then.
+        """
+        specs = distinct(hosts)
+        before = {link.spec: link for link in self.links}
+        self.links = tuple(before.get(spec) or self._connected(spec) for spec in specs)
+        for link in before.values():
+            if link not in self.links:
+                link.retire()
+                self._tasks.pop(link).cancel()
+
+    def _connected(self, spec: HostSpec) -> Link:
+        publish, patience = self._events.publish, self._settings.patience
+        link = Link(next(self._numbers), spec, self._native, publish, patience, self._twin_of)
+        self._tasks[link] = self._group.create_task(link.run(), name=f"host {spec.name}")
+        return link
+
+    def disconnect(self) -> None:
+        """Let all hosts go, as at the end."""
+        for task in self._tasks.values():
+            task.cancel()
 
     def _link(self, host: str) -> Link:
         for link in self.links:

@@ -473,6 +473,12 @@ class Link:
         if kind is not None:
             self._tell(kind, known.key)
 
+    def retire(self) -> None:
+        """It is not ours to drive any more, whatever it does."""
+        self.reason = "it was removed from the hosts of this cloud"
+        self._down()
+        self.state = HostState.DOWN
+
     def fenced(self) -> None:
         """Nothing runs on it any more, until it is connected again."""
         self._down()

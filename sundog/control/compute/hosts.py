@@ -181,6 +181,9 @@ class Hosts:
         self._add_providers([each for each in records if each.uuid not in self._placement.books.providers])
         for each in records:
             self._follow(each)
+        told = {each.uuid for each in records}
+        for uuid in [each for each in self._hosts if each not in told]:
+            self.noticed(uuid, HostState.DOWN)  # it has not answered since the start, or is not the driver's any more
 
     def _remember(self, host: Host) -> None:
         """Keep what is known of a host, and let the scheduler know."""

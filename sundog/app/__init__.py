@@ -6,11 +6,12 @@ one process at a time.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -36,6 +37,9 @@ from sundog.api.metrics import SERVICE as METRICS
 from sundog.api.network import SERVICE as NETWORK
 from sundog.api.placement import SERVICE as PLACEMENT
 from sundog.api.sundog import SERVICE as SUNDOG
+from sundog.app import backup as backups
+from sundog.app.hosts import changing_hosts, find_host, read_hosts
+from sundog.app.real import follow_hosts, real_hosts
 from sundog.backends.contract import ComputeDriver
 from sundog.backends.playground import Playground
 from sundog.backends.simulated import (
@@ -66,7 +70,7 @@ from sundog.control.store.engines import FILE_NAME
 from sundog.control.store.tables.meta import meta
 from sundog.core.pool import Pool, ResourceClasses
 from sundog.core.scheduler import load_policy
-from sundog.errors import InputError, OutputError
+from sundog.errors import Conflict, InputError, OutputError
 from sundog.runtime import aio, clock, warp
 from sundog.runtime.ids import Ids, random_secret, random_seed
 from sundog.runtime.seeds import Streams
@@ -86,6 +90,11 @@ CATALOGUE: Final = (
 DEFAULT_POLICY: Final = "nova"
 """What decides where servers go, unless the operator says otherwise."""
 
+SIMULATED: Final = "simulated"
+LIBVIRT: Final = "libvirt"
+BACKENDS: Final = (SIMULATED, LIBVIRT)
+"""What hosts can be."""
+
 MEMORY: Final = ":memory:"
 """The state of a cloud that is gone when its process ends."""
 
@@ -98,19 +107,24 @@ DEFAULT_HOSTS: Final = 10
 _TICK: Final[Seconds] = 5.0
 """Real seconds between two notes of what time it is, for the next start."""
 
+_REAL_PATIENCE: Final[Seconds] = 600.0
+"""How long a repair waits for what is under way on real hosts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How a cloud is served.
 
-    ``speed`` is simulated seconds a real one. ``seed`` and ``fleet`` are those of a new state, drawn and made up if
-    they are left out; they stay with it. ``admin_password`` becomes the administrator's if it is given; otherwise one
-    is made up when the state is new. ``policy`` overrides rules by their names; ``placement_policy`` decides where
-    servers go.
+    ``backend`` is what its hosts are, one of ``BACKENDS``; it stays with the state, and is ``simulated`` if a new one
+    is told nothing. ``speed`` is simulated seconds a real one. ``seed`` and ``fleet`` are those of a new state, drawn
+    and made up if they are left out; they stay with it. ``admin_password`` becomes the administrator's if it is given;
+    otherwise one is made up when the state is new. ``policy`` overrides rules by their names; ``placement_policy``
+    decides where servers go.
     """
 
     listen: Listen = field(default_factory=Listen)
     state: str = MEMORY
+    backend: str | None = None
     speed: float = 1.0
     seed: int | None = None
     fleet: FleetPlan | None = None
@@ -184,42 +198,67 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
     Raises: InputError for settings that cannot be used; OutputError if the state folder is another process's.
     """
     with _opened(settings) as state:
-        store, beginning = state.store, state.beginning
+        if state.beginning.fleet is None:
+            _refuse_unaudited(state)
+            asyncio.run(_serve_real(state, settings, say))
+            return
 
         async def main(world: warp.World) -> None:
             fleet = state.fleet(world)
-            # A token should last as long for those who wait in real time, however fast the cloud's time goes.
-            scale = max(1.0, settings.speed)
-            identity = replace(settings.identity, token_life=settings.identity.token_life * scale)
-            compute = replace(DEFAULT_COMPUTE, console_life=DEFAULT_COMPUTE.console_life * scale)
-            cloud = make_cloud(
-                store,
-                state.folder,
-                beginning.ids_seed,
-                identity,
-                driver=fleet.driver,
-                playground=fleet,
-                compute=compute,
-                placement_policy=settings.placement_policy,
+            await _serve(
+                state, settings, fleet.driver, say, lambda _cloud: _tick(state.store, settings.speed), playground=fleet
             )
-            events = AuditFile(state.folder / AUDIT_FILE)
-            app = make_app(cloud, beginning.ids_seed, settings.policy, audit=events)
-            clouds = _prepare(cloud, state.folder, settings)
-            await cloud.compute.start()
+            _note_time(state.store)
 
-            def ready() -> None:
-                say(f"Sundog listens at {settings.listen.url}. To look around:")
-                say(f"  export OS_CLIENT_CONFIG_FILE={clouds} OS_CLOUD=sundog")
-                say("  openstack token issue")
+        warp.run(main, rate=settings.speed, seed=state.beginning.seed, epoch=state.epoch)
 
-            async with aio.TaskGroup() as group:
-                ticking = group.create_task(_tick(store, settings.speed))
-                await serve(app, settings.listen, ready=ready, stopping=cloud.fleet.close)
-                ticking.cancel()
-            await cloud.compute.stop()
-            _note_time(store)
 
-        warp.run(main, rate=settings.speed, seed=beginning.seed, epoch=state.epoch)
+async def _serve_real(state: _State, settings: Settings, say: Callable[[str], None]) -> None:
+    async with real_hosts(state.folder) as driver:
+        if not driver.links:
+            say("This cloud has no hosts yet. To add one: sundog host add URI")
+        await _serve(
+            state, settings, driver, say, lambda cloud: follow_hosts(driver, cloud.compute, state.folder)
+        )  # fmt: skip
+
+
+async def _serve(
+    state: _State,
+    settings: Settings,
+    driver: ComputeDriver,
+    say: Callable[[str], None],
+    beside: Callable[[Cloud], Coroutine[Any, Any, None]],
+    *,
+    playground: Playground | None = None,
+) -> None:
+    """Serve a cloud over a driver; ``beside`` is what else is done with it meanwhile."""
+    # A token should last as long for those who wait in real time, however fast the cloud's time goes.
+    scale = max(1.0, settings.speed)
+    cloud = make_cloud(
+        state.store,
+        state.folder,
+        state.beginning.ids_seed,
+        replace(settings.identity, token_life=settings.identity.token_life * scale),
+        driver=driver,
+        playground=playground,
+        compute=replace(DEFAULT_COMPUTE, console_life=DEFAULT_COMPUTE.console_life * scale),
+        placement_policy=settings.placement_policy,
+    )
+    events = AuditFile(state.folder / AUDIT_FILE)
+    app = make_app(cloud, state.beginning.ids_seed, settings.policy, audit=events)
+    clouds = _prepare(cloud, state.folder, settings)
+    await cloud.compute.start()
+
+    def ready() -> None:
+        say(f"Sundog listens at {settings.listen.url}. To look around:")
+        say(f"  export OS_CLIENT_CONFIG_FILE={clouds} OS_CLOUD=sundog")
+        say("  openstack token issue")
+
+    async with aio.TaskGroup() as group:
+        task = group.create_task(beside(cloud))
+        await serve(app, settings.listen, ready=ready, stopping=cloud.fleet.close)
+        task.cancel()
+    await cloud.compute.stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,31 +279,154 @@ def audit_cloud(state: str, *, heal: bool = False) -> Audited:
     if not (Path(state).expanduser() / FILE_NAME).is_file():
         raise InputError("there is no cloud in this folder; say with --state where it is", path=state)
     with _opened(Settings(state=state)) as opened:
+        if opened.beginning.fleet is None:
+            told = asyncio.run(_audit_real(opened, heal=heal))
+            if heal or not told.found:
+                _forget_restored(opened.store)
+            return told
 
         async def main(world: warp.World) -> Audited:
-            driver = opened.fleet(world).driver
-            cloud = make_cloud(opened.store, opened.folder, opened.beginning.ids_seed, driver=driver)
-            await cloud.compute.hosts.register()
-            found = await audit(cloud)
-            if not heal:
-                return Audited(tuple(found), tuple(found))
-            healed = await _healed(cloud)
-            left = await audit(cloud)
-            await cloud.compute.stop()
-            _note_time(opened.store)
-            return Audited(tuple(found), tuple(left), healed)
+            told = await _audit(opened, opened.fleet(world).driver, heal=heal, patience=PATIENCE)
+            if heal:
+                _note_time(opened.store)
+            return told
 
         return warp.run(main, seed=opened.beginning.seed, epoch=opened.epoch)
 
 
-async def _healed(cloud: Cloud) -> int:
-    """Let a cloud come to rest and put right what is not; how many things that were."""
+async def _audit_real(state: _State, *, heal: bool) -> Audited:
+    async with real_hosts(state.folder) as driver:
+        return await _audit(state, driver, heal=heal, patience=_REAL_PATIENCE)
+
+
+async def _audit(state: _State, driver: ComputeDriver, *, heal: bool, patience: Seconds) -> Audited:
+    cloud = make_cloud(state.store, state.folder, state.beginning.ids_seed, driver=driver)
+    await cloud.compute.hosts.register()
+    found = await audit(cloud)
+    if not heal:
+        return Audited(tuple(found), tuple(found))
+    healed = await _healed(cloud, patience)
+    left = await audit(cloud)
+    await cloud.compute.stop()
+    return Audited(tuple(found), tuple(left), healed)
+
+
+async def _healed(cloud: Cloud, patience: Seconds) -> int:
+    """Let a cloud come to rest, for ``patience`` at most, and put right what is not; how many things that were."""
     cloud.image.recover()
     await cloud.compute.start()
     with suppress(TimeoutError):
-        async with aio.timeout(PATIENCE):
+        async with aio.timeout(patience):
             await cloud.compute.worker.idle()
     return await put_right(cloud, [each for each in await audit(cloud) if not each.note])
+
+
+# ---------------------------------------------------------------- real hosts
+
+
+def is_served(state: str) -> bool:
+    """Whether a process serves the cloud of a state folder, or works on it otherwise."""
+    path = Path(state).expanduser() / "lock"
+    if not path.is_file():
+        return False
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+def check_takes_real_hosts(state: str) -> None:
+    """Raises: InputError if the cloud of this state folder was begun with simulated hosts."""
+    folder = Path(state).expanduser()
+    if not (folder / FILE_NAME).is_file():
+        return
+    store = open_store(folder)
+    try:
+        with store.read() as tx:
+            row = tx.get(meta, key="beginning")
+    finally:
+        store.close()
+    if row is not None and _Kept.model_validate_json(row["value"]).backend != LIBVIRT:
+        raise InputError("the cloud of this state folder has simulated hosts; choose another --state", state=state)
+
+
+def forget_host(state: str, name: str) -> None:
+    """Take a host out of a cloud that is not being served. Its servers' disks, if any are left there, stay.
+
+    Raises: InputError if there is none, or a server is on it; OutputError if the folder is another process's.
+    """
+    folder = Path(state).expanduser()
+    host = find_host(read_hosts(folder), name)
+    if (folder / FILE_NAME).is_file():
+        with _opened(Settings(state=state)) as opened:
+
+            async def forget() -> None:
+                cloud = make_cloud(opened.store, opened.folder, opened.beginning.ids_seed)
+                known = cloud.compute.hosts.by_uuid(host.uuid)
+                if known is not None:
+                    try:
+                        cloud.compute.hosts.remove(known.service_id)
+                    except Conflict as exc:
+                        raise InputError(f"host {host.name} has servers; serve the cloud and drain it first") from exc
+
+            asyncio.run(forget())
+    with changing_hosts(folder) as hosts:
+        hosts.remove(find_host(hosts, host.uuid))
+
+
+# ---------------------------------------------------------------- backups
+
+_RESTORED: Final = "restored from"
+"""What the database calls the time of the backup that it was made of, until it was compared with its hosts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was restored, and whether the cloud has to be audited before it is served."""
+
+    saved: backups.Saved
+    to_be_audited: bool
+
+
+def restore_cloud(file: Path, state: str) -> Restored:
+    """Make a state folder of a backup. Real hosts have gone on since: an audit has to come before the next start.
+
+    Raises: InputError for what is no backup; OutputError if the folder has a state, or is another process's.
+    """
+    if not file.is_file():
+        raise InputError(f"there is no backup {file}", path=file)
+    with _folder(state) as folder:
+        saved = backups.restore(file, folder)
+        store = open_store(folder)
+        try:
+            store.migrate()
+            with store.begin() as tx:
+                row = tx.get(meta, key="beginning")
+                real = row is not None and _Kept.model_validate_json(row["value"]).backend == LIBVIRT
+                if real and not tx.update(meta, meta.c.key == _RESTORED, value=saved.made):
+                    tx.insert(meta, key=_RESTORED, value=saved.made)
+        finally:
+            store.close()
+    return Restored(saved, real)
+
+
+def _refuse_unaudited(state: _State) -> None:
+    """What hosts hold and an older state does not know would be removed from them at once."""
+    with state.store.read() as tx:
+        row = tx.get(meta, key=_RESTORED)
+    if row is not None:
+        raise InputError(
+            f"this cloud was restored from a backup of {row['value']}, and serving it would remove from its hosts what "
+            "it does not know; see with sundog audit what that is, and let it be so with sundog audit --heal",
+            state=str(state.folder),
+        )
+
+
+def _forget_restored(store: Store) -> None:
+    with store.begin() as tx:
+        tx.delete(meta, meta.c.key == _RESTORED)
 
 
 # ---------------------------------------------------------------- the state folder
@@ -285,7 +447,7 @@ class _State:
         begun = self.beginning
         return SimulatedFleet(
             world,
-            begun.fleet,
+            begun.fleet or identical_hosts(DEFAULT_HOSTS),
             elapsed=begun.elapsed,
             added=begun.added,
             ledger=self.ledger,
@@ -301,13 +463,13 @@ def _opened(settings: Settings) -> Iterator[_State]:
         store = open_store(MEMORY if settings.state == MEMORY else folder)
         at_the_end.callback(store.close)
         store.migrate()
-        ledger = None
-        if settings.state != MEMORY:
+        epoch = _epoch(store)
+        beginning, ledger = _beginning(store, settings, epoch), None
+        if settings.state != MEMORY and beginning.fleet is not None:
             (folder / "hosts.db").touch(mode=0o600)
             ledger = FileLedger(folder / "hosts.db")
             at_the_end.callback(ledger.close)
-        epoch = _epoch(store)
-        yield _State(folder, store, ledger, epoch, _beginning(store, settings, epoch))
+        yield _State(folder, store, ledger, epoch, beginning)
 
 
 @contextmanager
@@ -359,12 +521,12 @@ class _Beginning:
     """What a start goes on with. ``seed`` and ``fleet`` are the state's own, for ``elapsed`` seconds so far.
 
     ``ids_seed`` is another one at each start, so that no id comes twice, and the same for the same seed and start.
-    ``added`` are the hosts that came later.
+    ``added`` are the hosts that came later. Real hosts are no fleet: it is None then.
     """
 
     seed: int
     ids_seed: int
-    fleet: FleetPlan
+    fleet: FleetPlan | None
     elapsed: Seconds
     added: tuple[AddedHosts, ...]
 
@@ -375,7 +537,8 @@ class _Kept(BaseModel):
     seed: int
     starts: int
     since: datetime
-    fleet: FleetPlan
+    backend: str = SIMULATED
+    fleet: FleetPlan | None = None
 
 
 def _beginning(store: Store, settings: Settings, epoch: datetime) -> _Beginning:
@@ -387,8 +550,9 @@ def _beginning(store: Store, settings: Settings, epoch: datetime) -> _Beginning:
         row = tx.get(meta, key="beginning")
         if row is None:
             seed = random_seed() if settings.seed is None else settings.seed
-            fleet = settings.fleet or identical_hosts(DEFAULT_HOSTS)
-            kept = _Kept(seed=seed, starts=1, since=epoch, fleet=fleet)
+            backend = settings.backend or SIMULATED
+            fleet = (settings.fleet or identical_hosts(DEFAULT_HOSTS)) if backend == SIMULATED else None
+            kept = _Kept(seed=seed, starts=1, since=epoch, backend=backend, fleet=fleet)
             tx.insert(meta, key="beginning", value=kept.model_dump_json())
         else:
             kept = _Kept.model_validate_json(row["value"])
@@ -419,8 +583,10 @@ def _note_hosts(store: Store, added: AddedHosts) -> None:
 
 def _refuse_another(kept: _Kept, settings: Settings) -> None:
     for option, given, has in (
-        ("--seed", settings.seed, kept.seed), ("--hosts or --scenario", settings.fleet, kept.fleet),
-    ):  # fmt: skip
+        ("--backend", settings.backend, kept.backend),
+        ("--seed", settings.seed, kept.seed),
+        ("--hosts or --scenario", settings.fleet, kept.fleet),
+    ):
         if given is not None and given != has:
             raise InputError(
                 f"the cloud of this state folder was begun with another {option}, which stays with it; leave that out "
@@ -495,5 +661,22 @@ def check(settings: Settings, *, insecure: bool) -> None:
             "or --insecure if something in front sees to that", host=listen.host,
         )  # fmt: skip
     load_policy(settings.placement_policy)
+    if settings.backend not in (None, *BACKENDS):
+        raise InputError(
+            f"--backend: there is no backend {settings.backend!r}; use {' or '.join(BACKENDS)}",
+            backend=settings.backend,
+        )
+    if settings.backend == LIBVIRT and (settings.fleet is not None or settings.speed != 1.0):
+        raise InputError(
+            "real hosts are added with sundog host add, and their time is everybody's: leave out --hosts, --scenario "
+            "and --speed"
+        )
+    if settings.backend != LIBVIRT and settings.state != MEMORY and read_hosts(Path(settings.state).expanduser()):
+        if settings.backend is None:
+            raise InputError("real hosts were added to this state folder; say --backend libvirt", state=settings.state)
+        raise InputError(
+            "real hosts were added to this state folder; choose another --state for simulated ones",
+            state=settings.state,
+        )
     if not 0.0 < settings.speed <= 10_000.0 or math.isnan(settings.speed):
         raise InputError(f"a speed of {settings.speed:g} makes no sense; use 1 to 10000 simulated seconds a real one")

@@ -1,0 +1,88 @@
+"""Real hosts for a cloud: a driver over those of its state folder, which follows what is added and removed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from sundog.app.hosts import FILE_NAME, read_hosts
+from sundog.backends.contract import HostState, ImageReference
+from sundog.backends.libvirt.driver import LibvirtDriver, connected
+from sundog.control.compute import Compute
+from sundog.control.image.files import BLOCK, ImageFiles
+from sundog.errors import SundogError
+from sundog.runtime import aio
+from sundog.units import Seconds
+
+_LOG: Final = logging.getLogger("sundog.hosts")
+
+# How long a start waits for hosts that do not answer; it goes on without them.
+_PATIENCE: Final[Seconds] = 10.0
+# Between two looks at which hosts there are to be, and which there are.
+_LOOK: Final[Seconds] = 1.0
+
+
+class Uploaded:
+    """The data of images that were uploaded to this cloud, for its driver."""
+
+    def __init__(self, files: ImageFiles) -> None:
+        self._files = files
+
+    async def read(self, image: ImageReference) -> AsyncIterator[bytes]:
+        """Its bytes, a block after the other; others have their turn between two."""
+        with self._files.open(image.id) as file:
+            while block := file.read(BLOCK):
+                yield block
+                await aio.sleep(0)
+
+
+@asynccontextmanager
+async def real_hosts(folder: Path) -> AsyncIterator[LibvirtDriver]:
+    """A driver of the hosts of a state folder, those that answer connected, for as long as the block.
+
+    Raises: InputError if they cannot be read, or libvirt-python is not installed.
+    """
+    specs = [host.spec() for host in read_hosts(folder)]
+    images = Uploaded(ImageFiles(folder / "images"))
+    async with connected(specs, images=images, folder=folder / "flat-images") as driver:
+        with suppress(TimeoutError):
+            async with aio.timeout(_PATIENCE):
+                while not all(link.state is HostState.UP for link in driver.links):
+                    await aio.sleep(0.05)
+        for link in driver.links:
+            if link.state is not HostState.UP:
+                _LOG.warning("host %s is down: %s", link.name, link.reason)
+        yield driver
+
+
+async def follow_hosts(driver: LibvirtDriver, compute: Compute, folder: Path) -> None:
+    """Drive the hosts that the state folder has, and let compute know those that come, for ever."""
+    path = folder / FILE_NAME
+    read, up = _stamp(path), _up(driver)
+    while True:
+        await aio.sleep(_LOOK)
+        try:
+            if _stamp(path) != read:
+                read = _stamp(path)
+                driver.drive(host.spec() for host in read_hosts(folder))
+            if _up(driver) != up:
+                up = _up(driver)
+                compute.reconciler.wake(await compute.hosts.look())
+        except SundogError as error:
+            _LOG.warning("the hosts stay as they are: %s", error)
+
+
+def _up(driver: LibvirtDriver) -> list[str]:
+    return [link.uuid for link in driver.links if link.state is HostState.UP]
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What is another one when the file was replaced."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns

@@ -1,0 +1,284 @@
+"""``sundog host``: the real hosts of a cloud, for its owner."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sundog.cli.administrator import Administrator
+from sundog.errors import InputError
+from sundog.runtime import aio, clock
+from sundog.units import Seconds
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+NOT_USABLE: Final = 3
+"""Exit code where a host lacks something."""
+LEFT: Final = 3
+"""Exit code where servers are left on a host that was to be empty."""
+
+host_app = typer.Typer(help="The real hosts of a cloud.", no_args_is_help=True, rich_markup_mode=None)
+
+StateOption = Annotated[str, typer.Option("--state", metavar="DIR", help="The folder that holds all the cloud knows.")]
+HostArgument = Annotated[str, typer.Argument(metavar="HOST", help="The host's name, or its UUID.")]
+_STATE: Final = "~/.local/state/sundog"
+
+
+@host_app.command("add")
+def add(
+    uri: Annotated[str, typer.Argument(help="How it is reached: qemu+ssh://root@HOST/system, qemu:///system.")],
+    name: Annotated[str, typer.Option("--name", help="What it is called; its own name if left out.")] = "",
+    virt_type: Annotated[
+        str | None, typer.Option("--virt-type", metavar="TYPE", help="kvm, or qemu to have guests emulated.")
+    ] = None,
+    address: Annotated[
+        str, typer.Option("--address", help="Where the other hosts reach it; that of the URI if left out.")
+    ] = "",
+    pool: Annotated[str, typer.Option("--pool", metavar="DIR", help="Where the disks of its servers lie.")] = "",
+    state: StateOption = _STATE,
+) -> None:
+    """Look at a machine, say what it lacks, and let it be a host if that is nothing; exit 3 if it lacks something."""
+    app = _app()
+    from sundog.app.hosts import DEFAULT_POOL, add_host
+
+    if virt_type not in (None, "kvm", "qemu"):
+        raise InputError(f"--virt-type: there is no {virt_type!r}; use kvm or qemu")
+    app.check_takes_real_hosts(state)
+    check = add_host(
+        _folder(state),
+        uri,
+        name=name,
+        virt_type=virt_type,  # type: ignore[arg-type] # it was looked at
+        address=address,
+        pool=pool or DEFAULT_POOL,
+    )
+    for finding in check.findings:
+        print(finding)
+    if not check.usable:
+        print("It was not added: see to what is missing, and try again.")
+        raise typer.Exit(NOT_USABLE)
+    print(f"Host {check.spec.name} was added.")
+    if app.is_served(state):
+        print("The cloud that is being served takes it in by itself.")
+    else:
+        print(f"To serve the cloud: sundog serve --backend libvirt{_option(state)}")
+
+
+@host_app.command("list")
+def list_(
+    state: StateOption = _STATE,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the hosts: how they are reached and, while the cloud is being served, how they are."""
+    app = _app()
+    from sundog.app.hosts import read_hosts
+
+    hosts = read_hosts(_folder(state))
+    told: dict[str, dict[str, Any]] = {}
+    if app.is_served(state):
+        answer = Administrator(_folder(state)).ask("GET", "compute", "/os-services?binary=nova-compute")
+        told = {each["host"]: each for each in answer["services"]}
+    rows = [
+        {
+            "name": host.name,
+            "uri": host.uri,
+            "uuid": host.uuid,
+            "virt_type": host.virt_type,
+            "state": told.get(host.name, {}).get("state", "unknown"),
+            "status": told.get(host.name, {}).get("status", "unknown"),
+            "reason": told.get(host.name, {}).get("disabled_reason"),
+        }
+        for host in hosts
+    ]
+    if as_json:
+        print(json.dumps({"hosts": rows}, indent=2))
+        return
+    table = Table("name", "reached by", "runs", "state", "new servers", box=None, padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(row["name"], row["uri"], row["virt_type"], row["state"], row["status"])
+    Console(highlight=False, markup=False).print(table)
+
+
+@host_app.command("disable")
+def disable(
+    host: HostArgument,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why, for those who wonder.")] = None,
+    state: StateOption = _STATE,
+) -> None:
+    """Give a host no new servers; what runs there runs on."""
+    name, cloud = _found(host, state)
+    _disable(cloud, name, reason)
+    print(f"Host {name} gets no new servers.")
+
+
+@host_app.command("enable")
+def enable(host: HostArgument, state: StateOption = _STATE) -> None:
+    """Give a host servers again."""
+    name, cloud = _found(host, state)
+    cloud.ask("POST", "sundog", "/fleet/undrain", {"undrain": {"scope": {"host": name}}})
+    print(f"Host {name} gets servers again.")
+
+
+@host_app.command("drain")
+def drain(
+    host: HostArgument,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why, for those who wonder.")] = None,
+    patience: Annotated[
+        float, typer.Option("--patience", metavar="SECONDS", min=1, help="How long one server may take.")
+    ] = 3600.0,
+    state: StateOption = _STATE,
+) -> None:
+    """Give a host no new servers and move away those that it has, one after the other; exit 3 if some are left."""
+    name, cloud = _found(host, state)
+    _disable(cloud, name, reason)
+    print(f"Host {name} gets no new servers.")
+    left = asyncio.run(Drain(cloud.ask, name, patience, print).run())
+    if left:
+        print(f"Left on host {name}: {', '.join(left)}")
+        raise typer.Exit(LEFT)
+    print(f"Host {name} is empty.")
+
+
+@host_app.command("remove")
+def remove(host: HostArgument, state: StateOption = _STATE) -> None:
+    """Take a host that has no servers out of the cloud. Nothing on it is touched."""
+    app = _app()
+    if app.is_served(state):
+        name, cloud = _found(host, state)
+        asyncio.run(_remove(name, cloud, _folder(state)))
+    else:
+        app.forget_host(state, host)
+    print(f"Host {host} was removed.")
+
+
+async def _remove(name: str, cloud: Administrator, folder: Path) -> None:
+    """Remove a host from a cloud that is being served, which must let it go first."""
+    from sundog.app.hosts import changing_hosts, find_host
+
+    services = cloud.ask("GET", "compute", f"/os-services?binary=nova-compute&host={name}")["services"]
+    servers = [each["name"] for each in servers_on(cloud.ask, name)]
+    if servers:
+        raise InputError(f"host {name} has servers ({', '.join(servers)}); move them with sundog host drain {name}")
+    _disable(cloud, name, "it is being removed")
+    with changing_hosts(folder) as hosts:
+        known = find_host(hosts, name)
+        hosts.remove(known)
+    due = clock.monotonic() + 30.0
+    for service in services:
+        while clock.monotonic() < due and _is_up(cloud, name):
+            await aio.sleep(0.5)
+        cloud.ask("DELETE", "compute", f"/os-services/{service['id']}")
+
+
+def _is_up(cloud: Administrator, name: str) -> bool:
+    services = cloud.ask("GET", "compute", f"/os-services?binary=nova-compute&host={name}")["services"]
+    return any(each["state"] == "up" for each in services)
+
+
+def _disable(cloud: Administrator, name: str, reason: str | None) -> None:
+    asked: dict[str, Any] = {"scope": {"host": name}}
+    if reason:
+        asked["reason"] = reason
+    cloud.ask("POST", "sundog", "/fleet/drain", {"drain": asked})
+
+
+def _found(host: str, state: str) -> tuple[str, Administrator]:
+    """The name of a host, and the administrator of the cloud, which must be served."""
+    app = _app()
+    from sundog.app.hosts import find_host, read_hosts
+
+    name = find_host(read_hosts(_folder(state)), host).name
+    if not app.is_served(state):
+        raise InputError(f"the cloud is not being served; start it: sundog serve --backend libvirt{_option(state)}")
+    return name, Administrator(_folder(state))
+
+
+def _option(state: str) -> str:
+    return "" if state == _STATE else f" --state {state}"
+
+
+def _folder(state: str) -> Path:
+    return Path(state).expanduser()
+
+
+def _app() -> ModuleType:
+    try:
+        from sundog import app
+    except ModuleNotFoundError as exc:
+        raise InputError(f"this needs more packages ({exc.name} is missing): pip install 'sundog[api]'") from exc
+    return app
+
+
+# ---------------------------------------------------------------- emptying a host
+
+Ask = Callable[..., Any]
+"""``Administrator.ask``."""
+
+_LIVE: Final = ("ACTIVE", "PAUSED")
+_COLD: Final = ("SHUTOFF",)
+_LOOK: Final[Seconds] = 1.0
+
+
+def servers_on(ask: Ask, host: str) -> list[dict[str, Any]]:
+    """The servers of everybody on a host, in full."""
+    found: Iterable[dict[str, Any]] = ask("GET", "compute", f"/servers/detail?all_tenants=1&host={host}")["servers"]
+    return sorted(found, key=lambda each: str(each["created"]))
+
+
+class Drain:
+    """Moves the servers of a host away, one after the other: live if they run, cold if they are stopped.
+
+    ``patience`` is how long one may take, in seconds; ``say`` is told what comes of each.
+    """
+
+    def __init__(self, ask: Ask, host: str, patience: Seconds, say: Callable[[str], None]) -> None:
+        self._ask, self._host, self._patience, self._say = ask, host, patience, say
+
+    async def run(self) -> list[str]:
+        """The names of servers that are left."""
+        for server in servers_on(self._ask, self._host):
+            self._say(f"{server['name']} ({server['id']}): {await self._move(server)}")
+        return [str(each["name"]) for each in servers_on(self._ask, self._host)]
+
+    async def _move(self, server: dict[str, Any]) -> str:
+        """Move one; what came of it."""
+        try:
+            server = await self._settled(server["id"])
+            if server["status"] in _LIVE:
+                self._act(server, {"os-migrateLive": {"host": None, "block_migration": "auto"}})
+            elif server["status"] in _COLD:
+                self._act(server, {"migrate": None})
+            else:
+                return f"it is {server['status']} and cannot be moved; start, stop or delete it"
+            server = await self._settled(server["id"])
+            if server["status"] == "VERIFY_RESIZE":
+                self._act(server, {"confirmResize": None})
+                server = await self._settled(server["id"])
+        except InputError as exc:
+            return exc.message
+        now = server["OS-EXT-SRV-ATTR:host"]
+        if now == self._host:
+            return "it is still here; its migrations and instance actions say why"
+        return f"it is on host {now}"
+
+    def _act(self, server: dict[str, Any], action: dict[str, Any]) -> None:
+        self._ask("POST", "compute", f"/servers/{server['id']}/action", action)
+
+    async def _settled(self, server_id: str) -> dict[str, Any]:
+        """The server when nothing is under way on it. Raises: InputError if that takes too long."""
+        due = clock.now() + self._patience
+        while True:
+            server: dict[str, Any] = self._ask("GET", "compute", f"/servers/{server_id}")["server"]
+            if server["OS-EXT-STS:task_state"] is None and server["status"] not in ("MIGRATING", "RESIZE"):
+                return server
+            if clock.now() > due:
+                raise InputError(f"it is still {server['status']} after {self._patience:g} s")
+            await aio.sleep(_LOOK)
