@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from sundog.backends.libvirt.identity import FILE
 from sundog.cli.administrator import Administrator
 from sundog.errors import InputError
 from tests.bed.bed import Bed, virsh
@@ -179,13 +180,16 @@ def real_cloud(bed: Bed, state: Path) -> Iterator[RealCloud]:
 
 
 def holdings(bed: Bed) -> dict[str, list[str]]:
-    """What hosts hold: domains, networks, and files that belong to servers. Bases of images stay, to be used again."""
+    """What hosts hold: domains, networks, and files that belong to servers.
+
+    The file that says which host it is stays, and bases of images do, to be used again.
+    """
     told: dict[str, list[str]] = {}
     for place in bed.hosts():
         words = virsh(place, "list", "--all", "--name").stdout.split()
         words += virsh(place, "net-list", "--all", "--name").stdout.split()
         files = bed.run(place.number, ["find", "/var/lib/libvirt/sundog", "-type", "f"], stdout=subprocess.PIPE).stdout
-        words += [name for path in files.split() if not (name := Path(path).name).startswith("base-")]
+        words += [name for path in files.split() if not (name := Path(path).name).startswith(("base-", FILE))]
         told[place.name] = words
     return told
 
