@@ -22,7 +22,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,13 @@ def measured(ask: Ask, repeats: int) -> dict[str, float]:
 
 def ours(repeats: int) -> dict[str, float]:
     """Sundog's."""
+    with our_identity() as ask:
+        return measured(ask, repeats)
+
+
+@contextmanager
+def our_identity() -> Iterator[Ask]:
+    """A way to ask Sundog's identity service, which has nobody but ``admin`` yet."""
     from types import SimpleNamespace
 
     sys.path.insert(0, str(ROOT))
@@ -126,9 +134,8 @@ def ours(repeats: int) -> dict[str, float]:
         runner.run(begin(identity))
         cloud = SimpleNamespace(identity=identity)
         desk = Desk(cloud, Policy(SERVICE.rules), identity.authenticate, lambda: f"req-{ids.uuid()}")
-        taken = measured(by_asgi(application([SERVICE], desk), runner, "/identity"), repeats)
+        yield by_asgi(application([SERVICE], desk), runner, "/identity")
         store.close()
-        return taken
 
 
 def by_asgi(app: Any, runner: asyncio.Runner, prefix: str) -> Ask:
