@@ -116,6 +116,8 @@ def _interface_element(interface: Interface) -> Element:
     SubElement(root, "target", dev=interface.tap)
     SubElement(root, "model", type="virtio")
     SubElement(root, "mtu", size=str(interface.mtu))
+    if interface.filter:
+        SubElement(root, "filterref", filter=interface.filter)
     SubElement(root, "alias", name=f"ua-{interface.port}")
     return root
 
@@ -261,6 +263,7 @@ def _interface(element: Element) -> Interface:
         said("source", "network"),
         said("target", "dev"),
         int(said("mtu", "size") or 1500),
+        said("filterref", "filter"),
     )
 
 

@@ -386,7 +386,7 @@ class LibvirtDriver(Mover):
         """Give the copy a card."""
 
         async def act(link: Link, seen: Seen) -> None:
-            card, cards = interface(port), seen.domain.interfaces
+            card, cards = interface(port, filtered=link.spec.filtered), seen.domain.interfaces
             if any(each.port == port.id for each in cards):
                 return
             after = replace(seen.domain, interfaces=(*cards, card))

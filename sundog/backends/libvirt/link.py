@@ -40,7 +40,8 @@ class HostSpec:
 
     ``uuid`` is the host's own, where it is known already: a host that says another one is not let in. ``address`` is
     where other hosts reach it for migrations, and where consoles listen. ``pool`` is the folder for its disks, the same
-    on every host.
+    on every host. ``filtered``: a network driver puts the filters of ports there, and no card is plugged without its
+    own.
     """
 
     name: str
@@ -49,6 +50,7 @@ class HostSpec:
     virt_type: VirtType = "kvm"
     address: str = "127.0.0.1"
     pool: str = "/var/lib/libvirt/sundog"
+    filtered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

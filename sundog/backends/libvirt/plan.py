@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sundog.backends.contract import PortSpec, ServerKey, ServerSpec
 from sundog.backends.libvirt.link import HostSpec
+from sundog.backends.libvirt.network_filters import filter_name
 from sundog.backends.libvirt.records import (
     Disk,
     DiskRole,
@@ -56,9 +57,10 @@ def blanks(spec: ServerSpec) -> tuple[Blank, ...]:
     return tuple(Blank(role, volume_name(spec.key, role), size) for role, size in sizes if size)
 
 
-def interface(port: PortSpec) -> Interface:
+def interface(port: PortSpec, *, filtered: bool = False) -> Interface:
     """A port as a network card."""
-    return Interface(port.id, port.mac_address, network_name(port.network_id), tap_name(port.id), port.mtu)
+    filtering = filter_name(port.id) if filtered else ""
+    return Interface(port.id, port.mac_address, network_name(port.network_id), tap_name(port.id), port.mtu, filtering)
 
 
 def plan(spec: ServerSpec, host: HostSpec, *, base: str = "", config: bool = False, root: bool = True) -> Domain:
@@ -79,7 +81,7 @@ def plan(spec: ServerSpec, host: HostSpec, *, base: str = "", config: bool = Fal
         vcpus=spec.vcpus,
         memory_mib=spec.memory_mib,
         disks=tuple(disks),
-        interfaces=tuple(interface(port) for port in spec.ports),
+        interfaces=tuple(interface(port, filtered=host.filtered) for port in spec.ports),
         console_log=f"{host.pool}/console-logs/{log_name(key)}",
         vnc_address=host.address,
     )

@@ -61,13 +61,17 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """A port as a network card. ``network`` is libvirt's network on the host, ``tap`` the device's name there."""
+    """A port as a network card. ``network`` is libvirt's network on the host, ``tap`` the device's name there.
+
+    ``filter`` is the name of libvirt's filter for it, empty without one; it is on the host before the card is plugged.
+    """
 
     port: str
     mac: str
     network: str
     tap: str
     mtu: int = 1500
+    filter: str = ""
 
 
 @dataclass(frozen=True, slots=True)

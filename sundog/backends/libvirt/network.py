@@ -1,0 +1,202 @@
+"""The networks of real hosts: filters and bridges by libvirt alone, tunnels by ip(8), the rest on the network node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sundog.backends.contract import HostState
+from sundog.backends.libvirt import network_links as links
+from sundog.backends.libvirt.failures import Code
+from sundog.backends.libvirt.host_xml import write_network
+from sundog.backends.libvirt.link import Link
+from sundog.backends.libvirt.native import Connection
+from sundog.backends.libvirt.network_filters import Filter, filter_name, port_of, write_filter
+from sundog.backends.libvirt.network_node import NetworkNode, mtu_on
+from sundog.backends.libvirt.network_shell import Machine
+from sundog.backends.libvirt.records import bridge_name, network_name
+from sundog.backends.networks import (
+    NetworkCapabilities,
+    NetworkDriver,
+    Report,
+    WiredNetwork,
+    WiredPort,
+    Wiring,
+    check_known,
+)
+from sundog.errors import BackendFailed, OutcomeUnknown, SundogError
+from sundog.runtime import aio
+from sundog.units import Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """How a host is joined to others: commands on it, and its card on the segment that all hosts share."""
+
+    machine: Machine
+    card: str
+
+
+class LibvirtNetworks:
+    """Networks over links to hosts. ``wires`` are by the names of hosts; a host without one keeps networks to itself.
+
+    ``node`` None: no DHCP, no metadata, no routers.
+    """
+
+    def __init__(self, hosts: Sequence[Link], wires: Mapping[str, Wire], node: NetworkNode | None = None) -> None:
+        self._hosts, self._wires, self._node = hosts, dict(wires), node
+        self._turn = aio.Lock()
+        self._ports: dict[str, tuple[WiredNetwork, WiredPort]] = {}
+        self._told: dict[tuple[str, str], str] = {}
+        self.capabilities = NetworkCapabilities(
+            "libvirt", filters=True, stateful=True, between_hosts=len(hosts) < 2 or len(self._wires) == len(hosts),
+            dhcp=node is not None, metadata=node is not None, routers=node is not None,
+        )  # fmt: skip
+
+    async def apply(self, wiring: Wiring, *, deadline: Seconds) -> Report:
+        """Filters first, so that what is taken away is closed before anything else; then tunnels; then the node."""
+        try:
+            async with aio.timeout(deadline), self._turn:
+                self._ports = {port.id: (each, port) for each in wiring.networks for port in each.ports}
+                networks = {each.id: each for each in wiring.networks}
+                hosts = await aio.gather(*(self._apply_on(host, networks) for host in self._hosts))
+                left_out = [line for lines in hosts for line in lines]
+                left_out += [line for each in self._ports.values() for line in _closed(each[1])]
+                if self._node is not None:
+                    left_out += await self._node.apply(wiring)
+                return Report(tuple(left_out))
+        except TimeoutError:
+            raise OutcomeUnknown(f"networks were not as they are to be after {deadline:.0f} s; apply again") from None
+
+    async def _apply_on(self, host: Link, networks: Mapping[str, WiredNetwork]) -> list[str]:
+        if host.state is not HostState.UP:
+            return [f"host {host.name} is {host.state}; its filters and tunnels are as they were"]
+        try:
+            filters, bridges = await host.call("list networks", _have)
+            here = [networks[each] for each in bridges if each in networks]
+            known = [port for port in filters if port in self._ports]
+            await self._write(host, [self._ports[port][1] for port in known])
+            for port in filters:
+                if port not in self._ports:
+                    self._told.pop((host.uuid, port), None)
+                    await host.call("remove filter", partial(_remove_filter, host, filter_name(port)))
+            return await self._join(host, here)
+        except SundogError as error:
+            return [f"host {host.name}: {error.message}"]
+
+    async def bind(self, host: str, ports: Sequence[str], *, deadline: Seconds) -> None:
+        """Bridge, tunnel and filter of each port."""
+        link = next((each for each in self._hosts if each.uuid == host), None)
+        if link is None:
+            raise BackendFailed(f"there is no host {host}; hosts() lists those that there are", host=host)
+        check_known(frozenset(self._ports), host, ports)
+        wanted = [self._ports[port] for port in ports]
+        networks = list({network.id: network for network, _ in wanted}.values())
+        try:
+            async with aio.timeout(deadline):
+                async with link.networks:
+                    for network in networks:
+                        await link.call("network", partial(_have_network, link, network))
+                    await self._join(link, networks)
+                await self._write(link, [port for _, port in wanted])
+        except TimeoutError:
+            raise OutcomeUnknown(
+                f"ports were not bound on host {link.name} after {deadline:.0f} s", host=host
+            ) from None
+
+    # -- filters
+
+    async def _write(self, host: Link, ports: Iterable[WiredPort]) -> None:
+        """Have these filters on a host; those that it was told already are not told again."""
+        for port in ports:
+            made = write_filter(port)
+            if self._told.get((host.uuid, port.id)) != made.xml:
+                self._told.pop((host.uuid, port.id), None)
+                await host.call("filter", partial(_define, made))
+                self._told[host.uuid, port.id] = made.xml
+
+    def forget(self, host: str) -> None:
+        """A host was connected again: what it was told it may have lost."""
+        self._told = {key: text for key, text in self._told.items() if key[0] != host}
+
+    # -- tunnels
+
+    async def _join(self, host: Link, networks: Sequence[WiredNetwork]) -> list[str]:
+        """Lead bridges of a host, which are there, to the others; what cannot be, in sentences."""
+        wire = self._wires.get(host.name)
+        if wire is None:
+            return [f"host {host.name} has no wire; its networks end there"] if len(self._hosts) > 1 else []
+        text = await wire.machine.run("ip", "-json", "link", "show")
+        present, carries = links.read_names(text), links.read_mtu(text, wire.card)
+        if not carries:
+            return [f"host {host.name} has no card {wire.card}; its networks end there"]
+        left_out, lines = [], []
+        kept = {links.tunnel_name(network.id) for network in networks}
+        for network in networks:
+            if why := links.why_not(network):
+                left_out.append(f"host {host.name}: {why}")
+            elif bridge_name(network.id) in present:
+                lines += links.joining(network, wire.card, present, mtu_on(network, carries))
+        lines += [f"link delete {name}" for name in links.read_loose(text) if name not in kept]
+        short = [each.id for each in networks if mtu_on(each, carries) < each.mtu]
+        if short:
+            left_out.append(
+                f"the wire {wire.card} of host {host.name} carries {carries} bytes, so network {short[0]} has packets "
+                f"of {carries - links.OVERHEAD} at most; raise its MTU by {links.OVERHEAD}"
+            )
+        await wire.machine.ip(lines)
+        return left_out
+
+
+def _closed(port: WiredPort) -> list[str]:
+    """What of a port's rules libvirt cannot express."""
+    return [
+        f"port {port.id} keeps closed what its rule for IP protocol {rule.protocol} (IPv{rule.version}) would open, "
+        "since libvirt has no word for it"
+        for rule in write_filter(port).left_out
+    ]
+
+
+# ------------------------------------------------------------------------------------------------ in a host's threads
+
+
+def _have(connection: Connection) -> tuple[list[str], list[str]]:
+    """The ports that have filters, and the networks that have bridges."""
+    filters = [port for each in connection.listAllNWFilters(0) if (port := port_of(each.name())) is not None]
+    prefix = network_name("")
+    names = [each.name() for each in connection.listAllNetworks(0) if each.isActive()]
+    return filters, [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+
+
+def _define(made: Filter, connection: Connection) -> None:
+    connection.nwfilterDefineXML(made.xml)
+
+
+def _remove_filter(host: Link, name: str, connection: Connection) -> None:
+    """One that a guest still has stays until the next time."""
+    try:
+        connection.nwfilterLookupByName(name).undefine()
+    except host.library.libvirtError as error:
+        if error.get_error_code() not in (Code.NO_NWFILTER, Code.OPERATION_INVALID):
+            raise
+
+
+def _have_network(host: Link, network: WiredNetwork, connection: Connection) -> None:
+    name = network_name(network.id)
+    try:
+        there = connection.networkLookupByName(name)
+    except host.library.libvirtError as error:
+        if error.get_error_code() != Code.NO_NETWORK:
+            raise
+        there = connection.networkDefineXML(write_network(name, bridge_name(network.id), network.mtu))
+        there.setAutostart(1)
+    if not there.isActive():
+        there.create()
+
+
+if TYPE_CHECKING:
+
+    def _keeps_the_contract(driver: LibvirtNetworks) -> NetworkDriver:
+        return driver

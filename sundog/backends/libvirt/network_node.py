@@ -1,0 +1,201 @@
+"""The network node: the machine whose namespaces serve networks and are the routers. It is the control plane's own.
+
+Everything here is found again by its name, so a control plane that comes back takes over what runs: dnsmasq is a
+daemon, rules and links are the kernel's. Only sockets for metadata end with it, and are made anew.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sundog.backends.libvirt import network_dnsmasq as dnsmasq
+from sundog.backends.libvirt import network_links as links
+from sundog.backends.libvirt.network_metadata import Doors
+from sundog.backends.libvirt.network_nft import OUTSIDE, ruleset
+from sundog.backends.libvirt.network_shell import Machine
+from sundog.backends.libvirt.records import bridge_name
+from sundog.backends.networks import RouterLeg, WiredNetwork, WiredRouter, Wiring
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """The network node. ``wire`` is its card, or bridge, on the segment that hosts share.
+
+    ``physical`` are bridges by the names of physical networks, for external ones. ``folder`` is for dnsmasq's files.
+    """
+
+    wire: str
+    folder: Path
+    physical: Mapping[str, str] = field(default_factory=dict)
+    spaces: links.Spaces = field(default_factory=links.Spaces)
+
+
+class NetworkNode:
+    """Makes the namespaces of networks and routers as a wiring says."""
+
+    def __init__(self, spec: NodeSpec, doors: Doors | None = None) -> None:
+        self._spec, self._doors = spec, doors
+        self._machine = Machine("the network node")
+        self._rules: dict[str, str] = {}
+
+    async def apply(self, wiring: Wiring) -> list[str]:
+        """Make everything so; what is left out, in sentences. Raises: BackendFailed, OutcomeUnknown."""
+        spaces = self._spec.spaces
+        text = await self._machine.run("ip", "-json", "link", "show")
+        present, wire = links.read_names(text), links.read_mtu(text, self._spec.wire)
+        existing = links.read_namespaces(await self._machine.run("ip", "-json", "netns", "list"))
+
+        networks = {each.id: each for each in wiring.networks}
+        inner = [each for each in wiring.networks if not each.external]
+        served = [each for each in inner if not links.why_not(each)]
+        left_out = [why for each in inner if (why := links.why_not(each))]
+        mtus = {each.id: mtu_on(each, wire) for each in wiring.networks}
+        wanted = {spaces.network(each.id) for each in served} | {spaces.router(each.id) for each in wiring.routers}
+        await self._remove(set(spaces.ours(existing)) - wanted, present)
+        for name in sorted(wanted - existing):
+            await self._machine.run("ip", "netns", "add", name)
+        for each in served:
+            await self._serve(each, present, mtus[each.id])
+            for port, option in dnsmasq.files(each).left_out:
+                left_out.append(f"DHCP option {option.name!r} of port {port} cannot be told to it")
+        reach = {each.id for each in served}
+        for router in wiring.routers:
+            left_out += await self._route(router, networks, reach, present, mtus)
+        return left_out
+
+    # -- networks
+
+    async def _serve(self, network: WiredNetwork, present: Iterable[str], mtu: int) -> None:
+        """DHCP, names and metadata of a network."""
+        namespace, bridge = self._spec.spaces.network(network.id), bridge_name(network.id)
+        cable = links.serving_cable(network.id)
+        await self._machine.ip(
+            [
+                *links.bridging(network, present, mtu),
+                *links.joining(network, self._spec.wire, present, mtu),
+                *links.plugging(cable, bridge, namespace, links.INSIDE, present, mtu),
+            ]
+        )
+        await self._settle(namespace, links.serving(network, mtu))
+        self._daemon(network, mtu)
+        if self._needs_start(network):
+            await self._machine.run("ip", "netns", "exec", namespace, *self._command(network))
+        if self._doors is not None:
+            await self._doors.open(namespace, network)
+
+    def _folder(self, network: str) -> Path:
+        return self._spec.folder / network
+
+    def _command(self, network: WiredNetwork) -> tuple[str, ...]:
+        return dnsmasq.command(network, str(self._folder(network.id)))
+
+    def _daemon(self, network: WiredNetwork, mtu: int) -> None:
+        """Write what dnsmasq reads; one that runs reads what has changed."""
+        folder = self._folder(network.id)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+        made = dnsmasq.files(network, mtu)
+        changed = False
+        for name, text in (("hosts", made.hosts), ("names", made.names), ("options", made.options)):
+            path = folder / name
+            if not path.exists() or path.read_text() != text:
+                path.write_text(text)
+                changed = True
+        if changed and (running := self._running(network.id)):
+            os.kill(running[0], signal.SIGHUP)
+
+    def _running(self, network: str) -> tuple[int, tuple[str, ...]] | None:
+        """The dnsmasq of a network and how it was started; a number that is somebody else's by now is not it."""
+        folder = self._folder(network)
+        try:
+            pid = int((folder / "pid").read_text())
+            words = tuple(Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1])
+        except (OSError, ValueError):
+            return None
+        return (pid, words) if f"--pid-file={folder}/pid" in words else None
+
+    def _needs_start(self, network: WiredNetwork) -> bool:
+        """Whether none runs; one that was started otherwise is ended."""
+        running = self._running(network.id)
+        if running is not None and running[1] == self._command(network):
+            return False
+        if running is not None:
+            os.kill(running[0], signal.SIGKILL)
+        return True
+
+    # -- routers
+
+    async def _route(
+        self, router: WiredRouter, networks: Mapping[str, WiredNetwork], reach: set[str], present: Iterable[str],
+        mtus: Mapping[str, int],
+    ) -> list[str]:  # fmt: skip
+        namespace = self._spec.spaces.router(router.id)
+        left_out, lines, cards = [], [], []
+        for leg in [*router.legs, *([router.outside] if router.outside is not None else [])]:
+            bridge = self._bridge(networks.get(leg.network_id), reach)
+            if not bridge:
+                left_out.append(
+                    f"router {router.id} does not reach network {leg.network_id}: the network node has no bridge for it"
+                )
+                continue
+            cards.append(leg)
+            inner = OUTSIDE if leg == router.outside else links.leg_name(leg)
+            mtu = mtus.get(leg.network_id, 1500)
+            lines += links.plugging(links.leg_cable(leg), bridge, namespace, inner, present, mtu)
+        await self._machine.ip(lines)
+        await self._machine.run("ip", "netns", "exec", namespace, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        shown = _only(router, cards)
+        await self._settle(namespace, links.routing(shown, mtus))
+        text = ruleset(shown)
+        if self._rules.get(namespace) != text:
+            await self._machine.run("ip", "netns", "exec", namespace, "nft", "-f", "-", stdin=text)
+            self._rules[namespace] = text
+        return left_out
+
+    def _bridge(self, network: WiredNetwork | None, reach: set[str]) -> str:
+        """The bridge of a network on this machine; empty if it has none."""
+        if network is None:
+            return ""
+        if network.physical is not None:
+            return self._spec.physical.get(network.physical, "")
+        return bridge_name(network.id) if network.id in reach else ""
+
+    # -- what all have
+
+    async def _settle(self, namespace: str, want: links.Inside) -> None:
+        addresses = await self._machine.run("ip", "-n", namespace, "-json", "address", "show")
+        routes = await self._machine.run("ip", "-n", namespace, "-json", "route", "show")
+        await self._machine.ip(links.settling(want, links.read_inside(addresses, routes)), namespace=namespace)
+
+    async def _remove(self, namespaces: Iterable[str], present: Iterable[str]) -> None:
+        for name in sorted(namespaces):
+            network = self._spec.spaces.network_of(name)
+            self._rules.pop(name, None)
+            if network is not None:
+                if self._doors is not None:
+                    self._doors.close(name)
+                if running := self._running(network):
+                    os.kill(running[0], signal.SIGKILL)
+                for path in sorted(self._folder(network).glob("*")):
+                    path.unlink()
+                await self._machine.ip(links.leaving(network, present))
+            await self._machine.run("ip", "netns", "delete", name)
+
+
+def mtu_on(network: WiredNetwork, wire: int) -> int:
+    """What a network's packets may be on a wire, by the MTU of that; 0 for a wire whose MTU nobody knows."""
+    tunnelled = not links.why_not(network)
+    return min(network.mtu, wire - links.OVERHEAD) if tunnelled and wire else network.mtu
+
+
+def _only(router: WiredRouter, cards: Iterable[RouterLeg]) -> WiredRouter:
+    """The router with those of its cards that are there."""
+    there = list(cards)
+    return replace(
+        router,
+        legs=tuple(leg for leg in router.legs if leg in there),
+        outside=router.outside if router.outside in there else None,
+    )

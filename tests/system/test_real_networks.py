@@ -1,0 +1,210 @@
+"""Real guests on real wires: addresses, rules, spoofing, metadata, floating IPs, between two hosts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sundog.backends.contract import PortSpec, ServerSpec
+from sundog.backends.libvirt import network_links as links
+from sundog.backends.libvirt.driver import LibvirtDriver, connected
+from sundog.backends.libvirt.link import HostSpec
+from sundog.backends.libvirt.network import LibvirtNetworks, Wire
+from sundog.backends.libvirt.network_metadata import Caller, Doors, Reply
+from sundog.backends.libvirt.network_node import NetworkNode, NodeSpec
+from sundog.backends.libvirt.network_shell import Machine
+from sundog.backends.networks import (
+    Address,
+    Floating,
+    RouterLeg,
+    Rule,
+    WiredNetwork,
+    WiredPort,
+    WiredRouter,
+    WiredSubnet,
+    Wiring,
+)
+from sundog.runtime.ids import Ids
+from tests.bed.bed import Bed
+from tests.bed.image import guest_image
+from tests.bed.processes import first_process
+from tests.real_hosts import SETTINGS, File, guest_reference, wait_up
+
+pytest.importorskip("libvirt", reason="libvirt-python is not installed: pip install 'sundog[libvirt]'")
+
+pytestmark = [
+    pytest.mark.libvirt,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not all(map(shutil.which, ("dnsmasq", "nft", "ip"))), reason="needs dnsmasq-base, nftables and iproute2"
+    ),
+]
+
+EVERYBODY = (Rule("egress", 4),)
+LETS_PING = Rule("ingress", 4, 1)
+LETS_SSH = Rule("ingress", 4, 6, 22, 22)
+SPOOFED_IP, SPOOFED_MAC = "10.5.0.99", "02:66:66:66:66:66"
+
+
+@dataclass
+class Scene:
+    """A network with a guest on each of two hosts, behind a router with a floating IP for the first."""
+
+    bed: Bed
+    driver: LibvirtDriver
+    networks: LibvirtNetworks
+    wiring: Wiring
+    namespace: str
+    scripts: dict[str, str]
+    asked: list[tuple[str, Caller]]
+
+    @property
+    def network(self) -> WiredNetwork:
+        return self.wiring.networks[0]
+
+    async def rules(self, port: WiredPort, *rules: Rule, secured: bool = True) -> None:
+        """Give a port other rules."""
+        ports = [replace(p, rules=rules, secured=secured) if p.id == port.id else p for p in self.network.ports]
+        network = replace(self.network, ports=tuple(ports))
+        self.wiring = replace(self.wiring, networks=(network, *self.wiring.networks[1:]))
+        await self.networks.apply(self.wiring, deadline=60)
+
+    async def boot(self, host: str, port: WiredPort, script: str) -> ServerSpec:
+        """A guest with a port, which runs a script that it has from the metadata service."""
+        self.scripts[port.server_id] = f"#!/bin/sh\n{script}"
+        plug = PortSpec(port.id, self.network.id, port.mac, tuple(a.ip for a in port.addresses), self.network.mtu)
+        spec = ServerSpec(port.server_id, 1, "guest", port.project_id, 1, 96, image=guest_reference(), ports=(plug,))
+        await self.networks.bind(host, [port.id], deadline=30)
+        await self.driver.spawn(host, spec, deadline=60)
+        return spec
+
+    async def says(self, host: str, spec: ServerSpec, *words: str, seconds: float = 90.0) -> bytes:
+        """What a guest said, once it said all this."""
+        log = b""
+        try:
+            async with asyncio.timeout(seconds):
+                while not all(word.encode() in log for word in words):
+                    await asyncio.sleep(0.3)
+                    log = await self.driver.console_log(host, spec.key, deadline=30)
+        except TimeoutError:
+            pytest.fail(f"the guest did not say {words}: {log[-3000:].decode(errors='replace')}")
+        return log
+
+
+def make_wiring(bed: Bed) -> Wiring:
+    ids = Ids(np.random.default_rng())
+    net, subnet, project = str(ids.uuid()), str(ids.uuid()), str(ids.uuid())
+    ports = tuple(
+        WiredPort(
+            str(ids.uuid()), f"fa:16:3e:0a:0b:{number:02x}", (Address(subnet, f"10.5.0.{number}"),), str(ids.uuid()),
+            project, rules=rules,
+        )
+        for number, rules in ((11, (*EVERYBODY, LETS_SSH)), (12, (*EVERYBODY, LETS_PING)))
+    )  # fmt: skip
+    tenant = WiredNetwork(
+        net, segment=7000 + bed.layout.number, subnets=(WiredSubnet(subnet, "10.5.0.0/24", "10.5.0.1"),), ports=ports
+    )
+    public = WiredNetwork(str(ids.uuid()), "flat", "public", mtu=1500, external=True)
+    outside = bed.layout.gateway.rpartition(".")[0]
+    router = WiredRouter(
+        str(ids.uuid()),
+        legs=(RouterLeg(str(ids.uuid()), net, "fa:16:3e:0a:01:01", ("10.5.0.1/24",)),),
+        outside=RouterLeg(str(ids.uuid()), public.id, "fa:16:3e:0a:01:02", (f"{outside}.200/24",)),
+        next_hop=bed.layout.gateway,
+        floating=(Floating(f"{outside}.201", "10.5.0.11"),),
+    )
+    return Wiring((tenant, public), (router,))
+
+
+@asynccontextmanager
+async def wired(bed: Bed, folder: Path) -> AsyncIterator[Scene]:
+    specs = [
+        HostSpec(each.name, each.tcp, uuid=each.uuid, virt_type="qemu", address=each.address, filtered=True)
+        for each in bed.hosts()
+    ]
+    wires = {}
+    for each in bed.hosts():
+        pid = first_process(each.folder)
+        assert pid is not None
+        wires[each.name] = Wire(Machine(each.name, ("nsenter", "-t", str(pid), "-n", "-m", "--")), "eth1")
+    scripts: dict[str, str] = {}
+    asked: list[tuple[str, Caller]] = []
+
+    async def ask(path: str, caller: Caller) -> Reply:
+        asked.append((path, caller))
+        if path == "/openstack/latest/meta_data.json":
+            return Reply(200, json.dumps({"uuid": caller.server_id, "hostname": "wired"}).encode(), "application/json")
+        if path == "/openstack/latest/user_data":
+            return Reply(200, scripts[caller.server_id].encode())
+        return Reply(404)
+
+    doors = Doors(ask)
+    spaces = links.Spaces(f"sdtest{bed.layout.number}")
+    public, wire = bed.layout.bridges
+    node = NetworkNode(NodeSpec(wire, folder / "dnsmasq", {"public": public}, spaces), doors)
+    async with connected(specs, images=File(guest_image().disk), folder=folder / "images", settings=SETTINGS) as driver:
+        await wait_up(driver)
+        networks = LibvirtNetworks(driver.links, wires, node)
+        wiring = make_wiring(bed)
+        scene = Scene(bed, driver, networks, wiring, spaces.network(wiring.networks[0].id), scripts, asked)
+        try:
+            report = await networks.apply(wiring, deadline=60)
+            assert report.left_out == ()
+            yield scene
+        finally:
+            for link in driver.links:
+                for copy in await driver.list_servers(link.uuid, deadline=30):
+                    await driver.destroy(link.uuid, copy.key, deadline=60)
+            await networks.apply(Wiring(), deadline=60)
+            doors.close_all()
+
+
+def play(bed: Bed, folder: Path, act: Callable[[Scene], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with wired(bed, folder) as scene:
+            await act(scene)
+
+    asyncio.run(main())
+
+
+def banner(address: str) -> bytes:
+    """What answers on port 22; empty if nobody does."""
+    with contextlib.suppress(OSError), socket.create_connection((address, 22), timeout=2) as talk:
+        return talk.recv(64)
+    return b""
+
+
+TRIES = """
+say() { echo "wired: $*" >/dev/console; }
+try() { if "$@" >/dev/null 2>&1; then echo yes; else echo no; fi; }
+"""
+
+
+def test_two_guests_on_two_hosts_reach_each_other_as_the_rules_say(bed: Bed, tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        a, b = (link.uuid for link in scene.driver.links)
+        one, two = scene.network.ports
+        asks = "while :; do say ping-$(try ping -c 1 -W 1 {0}) ssh-$(try nc -w 1 {0} 22 </dev/null); sleep 1; done &"
+        first = await scene.boot(a, one, TRIES + asks.format("10.5.0.12"))
+        second = await scene.boot(b, two, TRIES + asks.format("10.5.0.11"))
+        log = await scene.says(a, first, "wired: ping-yes ssh-no")
+        assert b"lease eth0 10.5.0.11" in log
+        assert {caller.server_id for _, caller in scene.asked} == {one.server_id, two.server_id}
+        log = await scene.says(b, second, "wired: ping-no ssh-yes")
+        assert b"lease eth0 10.5.0.12" in log
+        assert b"ping-yes" not in log
+        # Rules that change hold for guests that run.
+        await scene.rules(one, *EVERYBODY, LETS_PING)
+        await scene.says(b, second, "wired: ping-yes ssh-no")
+
+    play(bed, tmp_path, act)
