@@ -7,8 +7,10 @@ import contextlib
 import json
 import shutil
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +36,7 @@ from sundog.backends.networks import (
     WiredSubnet,
     Wiring,
 )
+from sundog.errors import BackendFailed
 from sundog.runtime.ids import Ids
 from tests.bed.bed import Bed
 from tests.bed.image import guest_image
@@ -206,5 +209,137 @@ def test_two_guests_on_two_hosts_reach_each_other_as_the_rules_say(bed: Bed, tmp
         # Rules that change hold for guests that run.
         await scene.rules(one, *EVERYBODY, LETS_PING)
         await scene.says(b, second, "wired: ping-yes ssh-no")
+
+    play(bed, tmp_path, act)
+
+
+SNIFFER = """
+import socket, struct, sys
+card = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+card.bind(("net", 0))
+print("ready", flush=True)
+seen = set()
+while True:
+    frame, about = card.recvfrom(2048)
+    if about[2] == 4: continue  # what this namespace sends itself
+    kind = struct.unpack("!H", frame[12:14])[0]
+    source = frame[28:32] if kind == 0x806 else frame[26:30] if kind == 0x800 else b""
+    line = (frame[6:12].hex(":"), hex(kind), ".".join(map(str, source)))
+    if line not in seen:
+        seen.add(line)
+        print(*line, flush=True)
+"""
+
+
+@contextmanager
+def sniffed(namespace: str, into: Path) -> Iterator[Callable[[], list[list[str]]]]:
+    """What reaches a network's namespace, as rows of MAC, kind and address."""
+    command = ["ip", "netns", "exec", namespace, sys.executable, "-c", SNIFFER]
+    with into.open("w") as file, subprocess.Popen(command, stdout=file) as process:
+        try:
+            yield lambda: [line.split() for line in into.read_text().splitlines() if line != "ready"]
+        finally:
+            process.kill()
+
+
+LIES = """
+card=$(ls /sys/class/net | grep '^e')
+ip address add 10.5.0.99/32 dev $card
+own=$(cat /sys/class/net/$card/address)
+while :; do
+    arping -c 1 -w 1 -I $card -s 10.5.0.99 10.5.0.77
+    ping -c 1 -W 1 -I 10.5.0.99 169.254.169.254
+    ping -c 1 -W 1 169.254.169.254
+    ip link set $card down; ip link set $card address 02:66:66:66:66:66; ip link set $card up
+    arping -c 1 -w 1 -I $card 10.5.0.77
+    ip link set $card down; ip link set $card address $own; ip link set $card up
+    ip route replace 169.254.169.254/32 dev $card
+    say lied
+done >/dev/null 2>&1 &
+"""
+
+
+def test_not_one_frame_with_a_spoofed_address_leaves_a_guest(bed: Bed, tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        host = scene.driver.links[0].uuid
+        one, two = scene.network.ports
+        liar = replace(two, mac="fa:16:3e:66:66:66")  # its card has another MAC than its port, from the first frame on
+        with sniffed(scene.namespace, tmp_path / "frames") as frames:
+            await scene.boot(host, liar, "true")
+            honest = await scene.boot(host, one, TRIES + LIES)
+            await scene.says(host, honest, "wired: lied")
+            await asyncio.sleep(8)  # two or three rounds
+            seen = frames()
+            assert [one.mac, "0x800", "10.5.0.11"] in seen
+            assert [one.mac, "0x800", "0.0.0.0"] in seen  # it asked for its address
+            told = {row[0] for row in seen}
+            assert SPOOFED_MAC not in told
+            assert liar.mac not in told
+            assert not [row for row in seen if row[2:] == [SPOOFED_IP]]
+            # The same guests are heard once nobody holds them back: so it was the filter.
+            await scene.rules(one, secured=False)
+            await scene.rules(two, secured=False)
+            async with asyncio.timeout(30):
+                while True:
+                    seen = frames()
+                    macs, ips = {row[0] for row in seen}, {row[2] for row in seen if len(row) > 2}
+                    if SPOOFED_MAC in macs and SPOOFED_IP in ips:
+                        break
+                    await asyncio.sleep(0.5)
+
+    play(bed, tmp_path, act)
+
+
+def test_a_port_that_nobody_knows_is_not_bound(bed: Bed, tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        with pytest.raises(BackendFailed, match="apply the wiring first"):
+            await scene.networks.bind(scene.driver.links[0].uuid, ["a-port"], deadline=5)
+
+    play(bed, tmp_path, act)
+
+
+class Gate:
+    """Something outside that guests call; it writes down from which addresses."""
+
+    def __init__(self) -> None:
+        self.callers: set[str] = set()
+
+    async def open(self, address: str) -> int:
+        def called(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.callers.add(writer.get_extra_info("peername")[0])
+            writer.close()
+
+        self.server = await asyncio.start_server(called, address, 0)
+        port: int = self.server.sockets[0].getsockname()[1]
+        return port
+
+
+def test_a_floating_ip_reaches_its_guest_and_others_go_out_by_the_router(bed: Bed, tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        a, b = (link.uuid for link in scene.driver.links)
+        one, two = scene.network.ports
+        router = scene.wiring.routers[0]
+        assert router.outside is not None
+        floating, own = router.floating[0].address, router.outside.addresses[0].partition("/")[0]
+        gate = Gate()
+        port = await gate.open(bed.layout.gateway)
+        calls = f"while :; do nc -w 1 {bed.layout.gateway} {port} </dev/null; sleep 1; done >/dev/null 2>&1 &\n"
+        first = await scene.boot(a, one, calls)
+        second = await scene.boot(b, two, calls)
+        await scene.says(a, first, "guest: ready")
+        await scene.says(b, second, "guest: ready")
+        assert (await asyncio.to_thread(banner, floating)).startswith(b"SSH-")
+        async with asyncio.timeout(20):
+            while gate.callers != {floating, own}:
+                await asyncio.sleep(0.2)
+        # A rule that is taken away, and a floating IP that is, hold at once.
+        await scene.rules(one, *EVERYBODY)
+        assert await asyncio.to_thread(banner, floating) == b""
+        await scene.rules(one, *EVERYBODY, LETS_SSH)
+        assert await asyncio.to_thread(banner, floating)
+        scene.wiring = replace(scene.wiring, routers=(replace(router, floating=()),))
+        await scene.networks.apply(scene.wiring, deadline=60)
+        assert await asyncio.to_thread(banner, floating) == b""
+        gate.server.close()
 
     play(bed, tmp_path, act)

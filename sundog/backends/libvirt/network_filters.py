@@ -133,8 +133,10 @@ def _kind(rule: Rule) -> str | None:
     """libvirt's word for the protocol of a rule; None if it has none."""
     number = 58 if (rule.protocol, rule.version) == (1, 6) else rule.protocol
     word = "all" if number is None else PROTOCOLS.get(number)
-    if word is None or (number == 58) != (word == "icmpv6") or (number in (1, 2) and rule.version == 6):
+    if word is None or (number in (1, 2) and rule.version == 6):
         return None
+    if (rule.low, rule.high) != (None, None) and number not in (*_WITH_PORTS, 1, 58):
+        return None  # without its ports the rule would open more than it says
     if number == 58:
         return word if rule.version == 6 else None
     return word if rule.version == 4 else f"{word}-ipv6"

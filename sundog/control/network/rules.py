@@ -64,7 +64,7 @@ class RuleSpec:
     def key(self) -> tuple[Any, ...]:
         """Equal for rules that let through the same."""
         prefix = None if self.remote_ip_prefix in _EVERYWHERE else self.remote_ip_prefix
-        number = _number(self.protocol, self.ethertype)
+        number = protocol_number(self.protocol, self.ethertype)
         return (
             self.direction,
             self.ethertype,
@@ -136,7 +136,7 @@ def _prefix(told: str | None, ethertype: str) -> str | None:
     return str(network)
 
 
-def _number(protocol: str | None, ethertype: str) -> int | None:
+def protocol_number(protocol: str | None, ethertype: str) -> int | None:
     """The number of a protocol; ICMP is another one in IPv6."""
     if protocol is None:
         return None
@@ -155,7 +155,7 @@ def _check_protocol(spec: RuleSpec) -> None:
             "representations [0 to 255] are supported.",
             type="SecurityGroupRuleInvalidProtocol",
         )
-    if spec.ethertype == "IPv4" and _number(name, "IPv4") in _ONLY_IPV6:
+    if spec.ethertype == "IPv4" and protocol_number(name, "IPv4") in _ONLY_IPV6:
         raise Invalid(
             f"Invalid ethertype {spec.ethertype} for protocol {name}.",
             type="SecurityGroupEthertypeConflictWithProtocol",
@@ -170,7 +170,7 @@ def _check_ports(spec: RuleSpec) -> None:
         raise Invalid(
             "Must also specify protocol if port range is given.", type="SecurityGroupProtocolRequiredWithPorts"
         )
-    number = _number(name, spec.ethertype)
+    number = protocol_number(name, spec.ethertype)
     if number in _ICMP:
         _check_icmp(low, high)
         return

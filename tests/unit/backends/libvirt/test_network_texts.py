@@ -119,6 +119,12 @@ def test_a_rule_that_libvirt_has_no_words_for_stays_closed_and_is_named() -> Non
     assert "gre" not in made.xml
 
 
+def test_a_rule_whose_ports_libvirt_cannot_tell_apart_stays_closed() -> None:
+    rules = (Rule("ingress", 4, 136, 53, 53), Rule("ingress", 4, None, 53, 53), Rule("ingress", 6, 58, 128))
+    made = write_filter(replace(WEB, rules=rules))
+    assert made.left_out == rules[:2]
+
+
 def test_a_rule_for_a_group_without_members_lets_nobody_in() -> None:
     made = write_filter(replace(WEB, rules=(Rule("ingress", 4, 6, 80, 80, ()),)))
     assert "NEW" not in made.xml
