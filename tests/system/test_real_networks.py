@@ -343,3 +343,32 @@ def test_a_floating_ip_reaches_its_guest_and_others_go_out_by_the_router(bed: Be
         gate.server.close()
 
     play(bed, tmp_path, act)
+
+
+def test_no_guest_runs_without_its_filter_and_the_filter_goes_with_it(bed: Bed, tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        a, b = (link.uuid for link in scene.driver.links)
+        one, two = scene.network.ports
+        plug = PortSpec(two.id, scene.network.id, two.mac, ("10.5.0.12",), scene.network.mtu)
+        bare = ServerSpec(two.server_id, 1, "bare", two.project_id, 1, 96, image=guest_reference(), ports=(plug,))
+        with pytest.raises(BackendFailed, match="filter"):
+            await scene.driver.spawn(a, bare, deadline=60)
+        assert await scene.driver.list_servers(a, deadline=30) == ()
+
+        asks = "while :; do say ping-$(try ping -c 1 -W 1 {0}) ssh-$(try nc -w 1 {0} 22 </dev/null); sleep 1; done &"
+        first = await scene.boot(a, one, "true")
+        second = await scene.boot(b, two, TRIES + asks.format("10.5.0.11"))
+        await scene.says(b, second, "wired: ping-no ssh-yes")
+        await scene.networks.bind(b, [one.id], deadline=30)
+        moved = replace(first, generation=2)
+        await scene.driver.live_migrate(a, first.key, b, generation=2, deadline=120)
+        async with asyncio.timeout(60):
+            before = (await scene.driver.console_log(b, second.key, deadline=30)).count(b"ssh-yes")
+            while (await scene.driver.console_log(b, second.key, deadline=30)).count(b"ssh-yes") < before + 3:
+                await asyncio.sleep(0.5)
+        assert b"ping-yes" not in await scene.driver.console_log(b, second.key, deadline=30)
+        await scene.rules(one, *EVERYBODY, LETS_PING)  # what changes now holds where it runs now
+        await scene.says(b, second, "wired: ping-yes ssh-no")
+        await scene.driver.destroy(b, moved.key, deadline=60)
+
+    play(bed, tmp_path, act)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from sundog.backends.networks import Address, DhcpOption, Floating, NoWires, Pair, Rule, WiredPort, Wiring
+from sundog.backends.networks import Address, DhcpOption, Floating, NoWires, Pair, Report, Rule, WiredPort, Wiring
 from sundog.control.network import Network, Viewer, bootstrap
 from sundog.control.network.routers import GatewaySpec
+from sundog.control.network.wirer import AGAIN_S, Wirer
 from sundog.control.network.wiring import read_wiring
 from sundog.control.store import open_store
 from sundog.errors import BackendFailed
+from sundog.runtime import aio, warp
 from sundog.runtime.ids import Ids
 from sundog.runtime.seeds import Streams
 
@@ -120,3 +123,59 @@ def test_a_world_without_wires_refuses_what_the_contract_refuses(network: Networ
         await driver.bind("h1", [port.id], deadline=1)
 
     asyncio.run(act())
+
+
+class Remembers(NoWires):
+    """A driver that can be told to fail, and remembers what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[Wiring] = []
+        self.fails = False
+
+    async def apply(self, wiring: Wiring, *, deadline: float) -> Report:
+        await aio.sleep(0.1)
+        if self.fails:
+            raise BackendFailed("the network node is on fire")
+        self.told.append(wiring)
+        return await super().apply(wiring, deadline=deadline)
+
+
+def test_a_driver_is_told_once_for_each_change_however_many_ask(network: Network) -> None:
+    driver = Remembers()
+    wirer = Wirer(network.books, driver)
+
+    async def main(_world: object) -> None:
+        net = make_network(network)
+        await aio.gather(*(wirer.settle() for _ in range(5)))
+        assert len(driver.told) == 1
+        port = make_port(network, net)
+        await aio.gather(*(wirer.bind("h1", [port.id]) for _ in range(5)))
+        assert driver.told[1:] == [wiring_of(network)]
+        await wirer.settle(again=True)
+        assert len(driver.told) == 3
+
+    warp.run(main)
+
+
+def test_what_failed_is_said_again_until_it_is_so(network: Network) -> None:
+    driver = Remembers()
+    wirer = Wirer(network.books, driver)
+
+    async def main(_world: object) -> None:
+        driver.fails = True
+        make_network(network)
+        async with aio.TaskGroup() as group:
+            task = group.create_task(wirer.run(), name="wires")
+            await aio.sleep(5)
+            assert (driver.told, wirer.failure is not None) == ([], True)
+            driver.fails = False
+            await aio.sleep(5)
+            assert (driver.told, wirer.failure) == ([wiring_of(network)], None)
+            await aio.sleep(AGAIN_S + 5)
+            assert len(driver.told) == 2  # everything is said again now and then
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    warp.run(main)
