@@ -6,9 +6,9 @@ records are pure data, with addresses as text; what a client wrote (names, DHCP 
 
 What holds for every driver:
 
-- A port of a server has its filter before its first packet: ``bind`` is called, and has returned, before the compute
-  driver plugs the port on a host, and before it moves a server there. A port that the last wiring does not have
-  has no filter, and ``bind`` refuses it.
+- A port of a server has its filter before its first packet: ``bind`` has returned before the port is plugged on a host,
+  and before a server is moved there. A compute driver that knows its network driver sees to that itself. A port
+  that the last wiring does not have has no filter, and ``bind`` refuses it: so ``apply`` comes first.
 - What a driver cannot do is in its capability record; what of a wiring it left out for that is in the report of
   ``apply``, never silently. A rule that it cannot express stays closed.
 - Both operations are repeatable, and raise BackendFailed, HostDown or OutcomeUnknown as the compute driver's do.

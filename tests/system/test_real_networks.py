@@ -87,7 +87,6 @@ class Scene:
         self.scripts[port.server_id] = f"#!/bin/sh\n{script}"
         plug = PortSpec(port.id, self.network.id, port.mac, tuple(a.ip for a in port.addresses), self.network.mtu)
         spec = ServerSpec(port.server_id, 1, "guest", port.project_id, 1, 96, image=guest_reference(), ports=(plug,))
-        await self.networks.bind(host, [port.id], deadline=30)
         await self.driver.spawn(host, spec, deadline=60)
         return spec
 
@@ -163,6 +162,7 @@ async def wired(bed: Bed, folder: Path) -> AsyncIterator[Scene]:
         try:
             report = await networks.apply(wiring, deadline=60)
             assert report.left_out == ()
+            driver.plug_into(networks)
             yield scene
         finally:
             for link in driver.links:
@@ -351,15 +351,16 @@ def test_no_guest_runs_without_its_filter_and_the_filter_goes_with_it(bed: Bed, 
         one, two = scene.network.ports
         plug = PortSpec(two.id, scene.network.id, two.mac, ("10.5.0.12",), scene.network.mtu)
         bare = ServerSpec(two.server_id, 1, "bare", two.project_id, 1, 96, image=guest_reference(), ports=(plug,))
-        with pytest.raises(BackendFailed, match="filter"):
+        await scene.networks.apply(Wiring(), deadline=60)
+        with pytest.raises(BackendFailed, match="apply the wiring first"):
             await scene.driver.spawn(a, bare, deadline=60)
+        await scene.networks.apply(scene.wiring, deadline=60)
         assert await scene.driver.list_servers(a, deadline=30) == ()
 
         asks = "while :; do say ping-$(try ping -c 1 -W 1 {0}) ssh-$(try nc -w 1 {0} 22 </dev/null); sleep 1; done &"
         first = await scene.boot(a, one, "true")
         second = await scene.boot(b, two, TRIES + asks.format("10.5.0.11"))
         await scene.says(b, second, "wired: ping-no ssh-yes")
-        await scene.networks.bind(b, [one.id], deadline=30)
         moved = replace(first, generation=2)
         await scene.driver.live_migrate(a, first.key, b, generation=2, deadline=120)
         async with asyncio.timeout(60):

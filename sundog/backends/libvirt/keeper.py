@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -39,6 +39,14 @@ class Fencer(Protocol):
 
     async def fence(self, host: HostSpec) -> None:
         """Return when nothing runs on the host; it being off already is a success. Raises: BackendFailed."""
+        ...
+
+
+class Plugs(Protocol):
+    """Gets a host ready for ports: bridges, tunnels, filters."""
+
+    async def prepare(self, host: Link, ports: Sequence[str]) -> None:
+        """Return when they may be plugged. ``host.networks`` is held. Raises: BackendFailed."""
         ...
 
 
@@ -83,7 +91,12 @@ class Keeper:
         self.drive(hosts)
         self._images = images
         self._operations = Operations(group)
+        self._plugs: Plugs | None = None
         self._moving: dict[tuple[int, ServerKey], Callable[[], Awaitable[None]]] = {}
+
+    def plug_into(self, plugs: Plugs) -> None:
+        """From now on ports are made ready by a network driver, which was made over the links of this one."""
+        self._plugs = plugs
 
     # ---------------------------------------------------------------------------------------------------- a host
 
@@ -293,6 +306,8 @@ class Keeper:
         async with link.networks:
             for card in domain.interfaces:
                 await link.call("network", partial(self._have_network, card))
+            if self._plugs is not None:
+                await self._plugs.prepare(link, [card.port for card in domain.interfaces])
 
     def _have_network(self, card: Interface, connection: Connection) -> None:
         try:

@@ -91,20 +91,23 @@ class LibvirtNetworks:
         link = next((each for each in self._hosts if each.uuid == host), None)
         if link is None:
             raise BackendFailed(f"there is no host {host}; hosts() lists those that there are", host=host)
-        check_known(frozenset(self._ports), host, ports)
-        wanted = [self._ports[port] for port in ports]
-        networks = list({network.id: network for network, _ in wanted}.values())
         try:
-            async with aio.timeout(deadline):
-                async with link.networks:
-                    for network in networks:
-                        await link.call("network", partial(_have_network, link, network))
-                    await self._join(link, networks)
-                await self._write(link, [port for _, port in wanted])
+            async with aio.timeout(deadline), link.networks:
+                await self.prepare(link, ports)
         except TimeoutError:
             raise OutcomeUnknown(
                 f"ports were not bound on host {link.name} after {deadline:.0f} s", host=host
             ) from None
+
+    async def prepare(self, host: Link, ports: Sequence[str]) -> None:
+        """As ``bind``, for who holds ``host.networks``: so that nobody takes the network away before it is used."""
+        check_known(frozenset(self._ports), host.uuid, ports)
+        wanted = [self._ports[port] for port in ports]
+        networks = list({network.id: network for network, _ in wanted}.values())
+        for network in networks:
+            await host.call("network", partial(_have_network, host, network))
+        await self._join(host, networks)
+        await self._write(host, [port for _, port in wanted])
 
     # -- filters
 
