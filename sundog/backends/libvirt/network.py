@@ -107,6 +107,8 @@ class LibvirtNetworks:
         for network in networks:
             await host.call("network", partial(_have_network, host, network))
         await self._join(host, networks)
+        for _, port in wanted:  # what it was told before it may have lost
+            self._told.pop((host.uuid, port.id), None)
         await self._write(host, [port for _, port in wanted])
 
     # -- filters
@@ -119,10 +121,6 @@ class LibvirtNetworks:
                 self._told.pop((host.uuid, port.id), None)
                 await host.call("filter", partial(_define, made))
                 self._told[host.uuid, port.id] = made.xml
-
-    def forget(self, host: str) -> None:
-        """A host was connected again: what it was told it may have lost."""
-        self._told = {key: text for key, text in self._told.items() if key[0] != host}
 
     # -- tunnels
 

@@ -14,11 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sundog.backends.contract import PortSpec
 from sundog.backends.libvirt import network_dnsmasq as dnsmasq
 from sundog.backends.libvirt import network_links as links
+from sundog.backends.libvirt.domain_xml import read_domain, write_domain, write_interface
 from sundog.backends.libvirt.network_filters import filter_name, port_of, write_filter
 from sundog.backends.libvirt.network_nft import ruleset
+from sundog.backends.libvirt.plan import interface
 from sundog.backends.networks import Address, DhcpOption, Rule, WiredNetwork, WiredPort
+from tests.unit.backends.libvirt.domains import make_domain
 from tests.unit.backends.libvirt.wiring import NETWORK, OPEN, ROUTER, RULES, SUBNET, TENANT, WEB
 
 GOLDEN = Path(__file__).parent / "golden" / "networks"
@@ -133,6 +137,15 @@ def test_a_rule_for_a_group_without_members_lets_nobody_in() -> None:
 def test_filters_are_known_again_by_their_names_and_those_of_others_are_not() -> None:
     assert port_of(filter_name(WEB.id)) == WEB.id
     assert port_of("clean-traffic") is None
+
+
+def test_a_card_names_its_filter_where_hosts_have_filters_and_not_elsewhere() -> None:
+    spec = PortSpec(WEB.id, NETWORK, WEB.mac)
+    card = interface(spec, filtered=True)
+    assert ET.fromstring(write_interface(card)).find("filterref[@filter='sundog-port-" + WEB.id + "']") is not None
+    domain = make_domain(interfaces=(card,))
+    assert read_domain(write_domain(domain)) == domain
+    assert ET.fromstring(write_interface(interface(spec))).find("filterref") is None
 
 
 # ------------------------------------------------------------------------------------------------------------- dnsmasq
