@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sundog.backends.networks import NetworkDriver
 from sundog.backends.simulated import HostSpec, SimulatedDriver
 from sundog.backends.simulated.console import empty_qcow2
 from sundog.control.compute import Caller, Compute, Settings
@@ -131,6 +132,7 @@ async def make_small(
     driver: Any = None,
     start: bool = True,
     policy: Policy | None = None,
+    networks: NetworkDriver | None = None,
     **options: Any,
 ) -> Small:
     """A small cloud, at work."""
@@ -142,7 +144,7 @@ async def make_small(
         world, make_hosts(hosts) if isinstance(hosts, int) else hosts, timings=PLAIN, **options
     )
     placement = Placement(store, Pool(ResourceClasses()), new_uuid=ids.uuid)
-    network, images = Network(store, ids), Images(store, ids, ImageFiles(folder))
+    network, images = Network(store, ids, driver=networks), Images(store, ids, ImageFiles(folder))
     compute = Compute(
         store,
         ids,

@@ -41,6 +41,7 @@ from sundog.app import backup as backups
 from sundog.app.hosts import changing_hosts, find_host, read_hosts
 from sundog.app.real import follow_hosts, real_hosts
 from sundog.backends.contract import ComputeDriver
+from sundog.backends.networks import NetworkDriver
 from sundog.backends.playground import Playground
 from sundog.backends.simulated import (
     AddedHosts,
@@ -144,19 +145,20 @@ def make_cloud(
     playground: Playground | None = None,
     compute: ComputeSettings = DEFAULT_COMPUTE,
     placement_policy: str = DEFAULT_POLICY,
+    networks: NetworkDriver | None = None,
 ) -> Cloud:
     """The control plane over a store, whose tables are brought up to date, and a folder for the data of images.
 
     Ids are drawn from ``seed``. ``placement_policy`` decides where servers go: a built-in one, or ``module:Class``.
-    Without a ``driver``, which belongs to a world that runs, it has no hosts;
-    ``playground`` is there if they are simulated. Raises: OutputError if the folder cannot be used; InputError for a
-    policy that is not there.
+    Without a ``driver``, which belongs to a world that runs, it has no hosts; ``playground`` is there if they are
+    simulated, ``networks`` if anything is really sent between servers. Raises: OutputError if the folder cannot be
+    used; InputError for a policy that is not there.
     """
     store.migrate()
     ids = Ids(Streams(seed).stream("ids"))
     driver = driver or SimulatedDriver(warp.World(seed=seed), ())
     placement = Placement(store, Pool(ResourceClasses()), new_uuid=ids.uuid)
-    network, images = Network(store, ids), Images(store, ids, ImageFiles(folder / "images"))
+    network, images = Network(store, ids, driver=networks), Images(store, ids, ImageFiles(folder / "images"))
     made = Compute(
         store,
         ids,
@@ -214,12 +216,15 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
 
 
 async def _serve_real(state: _State, settings: Settings, say: Callable[[str], None]) -> None:
-    async with real_hosts(state.folder) as driver:
-        if not driver.links:
+    async with real_hosts(state.folder) as real:
+        if not real.driver.links:
             say("This cloud has no hosts yet. To add one: sundog host add URI")
-        await _serve(
-            state, settings, driver, say, lambda cloud: follow_hosts(driver, cloud.compute, state.folder)
-        )  # fmt: skip
+
+        async def beside(cloud: Cloud) -> None:
+            real.guests.metadata = cloud.compute.metadata
+            await aio.gather(follow_hosts(real, cloud.compute, state.folder), cloud.network.wires.run())
+
+        await _serve(state, settings, real.driver, say, beside, networks=real.networks)
 
 
 async def _serve(
@@ -230,6 +235,7 @@ async def _serve(
     beside: Callable[[Cloud], Coroutine[Any, Any, None]],
     *,
     playground: Playground | None = None,
+    networks: NetworkDriver | None = None,
 ) -> None:
     """Serve a cloud over a driver; ``beside`` is what else is done with it meanwhile."""
     # A token should last as long for those who wait in real time, however fast the cloud's time goes.
@@ -243,6 +249,7 @@ async def _serve(
         playground=playground,
         compute=replace(DEFAULT_COMPUTE, console_life=DEFAULT_COMPUTE.console_life * scale),
         placement_policy=settings.placement_policy,
+        networks=networks,
     )
     events = AuditFile(state.folder / AUDIT_FILE)
     app = make_app(cloud, state.beginning.ids_seed, settings.policy, audit=events)
@@ -295,12 +302,14 @@ def audit_cloud(state: str, *, heal: bool = False) -> Audited:
 
 
 async def _audit_real(state: _State, *, heal: bool) -> Audited:
-    async with real_hosts(state.folder) as driver:
-        return await _audit(state, driver, heal=heal, patience=_REAL_PATIENCE)
+    async with real_hosts(state.folder) as real:
+        return await _audit(state, real.driver, heal=heal, patience=_REAL_PATIENCE, networks=real.networks)
 
 
-async def _audit(state: _State, driver: ComputeDriver, *, heal: bool, patience: Seconds) -> Audited:
-    cloud = make_cloud(state.store, state.folder, state.beginning.ids_seed, driver=driver)
+async def _audit(
+    state: _State, driver: ComputeDriver, *, heal: bool, patience: Seconds, networks: NetworkDriver | None = None
+) -> Audited:
+    cloud = make_cloud(state.store, state.folder, state.beginning.ids_seed, driver=driver, networks=networks)
     await cloud.compute.hosts.register()
     found = await audit(cloud)
     if not heal:

@@ -33,8 +33,10 @@ FORMAT: Final = 1
 _MANIFEST: Final = "sundog-backup.json"
 _SUMS: Final = "SHA256SUMS"
 _STORE: Final = "sundog.db"
-_FILES: Final = ("clouds.yaml", "hosts.yaml", "audit.jsonl")
-_MEMBER: Final = re.compile(r"(sundog\.db|hosts\.db|clouds\.yaml|hosts\.yaml|audit\.jsonl|images/images/[\w.-]{1,128})")
+_FILES: Final = ("clouds.yaml", "hosts.yaml", "network.yaml", "audit.jsonl")
+_MEMBER: Final = re.compile(
+    r"(sundog\.db|hosts\.db|clouds\.yaml|hosts\.yaml|network\.yaml|audit\.jsonl|images/images/[\w.-]{1,128})"
+)
 _PIECE: Final = 2**20
 _LOCK_TIMEOUT: Final[Seconds] = 60.0
 

@@ -9,16 +9,17 @@ import asyncio
 import fcntl
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML, YAMLError
 
 from sundog.backends.libvirt.host_check import HostCheck, address_of, check_host
 from sundog.backends.libvirt.link import HostSpec
+from sundog.backends.libvirt.network_shell import is_here
 from sundog.backends.libvirt.records import VirtType
 from sundog.errors import InputError, OutputError
 
@@ -27,6 +28,9 @@ FILE_NAME: Final = "hosts.yaml"
 
 DEFAULT_POOL: Final = "/var/lib/libvirt/sundog"
 """Where the disks of servers lie on a host."""
+
+
+_CARD: Final = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,14}$|^$"
 
 
 class KnownHost(BaseModel):
@@ -39,14 +43,73 @@ class KnownHost(BaseModel):
     uuid: str
     virt_type: VirtType = "kvm"
     address: str = "127.0.0.1"
-    pool: str = Field(DEFAULT_POOL, pattern="^/")
+    pool: str = Field(default=DEFAULT_POOL, pattern="^/")
+    wire: str = Field(default="", pattern=_CARD)
+    shell: tuple[str, ...] = ()
 
-    def spec(self) -> HostSpec:
-        """The host as the driver wants it."""
-        return HostSpec(self.name, self.uri, self.uuid, self.virt_type, self.address, self.pool)
+    def spec(self, *, node: bool = False) -> HostSpec:
+        """The host as the driver wants it; ``node``: this machine is the network node."""
+        return HostSpec(
+            self.name, self.uri, self.uuid, self.virt_type, self.address, self.pool, filtered=True, wire=self.wire,
+            shell=self.shell, bridged=node and is_here(self.uri),
+        )  # fmt: skip
+
+
+class _Kept(BaseModel):
+    """What is in the file of hosts."""
+
+    hosts: tuple[KnownHost, ...]
 
 
 _HOSTS: Final = TypeAdapter(tuple[KnownHost, ...])
+
+
+class KnownNode(BaseModel):
+    """How the network node, which is the machine that serves the cloud, is joined to others.
+
+    ``wire`` is its card to hosts, found by itself if it is empty. ``external`` are bridges by physical networks.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    wire: str = Field(default="", pattern=_CARD)
+    external: dict[str, Annotated[str, Field(pattern=_CARD)]] = {}
+
+
+NODE_NAME: Final = "network.yaml"
+"""What the file of the network node is called in a state folder."""
+
+
+def read_node(folder: Path) -> KnownNode:
+    """The network node of a state folder. Raises: InputError if it cannot be read."""
+    path = folder / NODE_NAME
+    try:
+        return KnownNode.model_validate(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) or {})
+    except FileNotFoundError:
+        return KnownNode()
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(str(each) for each in first["loc"])
+        raise InputError(f"{path} cannot be used: {where}: {first['msg']}", path=path) from exc
+    except (OSError, ValueError, YAMLError) as exc:
+        raise InputError(f"{path} cannot be read: {exc}", path=path) from exc
+
+
+def change_node(folder: Path, *, wire: str | None = None, external: Mapping[str, str] | None = None) -> KnownNode:
+    """Let the network node be joined otherwise; what is None stays. It is so when the cloud is served next.
+
+    Raises: InputError for what cannot be; OutputError if it cannot be written.
+    """
+    asked = {"wire": wire, "external": None if external is None else dict(external)}
+    told = read_node(folder).model_dump() | {name: value for name, value in asked.items() if value is not None}
+    try:
+        node = KnownNode.model_validate(told)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        raise InputError(f"the network node cannot have {first['loc'][0]} {first['input']!r}: {first['msg']}") from exc
+    with changing_hosts(folder):  # one process at a time
+        _write(folder / NODE_NAME, "# The network node of this cloud. Change it with: sundog network-node", node)
+    return node
 
 
 def read_hosts(folder: Path) -> tuple[KnownHost, ...]:
@@ -105,16 +168,17 @@ def changing_hosts(folder: Path) -> Iterator[list[KnownHost]]:
         before = tuple(hosts)
         yield hosts
         if tuple(hosts) != before:
-            _write(folder / FILE_NAME, hosts)
+            text = "# The hosts of this cloud. Change them with: sundog host add, sundog host remove"
+            _write(folder / FILE_NAME, text, _Kept(hosts=tuple(hosts)))
 
 
-def _write(path: Path, hosts: Sequence[KnownHost]) -> None:
+def _write(path: Path, heading: str, told: BaseModel) -> None:
     beside = path.with_name(f".{path.name}.new")
     try:
         beside.unlink(missing_ok=True)
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write("# The hosts of this cloud. Change them with: sundog host add, sundog host remove\n")
-            YAML(typ="safe", pure=True).dump({"hosts": [host.model_dump() for host in hosts]}, file)
+            file.write(f"{heading}\n")
+            YAML(typ="safe", pure=True).dump(told.model_dump(mode="json"), file)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
@@ -138,11 +202,14 @@ def add_host(
     virt_type: VirtType | None = None,
     address: str = "",
     pool: str = DEFAULT_POOL,
+    wire: str = "",
+    shell: Sequence[str] = (),
 ) -> HostCheck:
     """Look at a host and, if nothing is missing there, let it be one of a state folder's from now on.
 
-    ``name`` is its own if it is empty, ``address`` that of the URI; without ``virt_type`` only KVM will do. Raises:
-    InputError for what cannot be, or is there already; OutputError if the folder cannot be written.
+    ``name`` is its own if it is empty, ``address`` that of the URI; without ``virt_type`` only KVM will do. ``wire``
+    and ``shell`` are as in ``HostSpec``. Raises: InputError for what cannot be, or is there already; OutputError if the
+    folder cannot be written.
     """
     spec = HostSpec(name, uri, address=_resolved(address or address_of(uri)), pool=pool)
     for host in read_hosts(folder):
@@ -159,6 +226,8 @@ def add_host(
                 virt_type=found.virt_type,
                 address=found.address,
                 pool=found.pool,
+                wire=wire,
+                shell=tuple(shell),
             )
         except ValidationError as exc:
             first = exc.errors()[0]

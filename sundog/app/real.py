@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from sundog.app.hosts import FILE_NAME, read_hosts
+from sundog.app.wires import Guests, make_node
 from sundog.backends.contract import HostState, ImageReference
 from sundog.backends.libvirt.driver import LibvirtDriver, connected
+from sundog.backends.libvirt.network import LibvirtNetworks
+from sundog.backends.libvirt.network_metadata import Doors
 from sundog.control.compute import Compute
 from sundog.control.image.files import BLOCK, ImageFiles
 from sundog.errors import SundogError
@@ -39,15 +43,32 @@ class Uploaded:
                 await aio.sleep(0)
 
 
+@dataclass(frozen=True, slots=True)
+class Real:
+    """The real hosts of a cloud: drivers of their servers and networks, and who answers guests.
+
+    ``node``: this machine is the network node.
+    """
+
+    driver: LibvirtDriver
+    networks: LibvirtNetworks
+    guests: Guests
+    node: bool
+
+
 @asynccontextmanager
-async def real_hosts(folder: Path) -> AsyncIterator[LibvirtDriver]:
-    """A driver of the hosts of a state folder, those that answer connected, for as long as the block.
+async def real_hosts(folder: Path) -> AsyncIterator[Real]:
+    """The hosts of a state folder, those that answer connected, for as long as the block.
 
     Raises: InputError if they cannot be read, or libvirt-python is not installed.
     """
-    specs = [host.spec() for host in read_hosts(folder)]
-    images = Uploaded(ImageFiles(folder / "images"))
+    images, guests = Uploaded(ImageFiles(folder / "images")), Guests()
+    doors = Doors(guests.ask)
+    node = make_node(folder, doors)
+    specs = [host.spec(node=node is not None) for host in read_hosts(folder)]
     async with connected(specs, images=images, folder=folder / "flat-images") as driver:
+        networks = LibvirtNetworks(lambda: driver.links, node)
+        driver.plug_into(networks)
         with suppress(TimeoutError):
             async with aio.timeout(_PATIENCE):
                 while not all(link.state is HostState.UP for link in driver.links):
@@ -55,19 +76,22 @@ async def real_hosts(folder: Path) -> AsyncIterator[LibvirtDriver]:
         for link in driver.links:
             if link.state is not HostState.UP:
                 _LOG.warning("host %s is down: %s", link.name, link.reason)
-        yield driver
+        try:
+            yield Real(driver, networks, guests, node is not None)
+        finally:
+            doors.close_all()
 
 
-async def follow_hosts(driver: LibvirtDriver, compute: Compute, folder: Path) -> None:
+async def follow_hosts(real: Real, compute: Compute, folder: Path) -> None:
     """Drive the hosts that the state folder has, and let compute know those that come, for ever."""
-    path = folder / FILE_NAME
+    driver, path = real.driver, folder / FILE_NAME
     read, up = _stamp(path), _up(driver)
     while True:
         await aio.sleep(_LOOK)
         try:
             if _stamp(path) != read:
                 read = _stamp(path)
-                driver.drive(host.spec() for host in read_hosts(folder))
+                driver.drive(host.spec(node=real.node) for host in read_hosts(folder))
             if _up(driver) != up:
                 up = _up(driver)
                 compute.reconciler.wake(await compute.hosts.look())

@@ -7,10 +7,11 @@ records are pure data, with addresses as text; what a client wrote (names, DHCP 
 What holds for every driver:
 
 - A port of a server has its filter before its first packet: ``bind`` has returned before the port is plugged on a host,
-  and before a server is moved there. A compute driver that knows its network driver sees to that itself. A port
-  that the last wiring does not have has no filter, and ``bind`` refuses it: so ``apply`` comes first.
+  and before a server is moved there. The compute driver, which knows its network driver, sees to that. A port that
+  the last wiring does not have has no filter, and ``bind`` refuses it: so the control plane lets ``apply`` come first.
 - What a driver cannot do is in its capability record; what of a wiring it left out for that is in the report of
   ``apply``, never silently. A rule that it cannot express stays closed.
+- Trouble on one machine is in the report as well, and holds up no other machine.
 - Both operations are repeatable, and raise BackendFailed, HostDown or OutcomeUnknown as the compute driver's do.
 """
 
@@ -180,9 +181,13 @@ class NetworkCapabilities:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of a wiring. ``left_out`` says in sentences what of it is not so, and why."""
+    """What became of a wiring. Sentences say what of it is not so, and why.
+
+    ``left_out`` stays so until somebody changes something; what ``failed`` is worth another try soon.
+    """
 
     left_out: tuple[str, ...] = field(default=())
+    failed: tuple[str, ...] = field(default=())
 
 
 class NetworkDriver(Protocol):
@@ -197,7 +202,7 @@ class NetworkDriver(Protocol):
         """Make everything so, where it is not so already, and remove what was of ours and is not in it.
 
         Several at once are done one after the other. Filters are changed on every host that answers; one that does not
-        is named in the report, and gets them when it is said again.
+        is named in the report, and gets them when it is said again, which it must be once the host is back.
         """
         ...
 

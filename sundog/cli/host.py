@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -43,6 +44,13 @@ def add(
         str, typer.Option("--address", help="Where the other hosts reach it; that of the URI if left out.")
     ] = "",
     pool: Annotated[str, typer.Option("--pool", metavar="DIR", help="Where the disks of its servers lie.")] = "",
+    wire: Annotated[
+        str, typer.Option("--wire", metavar="CARD", help="Its card to other hosts; that with the address if left out.")
+    ] = "",
+    shell: Annotated[
+        str,
+        typer.Option("--shell", metavar="COMMAND", help="What runs commands there, if SSH does not."),
+    ] = "",
     state: StateOption = _STATE,
 ) -> None:
     """Look at a machine, say what it lacks, and let it be a host if that is nothing; exit 3 if it lacks something."""
@@ -59,6 +67,8 @@ def add(
         virt_type=virt_type,  # type: ignore[arg-type] # it was looked at
         address=address,
         pool=pool or DEFAULT_POOL,
+        wire=wire,
+        shell=shlex.split(shell),
     )
     for finding in check.findings:
         print(finding)
@@ -83,8 +93,11 @@ def list_(
 
     hosts = read_hosts(_folder(state))
     told: dict[str, dict[str, Any]] = {}
+    network: dict[str, list[str]] | None = None
     if app.is_served(state):
-        answer = Administrator(_folder(state)).ask("GET", "compute", "/os-services?binary=nova-compute")
+        cloud = Administrator(_folder(state))
+        answer = cloud.ask("GET", "compute", "/os-services?binary=nova-compute")
+        network = cloud.ask("GET", "sundog", "/wires")["wires"]
         told = {each["host"]: each for each in answer["services"]}
     rows = [
         {
@@ -99,12 +112,18 @@ def list_(
         for host in hosts
     ]
     if as_json:
-        print(json.dumps({"hosts": rows}, indent=2))
+        print(json.dumps({"hosts": rows} | ({} if network is None else {"network": network}), indent=2))
         return
     table = Table("name", "reached by", "runs", "state", "new servers", box=None, padding=(0, 2, 0, 0))
     for row in rows:
         table.add_row(row["name"], row["uri"], row["virt_type"], row["state"], row["status"])
     Console(highlight=False, markup=False).print(table)
+    for heading, lines in (
+        ("Of networks this is left out:", (network or {}).get("left_out", ())),
+        ("Of networks this failed, and is tried again:", (network or {}).get("failed", ())),
+    ):
+        if lines:
+            print("\n".join((heading, *(f"  {line}" for line in lines))))
 
 
 @host_app.command("disable")

@@ -26,6 +26,7 @@ from sundog.cli.audit import audit
 from sundog.cli.backup import backup, restore
 from sundog.cli.compare import compare
 from sundog.cli.host import host_app
+from sundog.cli.network_node import network_node
 from sundog.cli.progress import Progress
 from sundog.cli.serve import serve
 from sundog.cli.soak import soak
@@ -269,6 +270,7 @@ app.command()(soak)
 app.command()(audit)
 app.command()(backup)
 app.command()(restore)
+app.command()(network_node)
 app.command()(systemd_unit)
 
 

@@ -23,7 +23,7 @@ After=network-online.target libvirtd.service virtqemud.service
 [Service]
 ExecStart={command} serve --backend libvirt --state {state} --listen {listen}{more}
 User={user}
-# The rest of the file system cannot be written: compiled code is kept with the cloud.
+# Compiled code is kept with the cloud, also where nothing else can be written.
 Environment=NUMBA_CACHE_DIR={state}/compiled
 # Guests are processes of libvirtd: they run on while the cloud is down, and it goes on where it was.
 Restart=always
@@ -31,19 +31,28 @@ RestartSec=2
 TimeoutStopSec=90
 UMask=0077
 NoNewPrivileges=yes
-PrivateTmp=yes
-ProtectSystem=strict
-ProtectHome=read-only
-ReadWritePaths={state}
-ProtectKernelTunables=yes
-ProtectKernelModules=yes
-ProtectControlGroups=yes
+{apart}ProtectControlGroups=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
 SystemCallArchitectures=native
 
 [Install]
 WantedBy=multi-user.target
+"""
+
+_APART: Final = """\
+PrivateTmp=yes
+ProtectSystem=strict
+ProtectHome=read-only
+ReadWritePaths={state}
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+"""
+
+_NODE: Final = """\
+# Root's is the network node too. Its namespaces and its DHCP serve guests while the cloud is down: so they are the
+# machine's, not those of a service with a file system of its own, and outlive it.
+KillMode=process
 """
 
 
@@ -60,15 +69,17 @@ def systemd_unit(
     """Print a unit that serves the cloud of real hosts as a service of systemd."""
     if (certificate is None) != (key is None):
         raise InputError("TLS needs both a certificate and a key")
+    folder, owner = _word(state.expanduser()), user or getpass.getuser()
     files = {"--certificate": certificate, "--key": key}
     more = "".join(f" {name} {_word(path)}" for name, path in files.items() if path is not None)
     print(
         _UNIT.format(
             command=f"{_word(Path(sys.executable))} -m sundog",
-            state=_word(state.expanduser()),
+            state=folder,
             listen=listen,
             more=more,
-            user=user or getpass.getuser(),
+            user=owner,
+            apart=_NODE if owner == "root" else _APART.format(state=folder),
         ),
         end="",
     )

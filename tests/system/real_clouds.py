@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import socket
@@ -16,10 +17,14 @@ from typing import Any
 
 import pytest
 
+from sundog.app.wires import spaces
 from sundog.backends.libvirt.identity import FILE
+from sundog.backends.libvirt.network_links import tunnel_name
+from sundog.backends.libvirt.records import bridge_name
 from sundog.cli.administrator import Administrator
 from sundog.errors import InputError
 from tests.bed.bed import Bed, virsh
+from tests.bed.processes import first_process
 from tests.conftest import REPOSITORY
 from tests.system.test_command import environment
 
@@ -29,10 +34,14 @@ BOOT_SECONDS = 240.0
 
 @dataclass
 class RealCloud:
-    """The state folder of a cloud, and the process that serves it, if one does."""
+    """The state folder of a cloud, and the process that serves it, if one does.
+
+    ``inside`` is the beginning of a command that runs another one where the cloud is served, if that is not here.
+    """
 
     state: Path
     address: str
+    inside: tuple[str, ...] = ()
     process: subprocess.Popen[str] | None = None
     client: Administrator | None = None
     said: list[str] = field(default_factory=list)
@@ -42,6 +51,7 @@ class RealCloud:
     def command(self, *arguments: object, code: int | None = 0) -> str:
         """What a command of ``sundog`` prints; it ends with ``code``."""
         command = [sys.executable, "-m", "sundog", *(str(each) for each in arguments), "--state", str(self.state)]
+        command = [*self.inside, *command]
         done = subprocess.run(command, cwd=REPOSITORY, env=environment(), capture_output=True, text=True, check=False)
         assert code in (None, done.returncode), f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
@@ -49,9 +59,8 @@ class RealCloud:
     def serve(self) -> None:
         """Let it be served; it is ready when this returns."""
         command = [sys.executable, "-m", "sundog", "serve", "--backend", "libvirt", "--state", str(self.state)]
-        self.process = subprocess.Popen(
-            [*command, "--listen", self.address], cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE, text=True
-        )
+        command = [*self.inside, *command, "--listen", self.address, *(["--insecure"] if self.inside else [])]
+        self.process = subprocess.Popen(command, cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         while "openstack token issue" not in (line := self.process.stdout.readline()):
             assert line, "it ended before it listened"
@@ -61,16 +70,21 @@ class RealCloud:
     def stop(self) -> None:
         """Stop it in order."""
         assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
+        os.kill(self._served_by(self.process.pid), signal.SIGTERM)
         assert self.process.wait(timeout=60) == 0
         self._gone()
 
     def kill(self) -> None:
         """``kill -9``."""
         assert self.process is not None
-        self.process.kill()
+        os.kill(self._served_by(self.process.pid), signal.SIGKILL)
         self.process.wait()
         self._gone()
+
+    def _served_by(self, pid: int) -> int:
+        """The process that serves: what enters other namespaces waits for its child."""
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if self.inside else []
+        return int(children[0]) if children else pid
 
     def _gone(self) -> None:
         assert self.process is not None
@@ -104,9 +118,9 @@ class RealCloud:
         flavor = {"name": "tiny", "ram": 128, "vcpus": 1, "disk": 1}
         return str(self.ask("POST", "compute", "/flavors", {"flavor": flavor})["flavor"]["id"])
 
-    def boot(self, image: str, flavor: str, network: str, name: str = "web") -> str:
-        """A server, asked for."""
-        wanted = {"name": name, "imageRef": image, "flavorRef": flavor, "networks": [{"uuid": network}]}
+    def boot(self, image: str, flavor: str, network: str, name: str = "web", **more: Any) -> str:
+        """A server, asked for; ``more`` as the API has it."""
+        wanted = {"name": name, "imageRef": image, "flavorRef": flavor, "networks": [{"uuid": network}], **more}
         return str(self.ask("POST", "compute", "/servers", {"server": wanted})["server"]["id"])
 
     def server(self, server: str) -> dict[str, Any]:
@@ -167,8 +181,10 @@ def real_cloud(bed: Bed, state: Path) -> Iterator[RealCloud]:
         probe.bind(("127.0.0.1", 0))
         cloud = RealCloud(state, f"127.0.0.1:{probe.getsockname()[1]}")
     try:
+        cloud.command("network-node", "--wire", bed.layout.bridges[1], "--external", f"lan={bed.layout.bridges[0]}")
         for place in bed.hosts():
-            cloud.command("host", "add", place.tcp, "--virt-type", "qemu")
+            shell = f"nsenter -t {first_process(place.folder)} -n -m --"
+            cloud.command("host", "add", place.tcp, "--virt-type", "qemu", "--wire", "eth1", "--shell", shell)
         cloud.serve()
         yield cloud
     except BaseException:
@@ -194,6 +210,46 @@ def holdings(bed: Bed) -> dict[str, list[str]]:
     return told
 
 
+def wiring_left(bed: Bed, state: Path) -> dict[str, list[str]]:
+    """What networks have left: filters, bridges and tunnels of hosts, and what is on this machine, the network node."""
+    told: dict[str, list[str]] = {}
+    for place in bed.hosts():
+        filters = [word for word in virsh(place, "nwfilter-list").stdout.split() if word.startswith("sundog-")]
+        links = bed.run(place.number, ["ip", "-o", "link"], stdout=subprocess.PIPE).stdout
+        told[place.name] = filters + re.findall(r"^\d+: ((?:sbr|svx|tap)\w+)", links, re.MULTILINE)
+    running = subprocess.run(["pgrep", "-af", str(state / "networks")], capture_output=True, text=True, check=False)
+    attached = subprocess.run(["ip", "-o", "link", "show"], capture_output=True, text=True, check=True).stdout
+    cables = re.findall(rf"^\d+: (s\w+)@.* master {bed.layout.bridges[0]} ", attached, re.MULTILINE)
+    tunnels = re.findall(r"^\d+: (svx\w+): .* master (sbr\w+) ", attached, re.MULTILINE)
+    joined = [each for each in tunnels if f"dev {bed.layout.bridges[1]} " in _details(each[0])]
+    told["node"] = [*namespaces(state), *running.stdout.splitlines(), *(name for each in joined for name in each)]
+    told["node"] += [name for name in cables if name.startswith("srt")]
+    return told
+
+
+def _details(link: str) -> str:
+    command = ["ip", "-d", "-o", "link", "show", link]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def namespaces(state: Path) -> list[str]:
+    """The network node's namespaces of the cloud of a state folder."""
+    told = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
+    return sorted(word for word in told.split() if word.startswith(f"{spaces(state).prefix}-"))
+
+
+def unwire(state: Path) -> None:
+    """Remove what a cloud has on the network node, also what a test that failed has left."""
+    node, links = namespaces(state), []
+    for name in node:
+        kind, _, identifier = name.removeprefix(f"{spaces(state).prefix}-").partition("-")
+        if kind == "net":
+            links += [bridge_name(identifier), tunnel_name(identifier)]
+    subprocess.run(["pkill", "-f", str(state / "networks")], check=False)
+    for command in [["ip", "netns", "delete", each] for each in node] + [["ip", "link", "delete", e] for e in links]:
+        subprocess.run(command, check=False, capture_output=True)
+
+
 def clear(bed: Bed) -> None:
     """Remove every domain, also what a test that failed has left."""
     for place in bed.hosts():
@@ -210,3 +266,4 @@ def cloud(bed: Bed, tmp_path: Path) -> Iterator[RealCloud]:
             yield cloud
     finally:
         clear(bed)
+        unwire(tmp_path / "state")

@@ -21,13 +21,13 @@ from sundog.backends.contract import PortSpec, ServerSpec
 from sundog.backends.libvirt import network_links as links
 from sundog.backends.libvirt.driver import LibvirtDriver, connected
 from sundog.backends.libvirt.link import HostSpec
-from sundog.backends.libvirt.network import LibvirtNetworks, Wire
+from sundog.backends.libvirt.network import LibvirtNetworks
 from sundog.backends.libvirt.network_metadata import Caller, Doors, Reply
 from sundog.backends.libvirt.network_node import NetworkNode, NodeSpec
-from sundog.backends.libvirt.network_shell import Machine
 from sundog.backends.networks import (
     Address,
     Floating,
+    Report,
     RouterLeg,
     Rule,
     WiredNetwork,
@@ -131,14 +131,12 @@ def make_wiring(bed: Bed) -> Wiring:
 @asynccontextmanager
 async def wired(bed: Bed, folder: Path) -> AsyncIterator[Scene]:
     specs = [
-        HostSpec(each.name, each.tcp, uuid=each.uuid, virt_type="qemu", address=each.address, filtered=True)
+        HostSpec(
+            each.name, each.tcp, uuid=each.uuid, virt_type="qemu", address=each.address, filtered=True, wire="eth1",
+            shell=("nsenter", "-t", str(first_process(each.folder)), "-n", "-m", "--"),
+        )
         for each in bed.hosts()
-    ]
-    wires = {}
-    for each in bed.hosts():
-        pid = first_process(each.folder)
-        assert pid is not None
-        wires[each.name] = Wire(Machine(each.name, ("nsenter", "-t", str(pid), "-n", "-m", "--")), "eth1")
+    ]  # fmt: skip
     scripts: dict[str, str] = {}
     asked: list[tuple[str, Caller]] = []
 
@@ -156,12 +154,12 @@ async def wired(bed: Bed, folder: Path) -> AsyncIterator[Scene]:
     node = NetworkNode(NodeSpec(wire, folder / "dnsmasq", {"public": public}, spaces), doors)
     async with connected(specs, images=File(guest_image().disk), folder=folder / "images", settings=SETTINGS) as driver:
         await wait_up(driver)
-        networks = LibvirtNetworks(driver.links, wires, node)
+        networks = LibvirtNetworks(lambda: driver.links, node)
         wiring = make_wiring(bed)
         scene = Scene(bed, driver, networks, wiring, spaces.network(wiring.networks[0].id), scripts, asked)
         try:
             report = await networks.apply(wiring, deadline=60)
-            assert report.left_out == ()
+            assert report == Report()
             driver.plug_into(networks)
             yield scene
         finally:

@@ -17,6 +17,7 @@ FAULTS_LIST = Rule("sundog:faults:list", ADMIN, "List and show what is ordered t
 FAULTS_ORDER = Rule(
     "sundog:faults:order", ADMIN, "Let things go wrong on hosts, and take that back", OF_PROJECTS_AND_SYSTEM
 )
+WIRES_SHOW = Rule("sundog:wires:show", ADMIN, "Show what of the network is not as it is to be", OF_PROJECTS_AND_SYSTEM)
 EVENTS_WATCH = Rule("sundog:events:watch", ADMIN, "Watch what happens on hosts", OF_PROJECTS_AND_SYSTEM)
 
 PLACEMENT_EXPLAIN = Rule(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Final
 
+from sundog.backends.networks import Report
 from sundog.backends.playground import StandingOrder
 from sundog.control.clock import Reading
 from sundog.control.compute.explaining import Placing, hidden_name
@@ -53,6 +54,11 @@ def host_in_short(told: FleetHost) -> dict[str, Any]:
         "enabled": told.enabled,
         "reason": told.reason,
     }
+
+
+def wires(report: Report) -> dict[str, Any]:
+    """What is left out as it cannot be, and what failed and is tried again."""
+    return {"wires": {"left_out": list(report.left_out), "failed": list(report.failed)}}
 
 
 def host_type(told: HostType) -> dict[str, Any]:

@@ -113,10 +113,17 @@ def write_volume(name: str, disk_format: str, capacity_bytes: int, *, backing: s
     return document(root)
 
 
-def write_network(name: str, bridge: str, mtu: int) -> str:
-    """The XML of a network that is a bare bridge: no addresses, no DHCP, no way out but what is added to it."""
+def write_network(name: str, bridge: str, mtu: int, *, own: bool = True) -> str:
+    """The XML of a network that is a bare bridge: no addresses, no DHCP, no way out but what is added to it.
+
+    ``own`` False: libvirt does not make the bridge, somebody else does.
+    """
     root = Element("network")
     SubElement(root, "name").text = name
+    if not own:
+        SubElement(root, "forward", mode="bridge")
+        SubElement(root, "bridge", name=bridge)
+        return document(root)
     SubElement(root, "bridge", name=bridge, stp="off", delay="0")
     SubElement(root, "mtu", size=str(mtu))
     return document(root)

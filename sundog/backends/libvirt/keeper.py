@@ -305,18 +305,19 @@ class Keeper:
     async def _have_networks(self, link: Link, domain: Domain) -> None:
         async with link.networks:
             for card in domain.interfaces:
-                await link.call("network", partial(self._have_network, card))
+                await link.call("network", partial(self._have_network, link, card))
             if self._plugs is not None:
                 await self._plugs.prepare(link, [card.port for card in domain.interfaces])
 
-    def _have_network(self, card: Interface, connection: Connection) -> None:
+    def _have_network(self, link: Link, card: Interface, connection: Connection) -> None:
         try:
             network = connection.networkLookupByName(card.network)
         except self._native.libvirtError as error:
             if error.get_error_code() != Code.NO_NETWORK:
                 raise
             bridge = bridge_name(card.network.removeprefix("sundog-"))
-            network = connection.networkDefineXML(write_network(card.network, bridge, card.mtu))
+            text = write_network(card.network, bridge, card.mtu, own=not link.spec.bridged)
+            network = connection.networkDefineXML(text)
             network.setAutostart(1)
         if not network.isActive():
             network.create()

@@ -41,7 +41,9 @@ class HostSpec:
     ``uuid`` is the host's own, where it is known already: a host that says another one is not let in. ``address`` is
     where other hosts reach it for migrations, and where consoles listen. ``pool`` is the folder for its disks, the same
     on every host. ``filtered``: a network driver puts the filters of ports there, and no card is plugged without its
-    own.
+    own. ``wire`` is the card that joins its networks to those of other hosts, the one with ``address`` if it is empty;
+    ``shell`` the beginning of a command that runs another one there, for a host that is reached neither over SSH nor
+    on this machine. ``bridged``: the host is the network node as well, whose bridges its networks use.
     """
 
     name: str
@@ -51,6 +53,9 @@ class HostSpec:
     address: str = "127.0.0.1"
     pool: str = "/var/lib/libvirt/sundog"
     filtered: bool = False
+    wire: str = ""
+    shell: tuple[str, ...] = ()
+    bridged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sundog.backends.contract import HostState
 from sundog.backends.libvirt import network_links as links
@@ -15,7 +14,7 @@ from sundog.backends.libvirt.link import Link
 from sundog.backends.libvirt.native import Connection
 from sundog.backends.libvirt.network_filters import Filter, filter_name, port_of, write_filter
 from sundog.backends.libvirt.network_node import NetworkNode, mtu_on
-from sundog.backends.libvirt.network_shell import Machine
+from sundog.backends.libvirt.network_shell import machine_of
 from sundog.backends.libvirt.records import bridge_name, network_name
 from sundog.backends.networks import (
     NetworkCapabilities,
@@ -30,28 +29,23 @@ from sundog.errors import BackendFailed, OutcomeUnknown, SundogError
 from sundog.runtime import aio
 from sundog.units import Seconds
 
-
-@dataclass(frozen=True, slots=True)
-class Wire:
-    """How a host is joined to others: commands on it, and its card on the segment that all hosts share."""
-
-    machine: Machine
-    card: str
+HOST_S: Final[Seconds] = 20.0
+"""How long one host is waited for before the others' word is taken without it."""
 
 
 class LibvirtNetworks:
-    """Networks over links to hosts. ``wires`` are by the names of hosts; a host without one keeps networks to itself.
+    """Networks over links to hosts: ``hosts`` are those that there are now. ``node`` None: no DHCP, metadata, routers.
 
-    ``node`` None: no DHCP, no metadata, no routers.
+    How a host's networks reach those of others is in its ``HostSpec``.
     """
 
-    def __init__(self, hosts: Sequence[Link], wires: Mapping[str, Wire], node: NetworkNode | None = None) -> None:
-        self._hosts, self._wires, self._node = hosts, dict(wires), node
+    def __init__(self, hosts: Callable[[], Sequence[Link]], node: NetworkNode | None = None) -> None:
+        self._hosts, self._node = hosts, node
         self._turn = aio.Lock()
         self._ports: dict[str, tuple[WiredNetwork, WiredPort]] = {}
         self._told: dict[tuple[str, str], str] = {}
         self.capabilities = NetworkCapabilities(
-            "libvirt", filters=True, stateful=True, between_hosts=len(hosts) < 2 or len(self._wires) == len(hosts),
+            "libvirt", filters=True, stateful=True, between_hosts=True,
             dhcp=node is not None, metadata=node is not None, routers=node is not None,
         )  # fmt: skip
 
@@ -61,34 +55,41 @@ class LibvirtNetworks:
             async with aio.timeout(deadline), self._turn:
                 self._ports = {port.id: (each, port) for each in wiring.networks for port in each.ports}
                 networks = {each.id: each for each in wiring.networks}
-                hosts = await aio.gather(*(self._apply_on(host, networks) for host in self._hosts))
-                left_out = [line for lines in hosts for line in lines]
-                left_out += [line for each in self._ports.values() for line in _closed(each[1])]
+                hosts = self._hosts()
+                reports = list(await aio.gather(*(self._apply_on(host, networks) for host in hosts)))
+                reports.append(Report(tuple(line for each in self._ports.values() for line in _closed(each[1]))))
                 if self._node is not None:
-                    left_out += await self._node.apply(wiring)
-                return Report(tuple(left_out))
+                    away = [each.spec.address for each in hosts if not each.spec.bridged]
+                    reports.append(await self._node.apply(wiring, away))
+                return Report(
+                    tuple(line for each in reports for line in each.left_out),
+                    tuple(line for each in reports for line in each.failed),
+                )
         except TimeoutError:
             raise OutcomeUnknown(f"networks were not as they are to be after {deadline:.0f} s; apply again") from None
 
-    async def _apply_on(self, host: Link, networks: Mapping[str, WiredNetwork]) -> list[str]:
+    async def _apply_on(self, host: Link, networks: Mapping[str, WiredNetwork]) -> Report:
         if host.state is not HostState.UP:
-            return [f"host {host.name} is {host.state}; its filters and tunnels are as they were"]
+            return Report((f"host {host.name} is {host.state}; its filters and tunnels are as they were",))
         try:
-            filters, bridges = await host.call("list networks", _have)
-            here = [networks[each] for each in bridges if each in networks]
-            known = [port for port in filters if port in self._ports]
-            await self._write(host, [self._ports[port][1] for port in known])
-            for port in filters:
-                if port not in self._ports:
-                    self._told.pop((host.uuid, port), None)
-                    await host.call("remove filter", partial(_remove_filter, host, filter_name(port)))
-            return await self._join(host, here)
+            async with aio.timeout(HOST_S), host.networks:
+                filters, bridges = await host.call("list networks", _have)
+                here = [networks[each] for each in bridges if each in networks]
+                known = [port for port in filters if port in self._ports]
+                await self._write(host, [self._ports[port][1] for port in known])
+                for port in filters:
+                    if port not in self._ports:
+                        self._told.pop((host.uuid, port), None)
+                        await host.call("remove filter", partial(_remove_filter, host, filter_name(port)))
+                return Report(tuple(await self._join(host, here)))
+        except TimeoutError:
+            return Report(failed=(f"host {host.name} was not done after {HOST_S:.0f} s",))
         except SundogError as error:
-            return [f"host {host.name}: {error.message}"]
+            return Report(failed=(f"host {host.name}: {error.message}",))
 
     async def bind(self, host: str, ports: Sequence[str], *, deadline: Seconds) -> None:
         """Bridge, tunnel and filter of each port."""
-        link = next((each for each in self._hosts if each.uuid == host), None)
+        link = next((each for each in self._hosts() if each.uuid == host), None)
         if link is None:
             raise BackendFailed(f"there is no host {host}; hosts() lists those that there are", host=host)
         try:
@@ -126,28 +127,33 @@ class LibvirtNetworks:
 
     async def _join(self, host: Link, networks: Sequence[WiredNetwork]) -> list[str]:
         """Lead bridges of a host, which are there, to the others; what cannot be, in sentences."""
-        wire = self._wires.get(host.name)
-        if wire is None:
-            return [f"host {host.name} has no wire; its networks end there"] if len(self._hosts) > 1 else []
-        text = await wire.machine.run("ip", "-json", "link", "show")
-        present, carries = links.read_names(text), links.read_mtu(text, wire.card)
+        spec = host.spec
+        if spec.bridged or (self._node is None and len(self._hosts()) < 2):
+            return []  # the bridges are the network node's, or there is nothing that they could lead to
+        machine = machine_of(host.name, spec.uri, spec.shell)
+        if machine is None:
+            return [f"host {host.name} is not reached over SSH, so its networks end there; give its --shell"]
+        text = await machine.run("ip", "-json", "address", "show")
+        card = spec.wire or links.read_card(text, spec.address)
+        present, carries = links.read_names(text), links.read_mtu(text, card)
         if not carries:
-            return [f"host {host.name} has no card {wire.card}; its networks end there"]
+            which = f"no card {spec.wire}" if spec.wire else f"no card with the address {spec.address}"
+            return [f"host {host.name} has {which}, so its networks end there; say with --wire which joins them"]
         left_out, lines = [], []
         kept = {links.tunnel_name(network.id) for network in networks}
         for network in networks:
             if why := links.why_not(network):
                 left_out.append(f"host {host.name}: {why}")
             elif bridge_name(network.id) in present:
-                lines += links.joining(network, wire.card, present, mtu_on(network, carries))
+                lines += links.joining(network, card, present, mtu_on(network, carries))
         lines += [f"link delete {name}" for name in links.read_loose(text) if name not in kept]
         short = [each.id for each in networks if mtu_on(each, carries) < each.mtu]
         if short:
             left_out.append(
-                f"the wire {wire.card} of host {host.name} carries {carries} bytes, so network {short[0]} has packets "
+                f"the wire {card} of host {host.name} carries {carries} bytes, so network {short[0]} has packets "
                 f"of {carries - links.OVERHEAD} at most; raise its MTU by {links.OVERHEAD}"
             )
-        await wire.machine.ip(lines)
+        await machine.ip(lines)
         return left_out
 
 
@@ -191,7 +197,8 @@ def _have_network(host: Link, network: WiredNetwork, connection: Connection) -> 
     except host.library.libvirtError as error:
         if error.get_error_code() != Code.NO_NETWORK:
             raise
-        there = connection.networkDefineXML(write_network(name, bridge_name(network.id), network.mtu))
+        text = write_network(name, bridge_name(network.id), network.mtu, own=not host.spec.bridged)
+        there = connection.networkDefineXML(text)
         there.setAutostart(1)
     if not there.isActive():
         there.create()

@@ -94,6 +94,18 @@ def read_loose(text: str) -> list[str]:
     return sorted(each["ifname"] for each in links if each["ifname"].startswith("svx") and "master" not in each)
 
 
+def read_card(text: str, address: str) -> str:
+    """The name of the link that has an address, from ``ip -json address``; empty if none has."""
+    found = (each["ifname"] for each in json.loads(text or "[]") for a in each.get("addr_info", ()) if "ifname" in each
+             and a.get("local") == address)  # fmt: skip
+    return next(found, "")
+
+
+def read_way(text: str) -> str:
+    """The card by which a packet leaves, from ``ip -json route get``; empty if that is none."""
+    return next((str(each["dev"]) for each in json.loads(text or "[]") if each.get("dev") not in (None, "lo")), "")
+
+
 def read_mtu(text: str, name: str) -> int:
     """The MTU of a link, from ``ip -json link``; 0 if it is not there."""
     return next((int(each["mtu"]) for each in json.loads(text or "[]") if each.get("ifname") == name), 0)

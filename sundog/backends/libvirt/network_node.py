@@ -7,10 +7,12 @@ daemon, rules and links are the kernel's. Only sockets for metadata end with it,
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 from sundog.backends.libvirt import network_dnsmasq as dnsmasq
 from sundog.backends.libvirt import network_links as links
@@ -18,12 +20,13 @@ from sundog.backends.libvirt.network_metadata import Doors
 from sundog.backends.libvirt.network_nft import OUTSIDE, ruleset
 from sundog.backends.libvirt.network_shell import Machine
 from sundog.backends.libvirt.records import bridge_name
-from sundog.backends.networks import RouterLeg, WiredNetwork, WiredRouter, Wiring
+from sundog.backends.networks import Report, RouterLeg, WiredNetwork, WiredRouter, Wiring
+from sundog.errors import BackendFailed, SundogError
 
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """The network node. ``wire`` is its card, or bridge, on the segment that hosts share.
+    """The network node. ``wire`` is its card, or bridge, on the segment that hosts share; empty for the one to them.
 
     ``physical`` are bridges by the names of physical networks, for external ones. ``folder`` is for dnsmasq's files.
     """
@@ -34,6 +37,18 @@ class NodeSpec:
     spaces: links.Spaces = field(default_factory=links.Spaces)
 
 
+_TOOLS: Final = {"ip": "iproute2", "dnsmasq": "dnsmasq-base", "nft": "nftables", "sysctl": "procps"}
+"""Commands that it needs, and Debian's packages that they are in."""
+
+
+def why_no_node() -> str:
+    """Why this machine cannot be the network node, and what to do; empty if it can."""
+    missing = [package for tool, package in _TOOLS.items() if shutil.which(tool) is None]
+    if os.geteuid() != 0:
+        return "only root can make namespaces; serve the cloud as root"
+    return f"it lacks some commands; apt install {' '.join(missing)}" if missing else ""
+
+
 class NetworkNode:
     """Makes the namespaces of networks and routers as a wiring says."""
 
@@ -42,41 +57,73 @@ class NetworkNode:
         self._machine = Machine("the network node")
         self._rules: dict[str, str] = {}
 
-    async def apply(self, wiring: Wiring) -> list[str]:
-        """Make everything so; what is left out, in sentences. Raises: BackendFailed, OutcomeUnknown."""
+    async def apply(self, wiring: Wiring, hosts: Sequence[str] = ()) -> Report:
+        """Make everything so. ``hosts`` are addresses of those that are other machines.
+
+        A network or router that cannot be made is in the report, and holds up no other.
+        """
+        try:
+            return await self._apply(wiring, hosts)
+        except SundogError as error:
+            return Report(failed=(f"the network node: {error.message}",))
+
+    async def _apply(self, wiring: Wiring, hosts: Sequence[str]) -> Report:
         spaces = self._spec.spaces
         text = await self._machine.run("ip", "-json", "link", "show")
-        present, wire = links.read_names(text), links.read_mtu(text, self._spec.wire)
+        present = links.read_names(text)
         existing = links.read_namespaces(await self._machine.run("ip", "-json", "netns", "list"))
+        wire = self._spec.wire or await self._way(hosts)
+        carries = links.read_mtu(text, wire)
+        left_out, failed = [], []
+        if wire and not carries:
+            left_out.append(f"the network node has no card {wire}, so networks do not leave it")
+            wire = ""
 
         networks = {each.id: each for each in wiring.networks}
         inner = [each for each in wiring.networks if not each.external]
         served = [each for each in inner if not links.why_not(each)]
-        left_out = [why for each in inner if (why := links.why_not(each))]
-        mtus = {each.id: mtu_on(each, wire) for each in wiring.networks}
+        left_out += [why for each in inner if (why := links.why_not(each))]
+        mtus = {each.id: mtu_on(each, carries) for each in wiring.networks}
         wanted = {spaces.network(each.id) for each in served} | {spaces.router(each.id) for each in wiring.routers}
-        await self._remove(set(spaces.ours(existing)) - wanted, present)
+        failed += await self._remove(set(spaces.ours(existing)) - wanted, present)
         for name in sorted(wanted - existing):
             await self._machine.run("ip", "netns", "add", name)
         for each in served:
-            await self._serve(each, present, mtus[each.id])
+            try:
+                await self._serve(each, present, mtus[each.id], wire)
+            except (SundogError, OSError) as error:
+                failed.append(f"network {each.id}: {error}")
             for port, option in dnsmasq.files(each).left_out:
                 left_out.append(f"DHCP option {option.name!r} of port {port} cannot be told to it")
         reach = {each.id for each in served}
         for router in wiring.routers:
-            left_out += await self._route(router, networks, reach, present, mtus)
-        return left_out
+            try:
+                left_out += await self._route(router, networks, reach, present, mtus)
+            except SundogError as error:
+                failed.append(f"router {router.id}: {error.message}")
+        return Report(tuple(left_out), tuple(failed))
+
+    async def _way(self, hosts: Sequence[str]) -> str:
+        """The card that leads to hosts; empty if none does."""
+        for address in hosts:
+            try:
+                text = await self._machine.run("ip", "-json", "route", "get", address)
+            except BackendFailed:
+                continue
+            if card := links.read_way(text):
+                return card
+        return ""
 
     # -- networks
 
-    async def _serve(self, network: WiredNetwork, present: Iterable[str], mtu: int) -> None:
+    async def _serve(self, network: WiredNetwork, present: Iterable[str], mtu: int, wire: str) -> None:
         """DHCP, names and metadata of a network."""
         namespace, bridge = self._spec.spaces.network(network.id), bridge_name(network.id)
         cable = links.serving_cable(network.id)
         await self._machine.ip(
             [
                 *links.bridging(network, present, mtu),
-                *links.joining(network, self._spec.wire, present, mtu),
+                *(links.joining(network, wire, present, mtu) if wire else ()),
                 *links.plugging(cable, bridge, namespace, links.INSIDE, present, mtu),
             ]
         )
@@ -170,19 +217,31 @@ class NetworkNode:
         routes = await self._machine.run("ip", "-n", namespace, "-json", "route", "show")
         await self._machine.ip(links.settling(want, links.read_inside(addresses, routes)), namespace=namespace)
 
-    async def _remove(self, namespaces: Iterable[str], present: Iterable[str]) -> None:
+    async def _remove(self, namespaces: Iterable[str], present: Iterable[str]) -> list[str]:
+        """Remove what nobody wants any more; what could not be, in sentences."""
+        failed = []
         for name in sorted(namespaces):
-            network = self._spec.spaces.network_of(name)
             self._rules.pop(name, None)
-            if network is not None:
-                if self._doors is not None:
-                    self._doors.close(name)
-                if running := self._running(network):
-                    os.kill(running[0], signal.SIGKILL)
-                for path in sorted(self._folder(network).glob("*")):
-                    path.unlink()
-                await self._machine.ip(links.leaving(network, present))
-            await self._machine.run("ip", "netns", "delete", name)
+            try:
+                await self._remove_one(name, present)
+            except (SundogError, OSError) as error:
+                failed.append(f"namespace {name}: {error}")
+        return failed
+
+    async def _remove_one(self, name: str, present: Iterable[str]) -> None:
+        network = self._spec.spaces.network_of(name)
+        if network is not None:
+            if self._doors is not None:
+                self._doors.close(name)
+            if running := self._running(network):
+                os.kill(running[0], signal.SIGKILL)
+            folder = self._folder(network)
+            for path in sorted(folder.glob("*")):
+                path.unlink()
+            if folder.is_dir():
+                folder.rmdir()
+            await self._machine.ip(links.leaving(network, present))
+        await self._machine.run("ip", "netns", "delete", name)
 
 
 def mtu_on(network: WiredNetwork, wire: int) -> int:

@@ -58,13 +58,22 @@ class Machine:
             await self.run("ip", *where, "-batch", "-", stdin=batch(lines))
 
 
-def machine_of(name: str, uri: str) -> Machine | None:
-    """How commands are run on the host that libvirt reaches by this URI; None where there is no way."""
+def is_here(uri: str) -> bool:
+    """Whether libvirt's URI is that of the machine on which this runs."""
+    parts = urlsplit(uri)
+    return parts.scheme in ("qemu", "qemu+unix") and not parts.hostname and not parts.query
+
+
+def machine_of(name: str, uri: str, shell: tuple[str, ...] = ()) -> Machine | None:
+    """How commands are run on the host that libvirt reaches by this URI; None where there is no way.
+
+    ``shell`` is the beginning of a command that runs another one there, if there is one.
+    """
+    if shell:
+        return Machine(name, shell)
     parts = urlsplit(uri)
     if parts.scheme.endswith("+ssh"):
         port = ("-p", str(parts.port)) if parts.port else ()
         user = f"{parts.username}@" if parts.username else ""
         return Machine(name, ("ssh", "-o", "BatchMode=yes", *port, "--", f"{user}{parts.hostname}"), quoted=True)
-    if parts.scheme in ("qemu", "qemu+unix") and not parts.hostname and not parts.query:
-        return Machine(name)
-    return None
+    return Machine(name) if is_here(uri) else None

@@ -50,6 +50,7 @@ class Reconciler:
             hosts.noticed(event.host, HostState.DOWN)
         elif event.kind is EventKind.HOST_UP:
             hosts.noticed(event.host, HostState.UP)
+            self._parts.network.wires.forget()
             self.wake([event.host])
         elif event.kind is EventKind.LOST:
             self.wake([event.host] if event.host else [host.uuid for host in hosts.list_all()])
@@ -156,6 +157,7 @@ class Reconciler:
         with self._parts.books.reading() as tx:
             spec = ports.port_spec(tx, server.id, step.port)
         if spec is not None and isinstance(step, rules.Plug):
+            await self._parts.network.wires.settle()
             await driver.plug(host, key, spec, deadline=deadline)
         elif spec is None and isinstance(step, rules.Unplug):
             await driver.unplug(host, key, step.port, deadline=deadline)

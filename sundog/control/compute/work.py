@@ -84,7 +84,14 @@ class Work:
         with self.parts.books.reading() as tx:
             return work_server(tx, self)
 
-    # ---------------------------------------------------------------- the driver
+    # ---------------------------------------------------------------- the drivers
+
+    async def wire(self) -> None:
+        """Before the server sends from anywhere: let the network be as the books have it, filters above all.
+
+        Raises: BackendFailed, OutcomeUnknown.
+        """
+        await self.parts.network.wires.settle()
 
     async def ask(self, operation: Ask, host: str, key: ServerKey, *, deadline: Seconds | None = None) -> Any:
         """Have an operation done that may be repeated, and again as long as nobody knows whether it happened.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sundog.app.hosts import KnownHost, changing_hosts
+from sundog.app.hosts import KnownHost, KnownNode, changing_hosts, read_hosts, read_node
 from sundog.cli.host import Drain
 from sundog.errors import InputError
 from sundog.runtime import warp
@@ -127,14 +127,51 @@ def test_what_cannot_be_a_host_is_refused_before_anything_is_asked(sundog: Comma
     assert not (tmp_path / "new").exists()
 
 
-def test_a_unit_serves_the_cloud_of_its_folder(sundog: Command, tmp_path: Path) -> None:
-    told = sundog("systemd-unit", "--state", tmp_path, "--listen", "[::]:443", "--certificate", "/c", "--key", "/k")
+def unit_of(text: str) -> configparser.ConfigParser:
     unit = configparser.ConfigParser(interpolation=None)
     unit.optionxform = str  # type: ignore[assignment, method-assign]
-    unit.read_string(told.out)
+    unit.read_string(text)
+    return unit
+
+
+def test_a_unit_serves_the_cloud_of_its_folder(sundog: Command, tmp_path: Path) -> None:
+    more = ("--listen", "[::]:443", "--certificate", "/c", "--key", "/k", "--user", "me")
+    unit = unit_of(sundog("systemd-unit", "--state", tmp_path, *more).out)
     command = unit["Service"]["ExecStart"]
     assert f"serve --backend libvirt --state {tmp_path} --listen [::]:443 --certificate /c --key /k" in command
     assert unit["Service"]["ReadWritePaths"] == str(tmp_path)
     assert unit["Service"]["Environment"] == f"NUMBA_CACHE_DIR={tmp_path}/compiled"
     for wrong in (("--certificate", "/c"), ("--state", tmp_path / "a b"), ("--state", "/x\nUser=root")):
         assert sundog("systemd-unit", *wrong).code == 2
+
+
+def test_a_unit_of_root_leaves_the_network_node_to_the_machine(sundog: Command, tmp_path: Path) -> None:
+    service = unit_of(sundog("systemd-unit", "--state", tmp_path, "--user", "root").out)["Service"]
+    assert service["KillMode"] == "process"
+    assert not {"PrivateTmp", "ProtectSystem", "ProtectHome", "ProtectKernelTunables"} & set(service)
+
+
+def test_the_network_node_is_what_was_said_last(sundog: Command, tmp_path: Path) -> None:
+    here = ("--state", tmp_path)
+    assert "wire: found by itself" in sundog("network-node", *here).out
+    assert not (tmp_path / "network.yaml").exists()
+    told = sundog("network-node", "--external", "public=br0", "--external", "lab=br1", *here)
+    assert (told.code, "external: lab is on br1" in told.out) == (0, True)
+    sundog("network-node", "--wire", "eth1", *here)
+    assert read_node(tmp_path) == KnownNode(wire="eth1", external={"public": "br0", "lab": "br1"})
+    sundog("network-node", "--wire", "", "--external", "public=br2", *here)
+    assert read_node(tmp_path) == KnownNode(external={"public": "br2"})
+    for wrong in (("--external", "public"), ("--wire", "a name that no card can have"), ("--external", "public=a/b")):
+        assert sundog("network-node", *wrong, *here).code == 2
+    assert read_node(tmp_path) == KnownNode(external={"public": "br2"})
+
+
+def test_a_host_keeps_how_it_is_joined_to_others(tmp_path: Path) -> None:
+    joined = HOST.model_copy(update={"wire": "eth1", "shell": ("ssh", "root@a", "--")})
+    local = KnownHost(name="b", uri="qemu:///system", uuid="b" * 32)
+    with changing_hosts(tmp_path) as hosts:
+        hosts += [joined, local]
+    assert read_hosts(tmp_path) == (joined, local)
+    spec = joined.spec(node=True)
+    assert (spec.wire, spec.shell, spec.filtered, spec.bridged) == ("eth1", ("ssh", "root@a", "--"), True, False)
+    assert (local.spec().bridged, local.spec(node=True).bridged) == (False, True)

@@ -20,6 +20,7 @@ async def do(work: Work) -> None:
     """Make the copy, and say that the server is there."""
     server, parts = work.server(), work.parts
     assert server.host is not None
+    await work.wire()
     spawn = partial(parts.driver.spawn, server.host, spec_of(work, server))
     await work.ask(spawn, server.host, key_of(server), deadline=parts.settings.long)
     with parts.books.writing() as tx:

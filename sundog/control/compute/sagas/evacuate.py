@@ -34,6 +34,7 @@ async def do(work: Work) -> None:
         with parts.books.writing() as tx:
             arrive(tx, work, move, "pre-migrating", task_state=TaskState.REBUILD_SPAWNING)
             work.event(tx, "compute_rebuild_instance", target)
+    await work.wire()
     reuse = parts.driver.capabilities.shared_disks
     spawn = partial(parts.driver.spawn, target, spec_of(work, work.server()), start=start, reuse_disk=reuse)
     await insist(work, spawn, target, new_key(move))

@@ -31,6 +31,7 @@ async def attach(work: Work) -> None:
         spec = ports.port_spec(tx, server.id, port_id)
     if spec is None:
         raise NotFound(f"Port id {port_id} could not be found.", port=port_id)
+    await work.wire()
     await work.ask(partial(parts.driver.plug, server.host, key_of(server), spec), server.host, key_of(server))
     with parts.books.writing() as tx:
         work.close(tx)

@@ -36,6 +36,7 @@ async def do(work: Work) -> None:
     with parts.books.writing() as tx:
         set_status(tx, parts.books, move, "running")
         work.event(tx, "compute_live_migration", move.source)
+    await work.wire()
     target, generation = target_of(move), move.target_generation
     migrate = partial(parts.driver.live_migrate, move.source, old_key(move), target, generation=generation)
     try:

@@ -43,11 +43,16 @@ _OPERATIONS: Final[Mapping[str, Operation]] = {
     "unrescue": lambda work, host, key: partial(work.parts.driver.unrescue, host, key),
 }
 
+_SENDS: Final = ("start", "reboot_hard", "resume", "rescue", "unrescue")
+"""After these a guest sends that did not: its host may have been out of reach when rules were changed."""
+
 
 async def _do(name: str, work: Work) -> None:
     server, parts = work.server(), work.parts
     assert server.host is not None
     key = key_of(server)
+    if name in _SENDS:
+        await work.wire()
     await work.ask(_OPERATIONS[name](work, server.host, key), server.host, key)
     after = TRANSITIONS[name].after
     assert after is not None  # every line of the table that is in _OPERATIONS says it

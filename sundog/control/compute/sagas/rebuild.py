@@ -37,6 +37,7 @@ async def do(work: Work) -> None:
     with parts.books.writing() as tx:
         work.set(tx, phase=DOING)  # or a delete that took its place would seem to be over
         parts.books.change(tx, server, task_state=TaskState.REBUILD_SPAWNING)
+    await work.wire()
     spec = spec_of(work, server, generation=key.generation)
     rebuild = partial(parts.driver.rebuild, server.host, spec, start=args["start"])
     await work.ask(rebuild, server.host, key, deadline=parts.settings.long)

@@ -49,6 +49,7 @@ def _ran(work: Work) -> bool:
 async def do(work: Work) -> None:
     """Bring the server to the target, where it waits to be confirmed."""
     move = move_of(work)
+    await work.wire()
     if not has_arrived(work.server(), move):
         await _leave(work, move)
     finish = partial(work.parts.driver.resize_finish, target_of(move), new_key(move), start=_ran(work))

@@ -132,6 +132,7 @@ async def stay(work: Work) -> None:
 async def unshelve(work: Work) -> None:
     """Start the server where it is, or make it of its image anew. The image goes when it is not needed any more."""
     server, parts = work.server(), work.parts
+    await work.wire()
     if server.vm_state == VmState.SHELVED_OFFLOADED:
         server = _find_place(work) if server.host is None else server
         assert server.host is not None

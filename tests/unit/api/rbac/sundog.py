@@ -12,6 +12,7 @@ TABLE = table(
     sundog:faults:list   admin
     sundog:faults:order  admin
     sundog:events:watch  admin
+    sundog:wires:show    admin
     sundog:servers:placement        admin, own-project
     sundog:servers:placement:hosts  admin
     """,

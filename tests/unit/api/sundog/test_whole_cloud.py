@@ -49,3 +49,10 @@ def test_a_drained_host_is_disabled_for_the_scheduler(tmp_path):
         assert len(enabled()) == 4
 
     play(tmp_path, main)
+
+
+def test_nothing_of_networks_is_left_out_where_nothing_is_sent(tmp_path):
+    async def main(here, ask):
+        assert await ask("GET", "/sundog/v1/wires") == {"wires": {"left_out": [], "failed": []}}
+
+    play(tmp_path, main)

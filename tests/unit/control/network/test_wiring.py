@@ -13,7 +13,7 @@ import pytest
 from sundog.backends.networks import Address, DhcpOption, Floating, NoWires, Pair, Report, Rule, WiredPort, Wiring
 from sundog.control.network import Network, Viewer, bootstrap
 from sundog.control.network.routers import GatewaySpec
-from sundog.control.network.wirer import AGAIN_S, Wirer
+from sundog.control.network.wirer import AGAIN_S, SOON_S, Wirer
 from sundog.control.network.wiring import read_wiring
 from sundog.control.store import open_store
 from sundog.errors import BackendFailed
@@ -132,13 +132,15 @@ class Remembers(NoWires):
         super().__init__()
         self.told: list[Wiring] = []
         self.fails = False
+        self.report = Report()
 
     async def apply(self, wiring: Wiring, *, deadline: float) -> Report:
         await aio.sleep(0.1)
         if self.fails:
             raise BackendFailed("the network node is on fire")
         self.told.append(wiring)
-        return await super().apply(wiring, deadline=deadline)
+        await super().apply(wiring, deadline=deadline)
+        return self.report
 
 
 def test_a_driver_is_told_once_for_each_change_however_many_ask(network: Network) -> None:
@@ -149,8 +151,8 @@ def test_a_driver_is_told_once_for_each_change_however_many_ask(network: Network
         net = make_network(network)
         await aio.gather(*(wirer.settle() for _ in range(5)))
         assert len(driver.told) == 1
-        port = make_port(network, net)
-        await aio.gather(*(wirer.bind("h1", [port.id]) for _ in range(5)))
+        make_port(network, net)
+        await aio.gather(*(wirer.settle() for _ in range(5)))
         assert driver.told[1:] == [wiring_of(network)]
         await wirer.settle(again=True)
         assert len(driver.told) == 3
@@ -177,5 +179,53 @@ def test_what_failed_is_said_again_until_it_is_so(network: Network) -> None:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+    warp.run(main)
+
+
+def test_what_is_not_so_is_told_and_what_failed_is_tried_again_soon(
+    network: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver = Remembers()
+    wirer = Wirer(network.books, driver)
+
+    async def main(_world: object) -> None:
+        make_network(network)
+        driver.report = Report(("it is flat",), ("host a did not answer",))
+        async with aio.TaskGroup() as group:
+            task = group.create_task(wirer.run(), name="wires")
+            await aio.sleep(4 * SOON_S)
+            assert wirer.report == driver.report
+            assert 3 <= len(driver.told) <= 4
+            driver.fails = True
+            await aio.sleep(2 * SOON_S)
+            assert wirer.report.failed == ("host a did not answer", "the network node is on fire")
+            driver.fails, driver.report = False, Report()
+            await aio.sleep(2 * SOON_S)
+            assert wirer.report == Report()
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    warp.run(main)
+    assert sorted(each.message for each in caplog.records) == [
+        "host a did not answer", "it is flat", "the network node is on fire",
+    ]  # fmt: skip
+
+
+def test_what_a_host_forgot_while_it_was_being_told_is_told_again(network: Network) -> None:
+    driver = Remembers()
+    wirer = Wirer(network.books, driver)
+
+    async def main(_world: object) -> None:
+        make_network(network)
+        async with aio.TaskGroup() as group:
+            group.create_task(wirer.settle(), name="telling")
+            await aio.sleep(0.05)
+            wirer.forget()
+        await wirer.settle()
+        assert len(driver.told) == 2
+        await wirer.settle()
+        assert len(driver.told) == 2
 
     warp.run(main)

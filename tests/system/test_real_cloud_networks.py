@@ -1,0 +1,239 @@
+"""Networks of a served cloud of real hosts, as its users have them: through the API alone."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bed.bed import Bed
+from tests.bed.image import guest_image
+from tests.bed.processes import first_process
+from tests.system.errands import commanded
+from tests.system.real_clouds import RealCloud, clear, cloud, holdings, wait_for, wiring_left  # noqa: F401
+
+pytest.importorskip("libvirt", reason="libvirt-python is not installed: pip install 'sundog[libvirt]'")
+
+pytestmark = [
+    pytest.mark.libvirt,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not all(map(shutil.which, ("dnsmasq", "nft", "ip"))), reason="needs dnsmasq-base, nftables and iproute2"
+    ),
+]
+
+ASKS = """#!/bin/sh
+say() { echo "wired: $*" >/dev/console; }
+try() { if "$@" >/dev/null 2>&1; then echo yes; else echo no; fi; }
+while :; do say ping-$(try ping -c 1 -W 1 OTHER) ssh-$(try nc -w 1 OTHER 22 </dev/null); sleep 1; done &
+"""
+
+
+class Wired:
+    """A network with security groups, and a router to a network outside that has this gateway."""
+
+    def __init__(self, cloud: RealCloud, gateway: str) -> None:  # noqa: F811
+        self.cloud = cloud
+        self.network = cloud.network()
+        self.subnet = self._ask("GET", f"/v2.0/networks/{self.network}")["network"]["subnets"][0]
+        outside = {"name": "outside", "router:external": True, "provider:network_type": "flat"}
+        outside["provider:physical_network"] = "lan"
+        self.outside = self._made("network", **outside)
+        prefix = gateway.rpartition(".")[0]
+        pool = {"start": f"{prefix}.200", "end": f"{prefix}.220"}
+        self._made(
+            "subnet", network_id=self.outside, ip_version=4, cidr=f"{prefix}.0/24", gateway_ip=gateway,
+            allocation_pools=[pool], enable_dhcp=False,
+        )  # fmt: skip
+        self.router = self._made("router", name="out", external_gateway_info={"network_id": self.outside})
+        self._ask("PUT", f"/v2.0/routers/{self.router}/add_router_interface", {"subnet_id": self.subnet})
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        return self.cloud.ask(method, "network", path, body)
+
+    def _made(self, kind: str, **facts: Any) -> str:
+        return str(self._ask("POST", f"/v2.0/{kind}s", {kind: facts})[kind]["id"])
+
+    def group(self, name: str) -> str:
+        """A security group that lets everything out."""
+        return str(
+            self._ask("POST", "/v2.0/security-groups", {"security_group": {"name": name}})["security_group"]["id"]
+        )
+
+    def let(self, group: str, protocol: str, port: int | None = None) -> str:
+        """Let something in."""
+        rule = {"security_group_id": group, "direction": "ingress", "protocol": protocol}
+        rule |= {} if port is None else {"port_range_min": port, "port_range_max": port}
+        told = self._ask("POST", "/v2.0/security-group-rules", {"security_group_rule": rule})
+        return str(told["security_group_rule"]["id"])
+
+    def forbid(self, rule: str) -> None:
+        """Let it in no longer."""
+        self._ask("DELETE", f"/v2.0/security-group-rules/{rule}")
+
+    def port(self, address: str, group: str) -> str:
+        """A port with an address, in a group."""
+        fixed = [{"subnet_id": self.subnet, "ip_address": address}]
+        return self._made("port", network_id=self.network, fixed_ips=fixed, security_groups=[group])
+
+    def float(self, port: str) -> str:
+        """The address of a floating IP of a port."""
+        asked = {"floatingip": {"floating_network_id": self.outside, "port_id": port}}
+        return str(self._ask("POST", "/v2.0/floatingips", asked)["floatingip"]["floating_ip_address"])
+
+    def remove(self) -> None:
+        """Take everything away."""
+        for each in self._ask("GET", "/v2.0/floatingips")["floatingips"]:
+            self._ask("DELETE", f"/v2.0/floatingips/{each['id']}")
+        self._ask("PUT", f"/v2.0/routers/{self.router}/remove_router_interface", {"subnet_id": self.subnet})
+        self._ask("DELETE", f"/v2.0/routers/{self.router}")
+        for port in self._ask("GET", f"/v2.0/ports?network_id={self.network}")["ports"]:
+            self._ask("DELETE", f"/v2.0/ports/{port['id']}")
+        for network in (self.network, self.outside):
+            self._ask("DELETE", f"/v2.0/networks/{network}")
+
+
+def banner(address: str) -> str:
+    """What answers on port 22; empty if nobody does."""
+    with contextlib.suppress(OSError), socket.create_connection((address, 22), timeout=2) as talk:
+        return talk.recv(64).decode(errors="replace")
+    return ""
+
+
+def test_two_guests_on_two_hosts_have_the_network_that_the_api_says(cloud: RealCloud, bed: Bed) -> None:  # noqa: F811
+    wired = Wired(cloud, bed.layout.gateway)
+    image, flavor = cloud.upload(guest_image().disk), cloud.flavor()
+    groups = [wired.group("one"), wired.group("two")]
+    ssh = wired.let(groups[0], "tcp", 22)
+    wired.let(groups[1], "icmp")
+    addresses = ("10.88.0.11", "10.88.0.12")
+    ports = [wired.port(address, group) for address, group in zip(addresses, groups, strict=True)]
+    hosts = [place.name for place in bed.hosts()]
+    servers = []
+    for number, name in enumerate(("one", "two")):
+        script = base64.b64encode(ASKS.replace("OTHER", addresses[1 - number]).encode()).decode()
+        asked = {"networks": [{"port": ports[number]}], "host": hosts[number], "user_data": script}
+        servers.append(cloud.boot(image, flavor, wired.network, name, **asked))
+    one, two = servers
+    for number, server in enumerate(servers):
+        assert cloud.settled(server, "ACTIVE")["OS-EXT-SRV-ATTR:host"] == hosts[number]
+
+    # Addresses by DHCP, names by the metadata service, and only what the rules let through.
+    cloud.wait_for_console(one, f"lease eth0 {addresses[0]}")
+    cloud.wait_for_console(one, "data metadata-service host=one")
+    cloud.wait_for_console(two, f"lease eth0 {addresses[1]}")
+    cloud.wait_for_console(two, "data metadata-service host=two")
+    cloud.wait_for_console(one, "wired: ping-yes ssh-no")
+    cloud.wait_for_console(two, "wired: ping-no ssh-yes")
+    assert "ping-yes" not in cloud.console(two)
+
+    # A floating IP leads in from outside.
+    floating = wired.float(ports[0])
+    wait_for(lambda: banner(floating).startswith("SSH-"), seconds=20)
+
+    # Rules that change hold for guests that run.
+    wired.let(groups[0], "icmp")
+    wired.forbid(ssh)
+    cloud.wait_for_console(two, "wired: ping-yes ssh-no")
+    wait_for(lambda: banner(floating) == "", seconds=20)
+    ssh = wired.let(groups[0], "tcp", 22)
+    cloud.wait_for_console(two, "wired: ping-yes ssh-yes")
+
+    # All of it goes with the guest.
+    cloud.act(one, **{"os-migrateLive": {"host": None, "block_migration": "auto"}})
+    assert cloud.settled(one, "ACTIVE")["OS-EXT-SRV-ATTR:host"] == hosts[1]
+    wait_for(lambda: banner(floating).startswith("SSH-"), seconds=20)
+    wired.forbid(ssh)
+    wait_for(lambda: banner(floating) == "", seconds=20)
+
+    told = json.loads(cloud.command("host", "list", "--json"))
+    assert told["network"]["failed"] == []
+    for server in servers:
+        cloud.delete(server)
+    wired.remove()
+    nothing = {place.name: [] for place in bed.hosts()}
+    assert holdings(bed) == nothing
+    wait_for(lambda: wiring_left(bed, cloud.state) == {**nothing, "node": []}, seconds=20)
+
+
+ANSWERS = """
+import socket, sys
+talk = socket.create_connection((sys.argv[1], 22), timeout=2)
+print(talk.recv(64)[:4].decode())
+"""
+
+
+def test_one_machine_is_a_host_and_the_network_node(bed: Bed, tmp_path: Path) -> None:
+    """The first host serves the cloud: of itself, which it reaches by no wire, and of the second."""
+    here, there = bed.hosts()
+    enter = ("nsenter", "-t", str(first_process(here.folder)), "-m", "-n", "-u", "-i", "-p", "--")
+    one = RealCloud(tmp_path / "state", f"{here.address}:5000", enter)
+
+    def in_one(*command: str) -> str:
+        return bed.run(here.number, command, stdout=subprocess.PIPE).stdout
+
+    in_one("ip", "link", "add", "lan", "type", "bridge")
+    in_one("ip", "address", "add", "192.168.50.1/24", "dev", "lan")
+    in_one("ip", "link", "set", "lan", "up")
+    try:
+        with commanded(there, tmp_path / "door") as shell:
+            one.command("network-node", "--external", "lan=lan")
+            one.command("host", "add", "qemu:///system", "--virt-type", "qemu", "--address", here.address)
+            one.command("host", "add", there.tcp, "--virt-type", "qemu", "--shell", shell)
+            one.serve()
+            wired = Wired(one, "192.168.50.1")
+            image, flavor, group = one.upload(guest_image().disk), one.flavor(), wired.group("one")
+            wired.let(group, "icmp")
+            wired.let(group, "tcp", 22)
+            addresses = ("10.88.0.11", "10.88.0.12")
+            ports = [wired.port(address, group) for address in addresses]
+            servers = []
+            for number, place in enumerate((here, there)):
+                script = base64.b64encode(ASKS.replace("OTHER", addresses[1 - number]).encode()).decode()
+                asked = {"networks": [{"port": ports[number]}], "host": place.name, "user_data": script}
+                servers.append(one.boot(image, flavor, wired.network, f"vm{number}", **asked))
+            for number, server in enumerate(servers):
+                one.settled(server, "ACTIVE")
+                one.wait_for_console(server, f"lease eth0 {addresses[number]}")
+                one.wait_for_console(server, f"data metadata-service host=vm{number}")
+                one.wait_for_console(server, "wired: ping-yes ssh-yes")
+            for port in ports:
+                floating = wired.float(port)
+                wait_for(lambda at=floating: "SSH-" in in_one(sys.executable, "-c", ANSWERS, at), seconds=20)
+            told = json.loads(one.command("host", "list", "--json"))["network"]
+            assert told["failed"] == []
+            assert all("carries 1500 bytes" in line for line in told["left_out"]), told
+
+            # It comes and goes from the machine that is the network node as from any other.
+            one.act(servers[0], **{"os-migrateLive": {"host": None, "block_migration": "auto"}})
+            one.settled(servers[0], "ACTIVE")
+            wait_for(lambda: "SSH-" in in_one(sys.executable, "-c", ANSWERS, floating), seconds=20)
+            one.act(servers[0], **{"os-migrateLive": {"host": None, "block_migration": "auto"}})
+            assert one.settled(servers[0], "ACTIVE")["OS-EXT-SRV-ATTR:host"] == here.name
+            one.wait_for_console(servers[0], "wired: ping-yes ssh-yes")
+
+            for server in servers:
+                one.delete(server)
+            wired.remove()
+            nothing = {place.name: [] for place in bed.hosts()}
+            assert holdings(bed) == nothing
+            wait_for(lambda: wiring_left(bed, tmp_path / "nothing") == {**nothing, "node": []}, seconds=20)
+            wait_for(lambda: in_one("ip", "netns", "list") == "", seconds=20)
+            assert not re.search(r" s(br|vx|dh|rt)", in_one("ip", "-o", "link"))
+            one.stop()
+    finally:
+        if one.process is not None:
+            one.kill()
+        clear(bed)
+        in_one("ip", "link", "delete", "lan")
+        for name in re.findall(r"^sundog\S+", in_one("ip", "netns", "list"), re.MULTILINE):
+            in_one("ip", "netns", "delete", name)
