@@ -40,7 +40,9 @@ from sundog.api.sundog import SERVICE as SUNDOG
 from sundog.app import backup as backups
 from sundog.app.hosts import changing_hosts, find_host, read_hosts
 from sundog.app.real import follow_hosts, real_hosts
+from sundog.app.wires import spaces_of
 from sundog.backends.contract import ComputeDriver
+from sundog.backends.libvirt.network_links import Spaces
 from sundog.backends.networks import NetworkDriver
 from sundog.backends.playground import Playground
 from sundog.backends.simulated import (
@@ -216,7 +218,7 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
 
 
 async def _serve_real(state: _State, settings: Settings, say: Callable[[str], None]) -> None:
-    async with real_hosts(state.folder) as real:
+    async with real_hosts(state.folder, state.beginning.spaces) as real:
         if not real.driver.links:
             say("This cloud has no hosts yet. To add one: sundog host add URI")
 
@@ -302,7 +304,7 @@ def audit_cloud(state: str, *, heal: bool = False) -> Audited:
 
 
 async def _audit_real(state: _State, *, heal: bool) -> Audited:
-    async with real_hosts(state.folder) as real:
+    async with real_hosts(state.folder, state.beginning.spaces) as real:
         return await _audit(state, real.driver, heal=heal, patience=_REAL_PATIENCE, networks=real.networks)
 
 
@@ -530,7 +532,7 @@ class _Beginning:
     """What a start goes on with. ``seed`` and ``fleet`` are the state's own, for ``elapsed`` seconds so far.
 
     ``ids_seed`` is another one at each start, so that no id comes twice, and the same for the same seed and start.
-    ``added`` are the hosts that came later. Real hosts are no fleet: it is None then.
+    ``added`` are the hosts that came later. Real hosts are no fleet: it is None then, and ``spaces`` are their cloud's.
     """
 
     seed: int
@@ -538,6 +540,7 @@ class _Beginning:
     fleet: FleetPlan | None
     elapsed: Seconds
     added: tuple[AddedHosts, ...]
+    spaces: Spaces
 
 
 class _Kept(BaseModel):
@@ -569,7 +572,8 @@ def _beginning(store: Store, settings: Settings, epoch: datetime) -> _Beginning:
             kept = kept.model_copy(update={"starts": kept.starts + 1})
             tx.update(meta, meta.c.key == "beginning", value=kept.model_dump_json())
     ids_seed = int(Streams(kept.seed).fresh(f"start-{kept.starts}").integers(2**63))
-    return _Beginning(kept.seed, ids_seed, kept.fleet, (epoch - kept.since).total_seconds(), _added_hosts(store))
+    elapsed, spaces = (epoch - kept.since).total_seconds(), spaces_of(kept.seed, kept.since)
+    return _Beginning(kept.seed, ids_seed, kept.fleet, elapsed, _added_hosts(store), spaces)
 
 
 _ADDED: Final = TypeAdapter(tuple[AddedHosts, ...])

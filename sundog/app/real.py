@@ -14,7 +14,9 @@ from sundog.app.wires import Guests, make_node
 from sundog.backends.contract import HostState, ImageReference
 from sundog.backends.libvirt.driver import LibvirtDriver, connected
 from sundog.backends.libvirt.network import LibvirtNetworks
+from sundog.backends.libvirt.network_links import Spaces
 from sundog.backends.libvirt.network_metadata import Doors
+from sundog.backends.libvirt.network_node import why_no_node
 from sundog.control.compute import Compute
 from sundog.control.image.files import BLOCK, ImageFiles
 from sundog.errors import SundogError
@@ -57,17 +59,18 @@ class Real:
 
 
 @asynccontextmanager
-async def real_hosts(folder: Path) -> AsyncIterator[Real]:
+async def real_hosts(folder: Path, spaces: Spaces) -> AsyncIterator[Real]:
     """The hosts of a state folder, those that answer connected, for as long as the block.
 
-    Raises: InputError if they cannot be read, or libvirt-python is not installed.
+    ``spaces`` are the namespaces of its cloud. Raises: InputError if they cannot be read, or libvirt-python is not
+    installed.
     """
     images, guests = Uploaded(ImageFiles(folder / "images")), Guests()
     doors = Doors(guests.ask)
-    node = make_node(folder, doors)
+    node = make_node(folder, spaces, doors)
     specs = [host.spec(node=node is not None) for host in read_hosts(folder)]
     async with connected(specs, images=images, folder=folder / "flat-images") as driver:
-        networks = LibvirtNetworks(lambda: driver.links, node)
+        networks = LibvirtNetworks(lambda: driver.links, node, why=why_no_node())
         driver.plug_into(networks)
         with suppress(TimeoutError):
             async with aio.timeout(_PATIENCE):

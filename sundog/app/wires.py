@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import logging
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -13,8 +13,6 @@ from sundog.backends.libvirt.network_metadata import Caller, Doors, Reply
 from sundog.backends.libvirt.network_node import NetworkNode, NodeSpec, why_no_node
 from sundog.control.compute.metadata import Metadata, Proof, signature_of
 from sundog.errors import Forbidden, NotFound
-
-_LOG: Final = logging.getLogger("sundog.network")
 
 _LATER: Final = Reply(503, b"Service Unavailable\n")
 _NOWHERE: Final = Reply(404, b"Not Found\n")
@@ -38,18 +36,20 @@ class Guests:
         return Reply(200, found.content, found.media_type)
 
 
-def make_node(folder: Path, doors: Doors) -> NetworkNode | None:
-    """This machine as the network node of the cloud of a state folder; None if it cannot be, which is logged.
+def make_node(folder: Path, spaces: Spaces, doors: Doors) -> NetworkNode | None:
+    """This machine as the network node of the cloud of a state folder; None if ``why_no_node``.
 
-    Raises: InputError if the folder does not say how it is joined to others.
+    ``spaces`` are the cloud's own. Raises: InputError if the folder does not say how the node is joined to others.
     """
     known = read_node(folder)
-    if reason := why_no_node():
-        _LOG.warning("networks have no DHCP, metadata or routers, as this machine is no network node: %s", reason)
+    if why_no_node():
         return None
-    return NetworkNode(NodeSpec(known.wire, folder / "networks", known.external, spaces(folder)), doors)
+    return NetworkNode(NodeSpec(known.wire, folder / "networks", known.external, spaces), doors)
 
 
-def spaces(folder: Path) -> Spaces:
-    """What the namespaces of the cloud of a state folder are called: two clouds on one machine have their own."""
-    return Spaces(f"sundog-{hashlib.sha256(str(folder).encode()).hexdigest()[:6]}")
+def spaces_of(seed: int, since: datetime) -> Spaces:
+    """What the namespaces of the cloud are called that was begun so: two clouds on one machine have their own.
+
+    A cloud that was restored in another folder has those of before.
+    """
+    return Spaces(f"sundog-{hashlib.sha256(f'{seed} {since.isoformat()}'.encode()).hexdigest()[:6]}")

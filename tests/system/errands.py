@@ -21,7 +21,9 @@ from tests.bed.processes import first_process
 @contextmanager
 def commanded(place: HostPlace, door: Path) -> Iterator[str]:
     """The beginning of a command that runs another one on a host, through a socket at ``door``, in any namespace."""
-    enter = ["nsenter", "-t", str(first_process(place.folder)), "-m", "-n", "--"]
+
+    def enter() -> list[str]:
+        return ["nsenter", "-t", str(first_process(place.folder)), "-m", "-n", "--"]
 
     def serve() -> None:
         while True:
@@ -32,7 +34,7 @@ def commanded(place: HostPlace, door: Path) -> Iterator[str]:
             with talk:
                 asked = json.loads(talk.makefile("rb").readline())
                 done = subprocess.run(
-                    [*enter, *asked["words"]], input=asked["stdin"], capture_output=True, text=True, check=False
+                    [*enter(), *asked["words"]], input=asked["stdin"], capture_output=True, text=True, check=False
                 )
                 told = {"code": done.returncode, "out": done.stdout, "err": done.stderr}
                 talk.sendall(json.dumps(told).encode() + b"\n")

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sundog.app.wires import spaces
+from sundog.app.wires import spaces_of
 from sundog.backends.libvirt.identity import FILE
 from sundog.backends.libvirt.network_links import tunnel_name
 from sundog.backends.libvirt.records import bridge_name
@@ -232,22 +235,31 @@ def _details(link: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
+def _prefix(state: Path) -> str:
+    with contextlib.closing(sqlite3.connect(state / "sundog.db")) as store:
+        (told,) = store.execute("SELECT value FROM meta WHERE key = 'beginning'").fetchone()
+    begun = json.loads(told)
+    return spaces_of(begun["seed"], datetime.fromisoformat(begun["since"])).prefix
+
+
 def namespaces(state: Path) -> list[str]:
     """The network node's namespaces of the cloud of a state folder."""
     told = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
-    return sorted(word for word in told.split() if word.startswith(f"{spaces(state).prefix}-"))
+    return sorted(word for word in told.split() if word.startswith(f"{_prefix(state)}-"))
 
 
 def unwire(state: Path) -> None:
     """Remove what a cloud has on the network node, also what a test that failed has left."""
-    node, links = namespaces(state), []
-    for name in node:
-        kind, _, identifier = name.removeprefix(f"{spaces(state).prefix}-").partition("-")
-        if kind == "net":
-            links += [bridge_name(identifier), tunnel_name(identifier)]
-    subprocess.run(["pkill", "-f", str(state / "networks")], check=False)
-    for command in [["ip", "netns", "delete", each] for each in node] + [["ip", "link", "delete", e] for e in links]:
-        subprocess.run(command, check=False, capture_output=True)
+    if not (state / "sundog.db").exists():
+        return
+    for name in namespaces(state):
+        inside = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, check=True).stdout
+        for pid in inside.split():
+            os.kill(int(pid), signal.SIGKILL)
+        kind, _, identifier = name.removeprefix(f"{_prefix(state)}-").partition("-")
+        links = [bridge_name(identifier), tunnel_name(identifier)] if kind == "net" else []
+        for command in [["ip", "netns", "delete", name], *(["ip", "link", "delete", each] for each in links)]:
+            subprocess.run(command, check=False, capture_output=True)
 
 
 def clear(bed: Bed) -> None:

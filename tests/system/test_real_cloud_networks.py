@@ -19,7 +19,7 @@ from tests.bed.bed import Bed
 from tests.bed.image import guest_image
 from tests.bed.processes import first_process
 from tests.system.errands import commanded
-from tests.system.real_clouds import RealCloud, clear, cloud, holdings, wait_for, wiring_left  # noqa: F401
+from tests.system.real_clouds import BOOT_SECONDS, RealCloud, clear, cloud, holdings, wait_for, wiring_left  # noqa: F401
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed: pip install 'sundog[libvirt]'")
 
@@ -221,12 +221,25 @@ def test_one_machine_is_a_host_and_the_network_node(bed: Bed, tmp_path: Path) ->
             assert one.settled(servers[0], "ACTIVE")["OS-EXT-SRV-ATTR:host"] == here.name
             one.wait_for_console(servers[0], "wired: ping-yes ssh-yes")
 
+            # The power of the other host fails. Its tunnel is there again as soon as it is.
+            def is_so(state: str) -> bool:
+                services = one.ask("GET", "compute", f"/os-services?binary=nova-compute&host={there.name}")["services"]
+                return bool(services[0]["state"] == state)
+
+            bed.kill(there.number)
+            wait_for(lambda: is_so("down"), seconds=60)
+            bed.revive(there.number)
+            wait_for(lambda: is_so("up") and one.server(servers[1])["status"] == "SHUTOFF", seconds=120)
+            one.act(servers[1], **{"os-start": None})
+            one.settled(servers[1], "ACTIVE")
+            wait_for(lambda: "SSH-" in in_one(sys.executable, "-c", ANSWERS, floating), seconds=BOOT_SECONDS)
+
             for server in servers:
                 one.delete(server)
             wired.remove()
             nothing = {place.name: [] for place in bed.hosts()}
             assert holdings(bed) == nothing
-            wait_for(lambda: wiring_left(bed, tmp_path / "nothing") == {**nothing, "node": []}, seconds=20)
+            wait_for(lambda: wiring_left(bed, one.state) == {**nothing, "node": []}, seconds=20)
             wait_for(lambda: in_one("ip", "netns", "list") == "", seconds=20)
             assert not re.search(r" s(br|vx|dh|rt)", in_one("ip", "-o", "link"))
             one.stop()

@@ -36,11 +36,11 @@ HOST_S: Final[Seconds] = 20.0
 class LibvirtNetworks:
     """Networks over links to hosts: ``hosts`` are those that there are now. ``node`` None: no DHCP, metadata, routers.
 
-    How a host's networks reach those of others is in its ``HostSpec``.
+    ``why`` says why there is no node. How a host's networks reach those of others is in its ``HostSpec``.
     """
 
-    def __init__(self, hosts: Callable[[], Sequence[Link]], node: NetworkNode | None = None) -> None:
-        self._hosts, self._node = hosts, node
+    def __init__(self, hosts: Callable[[], Sequence[Link]], node: NetworkNode | None = None, *, why: str = "") -> None:
+        self._hosts, self._node, self._why = hosts, node, why
         self._turn = aio.Lock()
         self._ports: dict[str, tuple[WiredNetwork, WiredPort]] = {}
         self._told: dict[tuple[str, str], str] = {}
@@ -61,6 +61,8 @@ class LibvirtNetworks:
                 if self._node is not None:
                     away = [each.spec.address for each in hosts if not each.spec.bridged]
                     reports.append(await self._node.apply(wiring, away))
+                elif self._why:
+                    reports.append(Report((f"networks have no DHCP, metadata or routers: {self._why}",)))
                 return Report(
                     tuple(line for each in reports for line in each.left_out),
                     tuple(line for each in reports for line in each.failed),

@@ -87,6 +87,7 @@ class NetworkNode:
         wanted = {spaces.network(each.id) for each in served} | {spaces.router(each.id) for each in wiring.routers}
         failed += await self._remove(set(spaces.ours(existing)) - wanted, present)
         for name in sorted(wanted - existing):
+            self._forget(name)
             await self._machine.run("ip", "netns", "add", name)
         for each in served:
             try:
@@ -114,6 +115,12 @@ class NetworkNode:
                 return card
         return ""
 
+    def _forget(self, namespace: str) -> None:
+        """A namespace is gone, or going: what is known of it was another's."""
+        self._rules.pop(namespace, None)
+        if self._doors is not None:
+            self._doors.close(namespace)
+
     # -- networks
 
     async def _serve(self, network: WiredNetwork, present: Iterable[str], mtu: int, wire: str) -> None:
@@ -129,7 +136,9 @@ class NetworkNode:
         )
         await self._settle(namespace, links.serving(network, mtu))
         self._daemon(network, mtu)
-        if self._needs_start(network):
+        if not self._runs_well(network):
+            for each in (await self._machine.run("ip", "netns", "pids", namespace)).split():
+                os.kill(int(each), signal.SIGKILL)  # what serves it otherwise, maybe for the cloud's former folder
             await self._machine.run("ip", "netns", "exec", namespace, *self._command(network))
         if self._doors is not None:
             await self._doors.open(namespace, network)
@@ -164,14 +173,10 @@ class NetworkNode:
             return None
         return (pid, words) if f"--pid-file={folder}/pid" in words else None
 
-    def _needs_start(self, network: WiredNetwork) -> bool:
-        """Whether none runs; one that was started otherwise is ended."""
+    def _runs_well(self, network: WiredNetwork) -> bool:
+        """Whether the network's dnsmasq runs, and was started as it would be now."""
         running = self._running(network.id)
-        if running is not None and running[1] == self._command(network):
-            return False
-        if running is not None:
-            os.kill(running[0], signal.SIGKILL)
-        return True
+        return running is not None and running[1] == self._command(network)
 
     # -- routers
 
@@ -221,7 +226,7 @@ class NetworkNode:
         """Remove what nobody wants any more; what could not be, in sentences."""
         failed = []
         for name in sorted(namespaces):
-            self._rules.pop(name, None)
+            self._forget(name)
             try:
                 await self._remove_one(name, present)
             except (SundogError, OSError) as error:
@@ -231,8 +236,6 @@ class NetworkNode:
     async def _remove_one(self, name: str, present: Iterable[str]) -> None:
         network = self._spec.spaces.network_of(name)
         if network is not None:
-            if self._doors is not None:
-                self._doors.close(name)
             if running := self._running(network):
                 os.kill(running[0], signal.SIGKILL)
             folder = self._folder(network)

@@ -53,6 +53,7 @@ class Reconciler:
             self._parts.network.wires.forget()
             self.wake([event.host])
         elif event.kind is EventKind.LOST:
+            self._parts.network.wires.forget()
             self.wake([event.host] if event.host else [host.uuid for host in hosts.list_all()])
         elif event.server is not None and not self._worker.was_busy(event.server.uuid, event.time):
             self.wake([event.host])  # nobody asked for it

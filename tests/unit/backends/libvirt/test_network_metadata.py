@@ -56,6 +56,7 @@ def test_commands_reach_hosts_as_libvirt_does() -> None:
     assert machine_of("a", "qemu:///system") == Machine("a")
     assert machine_of("a", "qemu+tls://a.example/system") is None
     assert machine_of("a", "qemu+unix:///system?socket=/x") is None
+    assert machine_of("a", "qemu+tls://a.example/system", ("ssh", "a", "--")) == Machine("a", ("ssh", "a", "--"))
 
 
 def test_words_stay_words_where_a_shell_reads_them_again() -> None:

@@ -18,6 +18,7 @@ from sundog.backends.contract import PortSpec
 from sundog.backends.libvirt import network_dnsmasq as dnsmasq
 from sundog.backends.libvirt import network_links as links
 from sundog.backends.libvirt.domain_xml import read_domain, write_domain, write_interface
+from sundog.backends.libvirt.host_xml import write_network
 from sundog.backends.libvirt.network_filters import filter_name, port_of, write_filter
 from sundog.backends.libvirt.network_nft import ruleset
 from sundog.backends.libvirt.plan import interface
@@ -261,3 +262,25 @@ def test_every_segment_has_a_group_of_its_own_on_the_wire(one: int, other: int) 
     assert ipaddress.ip_address(links.group(one)).is_link_local is False
     assert ipaddress.ip_address(links.group(one)) in ipaddress.ip_network("ff02::/16")
     assert (links.group(one) == links.group(other)) == (one == other)
+
+
+def test_the_card_with_an_address_and_the_one_that_leads_to_it_are_found() -> None:
+    cards = [
+        {"ifname": "lo", "addr_info": [{"local": "127.0.0.1"}]},
+        {"ifname": "eth0", "addr_info": [{"local": "192.0.2.7"}, {"local": "fe80::1"}]},
+        {},
+    ]
+    assert links.read_card(json.dumps(cards), "192.0.2.7") == "eth0"
+    assert links.read_card(json.dumps(cards), "192.0.2.8") == ""
+    assert links.read_way('[{"dst": "192.0.2.9", "gateway": "192.0.2.1", "dev": "br0"}]') == "br0"
+    assert links.read_way('[{"dst": "192.0.2.7", "dev": "lo"}]') == ""  # it is this machine itself
+    assert (links.read_card("", "192.0.2.7"), links.read_way("")) == ("", "")
+
+
+def test_a_network_on_the_network_node_leaves_its_bridge_to_that() -> None:
+    own, other = (ET.fromstring(write_network("sundog-a", "sbra", 1450, own=own)) for own in (True, False))
+    assert (own.find("forward"), own.findtext("name")) == (None, "sundog-a")
+    forward, bridge = other.find("forward"), other.find("bridge")
+    assert forward is not None
+    assert bridge is not None
+    assert (forward.get("mode"), dict(bridge.attrib), other.find("mtu")) == ("bridge", {"name": "sbra"}, None)
