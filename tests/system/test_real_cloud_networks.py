@@ -213,6 +213,16 @@ def test_one_machine_is_a_host_and_the_network_node(bed: Bed, tmp_path: Path) ->
             assert told["failed"] == []
             assert all("carries 1500 bytes" in line for line in told["left_out"]), told
 
+            # Where the kernel keeps rules from being in force, that is said.
+            def is_said() -> bool:
+                told = json.loads(one.command("host", "list", "--json"))["network"]["left_out"]
+                return any(f"host {here.name} does not look into bridges" in line for line in told)
+
+            for value in (0, 1):
+                in_one("sysctl", "-qw", f"net.bridge.bridge-nf-call-iptables={value}")
+                wired.let(group, "udp", 53 + value)  # so that hosts are looked at
+                wait_for(lambda value=value: is_said() is not bool(value), seconds=20)
+
             # It comes and goes from the machine that is the network node as from any other.
             one.act(servers[0], **{"os-migrateLive": {"host": None, "block_migration": "auto"}})
             one.settled(servers[0], "ACTIVE")

@@ -49,6 +49,10 @@ class Plugs(Protocol):
         """Return when they may be plugged. ``host.networks`` is held. Raises: BackendFailed."""
         ...
 
+    def left(self, host: Link, networks: Iterable[str]) -> None:
+        """These networks of libvirt's were taken off a host."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -330,6 +334,8 @@ class Keeper:
             idle = {card.network for card in domain.interfaces} - used
             for name in sorted(idle):
                 await link.call("network", partial(self._remove_network, name))
+            if self._plugs is not None:
+                self._plugs.left(link, idle)
 
     def _remove_network(self, name: str, connection: Connection) -> None:
         with contextlib.suppress(self._native.libvirtError):  # another try comes with the next copy that leaves it

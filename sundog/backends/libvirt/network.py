@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -43,7 +43,9 @@ class LibvirtNetworks:
         self._hosts, self._node, self._why = hosts, node, why
         self._turn = aio.Lock()
         self._ports: dict[str, tuple[WiredNetwork, WiredPort]] = {}
+        self._filters: dict[str, tuple[WiredPort, Filter]] = {}
         self._told: dict[tuple[str, str], str] = {}
+        self._joined: dict[int, set[str]] = {}
         self.capabilities = NetworkCapabilities(
             "libvirt", filters=True, stateful=True, between_hosts=True,
             dhcp=node is not None, metadata=node is not None, routers=node is not None,
@@ -54,10 +56,11 @@ class LibvirtNetworks:
         try:
             async with aio.timeout(deadline), self._turn:
                 self._ports = {port.id: (each, port) for each in wiring.networks for port in each.ports}
+                self._filters = {port: made for port, made in self._filters.items() if port in self._ports}
                 networks = {each.id: each for each in wiring.networks}
                 hosts = self._hosts()
                 reports = list(await aio.gather(*(self._apply_on(host, networks) for host in hosts)))
-                reports.append(Report(tuple(line for each in self._ports.values() for line in _closed(each[1]))))
+                reports.append(Report(tuple([line async for line in self._closed()])))
                 if self._node is not None:
                     away = [each.spec.address for each in hosts if not each.spec.bridged]
                     reports.append(await self._node.apply(wiring, away))
@@ -71,6 +74,7 @@ class LibvirtNetworks:
             raise OutcomeUnknown(f"networks were not as they are to be after {deadline:.0f} s; apply again") from None
 
     async def _apply_on(self, host: Link, networks: Mapping[str, WiredNetwork]) -> Report:
+        self._joined.pop(host.number, None)
         if host.state is not HostState.UP:
             return Report((f"host {host.name} is {host.state}; its filters and tunnels are as they were",))
         try:
@@ -83,7 +87,9 @@ class LibvirtNetworks:
                     if port not in self._ports:
                         self._told.pop((host.uuid, port), None)
                         await host.call("remove filter", partial(_remove_filter, host, filter_name(port)))
-                return Report(tuple(await self._join(host, here)))
+                left_out = [*await self._join(host, here), *(await _unfiltered(host) if known else ())]
+                self._joined[host.number] = {each.id for each in here}
+                return Report(tuple(left_out))
         except TimeoutError:
             return Report(failed=(f"host {host.name} was not done after {HOST_S:.0f} s",))
         except SundogError as error:
@@ -106,20 +112,44 @@ class LibvirtNetworks:
         """As ``bind``, for who holds ``host.networks``: so that nobody takes the network away before it is used."""
         check_known(frozenset(self._ports), host.uuid, ports)
         wanted = [self._ports[port] for port in ports]
-        networks = list({network.id: network for network, _ in wanted}.values())
-        for network in networks:
+        networks = {network.id: network for network, _ in wanted}
+        for network in networks.values():
             await host.call("network", partial(_have_network, host, network))
-        await self._join(host, networks)
+        joined = self._joined.setdefault(host.number, set())
+        if fresh := [network for network in networks.values() if network.id not in joined]:
+            await self._join(host, fresh)
+            joined.update(network.id for network in fresh)
         for _, port in wanted:  # what it was told before it may have lost
             self._told.pop((host.uuid, port.id), None)
         await self._write(host, [port for _, port in wanted])
 
+    def left(self, host: Link, networks: Iterable[str]) -> None:
+        """These networks of libvirt's are not on a host any more, and nothing that they were joined by is of use."""
+        self._joined.get(host.number, set()).difference_update(_network_of(name) for name in networks)
+
     # -- filters
+
+    def _filter(self, port: WiredPort) -> Filter:
+        """The filter of a port, which is not made again for one that has not changed."""
+        before = self._filters.get(port.id)
+        if before is None or before[0] != port:
+            before = self._filters[port.id] = port, write_filter(port)
+        return before[1]
+
+    async def _closed(self) -> AsyncIterator[str]:
+        """What of the ports' rules libvirt cannot express. Others have their turn between two."""
+        for port_id, (_, port) in list(self._ports.items()):
+            for rule in self._filter(port).left_out:
+                yield (
+                    f"port {port_id} keeps closed what its rule for IP protocol {rule.protocol} (IPv{rule.version}) "
+                    "would open, since libvirt has no word for it"
+                )
+            await aio.sleep(0)
 
     async def _write(self, host: Link, ports: Iterable[WiredPort]) -> None:
         """Have these filters on a host; those that it was told already are not told again."""
         for port in ports:
-            made = write_filter(port)
+            made = self._filter(port)
             if self._told.get((host.uuid, port.id)) != made.xml:
                 self._told.pop((host.uuid, port.id), None)
                 await host.call("filter", partial(_define, made))
@@ -159,13 +189,24 @@ class LibvirtNetworks:
         return left_out
 
 
-def _closed(port: WiredPort) -> list[str]:
-    """What of a port's rules libvirt cannot express."""
+async def _unfiltered(host: Link) -> list[str]:
+    """Why rules of security groups do not hold on a host, if they do not. libvirt writes that into its log alone."""
+    machine = machine_of(host.name, host.spec.uri, host.spec.shell)
+    if machine is None:
+        return []
+    try:
+        told = await machine.run("cat", *_CALLED)
+    except BackendFailed:
+        return []  # the kernel begins to look into bridges with the first guest that has a filter
+    if "0" not in told.split():
+        return []
     return [
-        f"port {port.id} keeps closed what its rule for IP protocol {rule.protocol} (IPv{rule.version}) would open, "
-        "since libvirt has no word for it"
-        for rule in write_filter(port).left_out
+        f"host {host.name} does not look into bridges, so security groups let everything through there and only "
+        "spoofing is stopped; set the sysctls net.bridge.bridge-nf-call-iptables and bridge-nf-call-ip6tables to 1"
     ]
+
+
+_CALLED: Final = tuple(f"/proc/sys/net/bridge/bridge-nf-call-{each}" for each in ("iptables", "ip6tables"))
 
 
 # ------------------------------------------------------------------------------------------------ in a host's threads
@@ -174,9 +215,13 @@ def _closed(port: WiredPort) -> list[str]:
 def _have(connection: Connection) -> tuple[list[str], list[str]]:
     """The ports that have filters, and the networks that have bridges."""
     filters = [port for each in connection.listAllNWFilters(0) if (port := port_of(each.name())) is not None]
-    prefix = network_name("")
     names = [each.name() for each in connection.listAllNetworks(0) if each.isActive()]
-    return filters, [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+    return filters, [_network_of(name) for name in names if name.startswith(network_name(""))]
+
+
+def _network_of(name: str) -> str:
+    """The id of the network that libvirt calls so."""
+    return name.removeprefix(network_name(""))
 
 
 def _define(made: Filter, connection: Connection) -> None:

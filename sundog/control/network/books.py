@@ -36,6 +36,11 @@ class Books:
         """One snapshot."""
         return self._store.read()
 
+    @property
+    def changes(self) -> int:
+        """The same for as long as nothing has changed."""
+        return self._store.changes
+
     def writing(self) -> AbstractContextManager[Tx]:
         """One transaction."""
         return self._store.begin()

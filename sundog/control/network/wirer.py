@@ -74,6 +74,7 @@ class Wirer:
         self._turn = aio.Lock()
         self._said: Wiring | None = None
         self._said_at: Seconds = 0.0
+        self._seen = -1
         self._rounds = 0
         self._told: frozenset[str] = frozenset()
         self._report = Report()
@@ -96,8 +97,12 @@ class Wirer:
         Returns what became of it. Raises: what the driver does.
         """
         async with self._turn:
+            changes = self._books.changes
+            if self._said is not None and changes == self._seen and not again:
+                return self._report
             with self._books.reading() as tx:
                 wiring = read_wiring(tx)
+            self._seen = changes
             if again or wiring != self._said:
                 self._said, rounds = None, self._rounds
                 self._report = await self._driver.apply(wiring, deadline=deadline)

@@ -232,7 +232,8 @@ class _Doubt:
 class Store:
     """A database of Sundog's. Belongs to one thread at a time and, forked, to the parent alone.
 
-    ``name`` says which in messages and holds no password. ``metadata`` is where the tables are defined.
+    ``name`` says which in messages and holds no password. ``metadata`` is where the tables are defined. For as long as
+    ``changes`` stays the same nobody has written through this store.
     """
 
     def __init__(self, engine: Engine, *, metadata: MetaData = tables.metadata) -> None:
@@ -240,6 +241,7 @@ class Store:
         self._engine, self._metadata = engine, metadata
         self._begin = BEGIN[engine.dialect.name]
         self._prepare: Prepare = lru_cache(maxsize=2048)(lambda each, names: Prepared(each, engine.dialect, names))
+        self.changes = 0
         self._holder: str | None = None
         self._doubt: _Doubt | None = None
         with translated(self.name, metadata):
@@ -269,6 +271,8 @@ class Store:
             if self._doubt is None:
                 raise
             self._ask_at_once(error)
+        finally:
+            self.changes += 1  # or maybe not: that is no harm
         _call(tx._callbacks)
 
     @contextmanager
