@@ -36,7 +36,7 @@ from sundog.backends.networks import (
     WiredSubnet,
     Wiring,
 )
-from sundog.errors import BackendFailed
+from sundog.errors import BackendFailed, OutcomeUnknown
 from sundog.runtime.ids import Ids
 from tests.bed.bed import Bed
 from tests.bed.image import guest_image
@@ -163,11 +163,25 @@ async def wired(bed: Bed, folder: Path) -> AsyncIterator[Scene]:
             driver.plug_into(networks)
             yield scene
         finally:
+            try:
+                await emptied(driver)
+                await networks.apply(Wiring(), deadline=60)
+            finally:
+                doors.close_all()
+
+
+async def emptied(driver: LibvirtDriver) -> None:
+    """Destroy all guests; a machine that is busy otherwise may need more than one try to kill one."""
+    for left in range(4, -1, -1):
+        try:
             for link in driver.links:
-                for copy in await driver.list_servers(link.uuid, deadline=30):
+                for copy in await driver.list_servers(link.uuid, deadline=60):
                     await driver.destroy(link.uuid, copy.key, deadline=60)
-            await networks.apply(Wiring(), deadline=60)
-            doors.close_all()
+        except OutcomeUnknown:
+            if not left:
+                raise
+        else:
+            return
 
 
 def play(bed: Bed, folder: Path, act: Callable[[Scene], Awaitable[None]]) -> None:

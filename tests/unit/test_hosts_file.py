@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sundog import app
-from sundog.app.hosts import KnownHost, changing_hosts, find_host, read_hosts, refuse_twice
+from sundog.app.hosts import KnownHost, KnownNode, changing_hosts, find_host, read_hosts, read_node, refuse_twice
 from sundog.backends.libvirt.host_check import _is_for_others, address_of
 from sundog.errors import InputError
 
@@ -65,6 +65,14 @@ def test_a_file_that_cannot_be_read_is_said_to_be_one(tmp_path: Path, text: str)
     (tmp_path / "hosts.yaml").write_text(text)
     with pytest.raises(InputError, match=r"hosts\.yaml cannot be (used|read)"):
         read_hosts(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["wire: 3", "external: [a]", "external: {a: b/c}", "[", "another: 1", "- 1"])
+def test_a_network_node_that_cannot_be_read_is_said_to_be_one(tmp_path: Path, text: str) -> None:
+    assert read_node(tmp_path) == KnownNode()
+    (tmp_path / "network.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"network\.yaml cannot be (used|read)"):
+        read_node(tmp_path)
 
 
 @pytest.mark.parametrize(
