@@ -72,7 +72,7 @@ from sundog.core.pool import Pool, ResourceClasses
 from sundog.core.scheduler import load_policy
 from sundog.errors import Conflict, InputError, OutputError
 from sundog.runtime import aio, clock, warp
-from sundog.runtime.ids import Ids, random_secret, random_seed
+from sundog.runtime.ids import Ids, random_secret, random_seed, random_uuid
 from sundog.runtime.seeds import Streams
 from sundog.units import Seconds
 
@@ -214,11 +214,12 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
 
 
 async def _serve_real(state: _State, settings: Settings, say: Callable[[str], None]) -> None:
-    async with real_hosts(state.folder) as driver:
+    async with real_hosts(state.folder, state.beginning.cloud) as driver:
         if not driver.links:
             say("This cloud has no hosts yet. To add one: sundog host add URI")
         await _serve(
-            state, settings, driver, say, lambda cloud: follow_hosts(driver, cloud.compute, state.folder)
+            state, settings, driver, say,
+            lambda cloud: follow_hosts(driver, cloud.compute, state.folder, state.beginning.cloud),
         )  # fmt: skip
 
 
@@ -295,7 +296,7 @@ def audit_cloud(state: str, *, heal: bool = False) -> Audited:
 
 
 async def _audit_real(state: _State, *, heal: bool) -> Audited:
-    async with real_hosts(state.folder) as driver:
+    async with real_hosts(state.folder, state.beginning.cloud) as driver:
         return await _audit(state, driver, heal=heal, patience=_REAL_PATIENCE)
 
 
@@ -342,14 +343,26 @@ def check_takes_real_hosts(state: str) -> None:
     folder = Path(state).expanduser()
     if not (folder / FILE_NAME).is_file():
         return
+    kept = _kept(folder)
+    if kept is not None and kept.backend != LIBVIRT:
+        raise InputError("the cloud of this state folder has simulated hosts; choose another --state", state=state)
+
+
+def cloud_id(state: str) -> str:
+    """The id of the cloud of a state folder, by which its hosts know it; empty before its first start."""
+    folder = Path(state).expanduser()
+    kept = _kept(folder) if (folder / FILE_NAME).is_file() else None
+    return "" if kept is None else kept.cloud
+
+
+def _kept(folder: Path) -> _Kept | None:
     store = open_store(folder)
     try:
         with store.read() as tx:
             row = tx.get(meta, key="beginning")
     finally:
         store.close()
-    if row is not None and _Kept.model_validate_json(row["value"]).backend != LIBVIRT:
-        raise InputError("the cloud of this state folder has simulated hosts; choose another --state", state=state)
+    return None if row is None else _Kept.model_validate_json(row["value"])
 
 
 def forget_host(state: str, name: str) -> None:
@@ -521,7 +534,8 @@ class _Beginning:
     """What a start goes on with. ``seed`` and ``fleet`` are the state's own, for ``elapsed`` seconds so far.
 
     ``ids_seed`` is another one at each start, so that no id comes twice, and the same for the same seed and start.
-    ``added`` are the hosts that came later. Real hosts are no fleet: it is None then.
+    ``added`` are the hosts that came later. Real hosts are no fleet: it is None then. ``cloud`` is the cloud's own id,
+    which no other has, whatever its seed; its backups have it too.
     """
 
     seed: int
@@ -529,16 +543,21 @@ class _Beginning:
     fleet: FleetPlan | None
     elapsed: Seconds
     added: tuple[AddedHosts, ...]
+    cloud: str
 
 
 class _Kept(BaseModel):
-    """What a state folder keeps of how it was begun, and how often it was started."""
+    """What a state folder keeps of how it was begun, and how often it was started.
+
+    ``cloud`` is empty in one that was last started when clouds had no ids.
+    """
 
     seed: int
     starts: int
     since: datetime
     backend: str = SIMULATED
     fleet: FleetPlan | None = None
+    cloud: str = ""
 
 
 def _beginning(store: Store, settings: Settings, epoch: datetime) -> _Beginning:
@@ -552,15 +571,18 @@ def _beginning(store: Store, settings: Settings, epoch: datetime) -> _Beginning:
             seed = random_seed() if settings.seed is None else settings.seed
             backend = settings.backend or SIMULATED
             fleet = (settings.fleet or identical_hosts(DEFAULT_HOSTS)) if backend == SIMULATED else None
-            kept = _Kept(seed=seed, starts=1, since=epoch, backend=backend, fleet=fleet)
+            cloud = str(random_uuid())
+            kept = _Kept(seed=seed, starts=1, since=epoch, backend=backend, fleet=fleet, cloud=cloud)
             tx.insert(meta, key="beginning", value=kept.model_dump_json())
         else:
             kept = _Kept.model_validate_json(row["value"])
             _refuse_another(kept, settings)
-            kept = kept.model_copy(update={"starts": kept.starts + 1})
+            cloud = kept.cloud or str(random_uuid())
+            kept = kept.model_copy(update={"starts": kept.starts + 1, "cloud": cloud})
             tx.update(meta, meta.c.key == "beginning", value=kept.model_dump_json())
     ids_seed = int(Streams(kept.seed).fresh(f"start-{kept.starts}").integers(2**63))
-    return _Beginning(kept.seed, ids_seed, kept.fleet, (epoch - kept.since).total_seconds(), _added_hosts(store))
+    elapsed = (epoch - kept.since).total_seconds()
+    return _Beginning(kept.seed, ids_seed, kept.fleet, elapsed, _added_hosts(store), kept.cloud)
 
 
 _ADDED: Final = TypeAdapter(tuple[AddedHosts, ...])

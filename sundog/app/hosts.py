@@ -17,7 +17,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML, YAMLError
 
-from sundog.backends.libvirt.host_check import HostCheck, address_of, check_host
+from sundog.backends.libvirt.host_check import HostCheck, address_of, check_host, release_host
 from sundog.backends.libvirt.link import HostSpec
 from sundog.backends.libvirt.records import VirtType
 from sundog.errors import InputError, OutputError
@@ -41,9 +41,9 @@ class KnownHost(BaseModel):
     address: str = "127.0.0.1"
     pool: str = Field(DEFAULT_POOL, pattern="^/")
 
-    def spec(self) -> HostSpec:
-        """The host as the driver wants it."""
-        return HostSpec(self.name, self.uri, self.uuid, self.virt_type, self.address, self.pool)
+    def spec(self, cloud: str = "") -> HostSpec:
+        """The host as the driver wants it, as one of the cloud with this id."""
+        return HostSpec(self.name, self.uri, self.uuid, self.virt_type, self.address, self.pool, cloud)
 
 
 _HOSTS: Final = TypeAdapter(tuple[KnownHost, ...])
@@ -138,13 +138,15 @@ def add_host(
     virt_type: VirtType | None = None,
     address: str = "",
     pool: str = DEFAULT_POOL,
+    cloud: str = "",
 ) -> HostCheck:
     """Look at a host and, if nothing is missing there, let it be one of a state folder's from now on.
 
-    ``name`` is its own if it is empty, ``address`` that of the URI; without ``virt_type`` only KVM will do. Raises:
-    InputError for what cannot be, or is there already; OutputError if the folder cannot be written.
+    ``name`` is its own if it is empty, ``address`` that of the URI; without ``virt_type`` only KVM will do. ``cloud``
+    is the id of the cloud, empty before its first start. Raises: InputError for what cannot be, or is there already;
+    OutputError if the folder cannot be written.
     """
-    spec = HostSpec(name, uri, address=_resolved(address or address_of(uri)), pool=pool)
+    spec = HostSpec(name, uri, address=_resolved(address or address_of(uri)), pool=pool, cloud=cloud)
     for host in read_hosts(folder):
         if name == host.name or uri == host.uri:
             raise InputError(f"{host.name} at {host.uri} is a host of this cloud already", host=host.name)
@@ -167,3 +169,16 @@ def add_host(
             refuse_twice(hosts, new)
             hosts.append(new)
     return check
+
+
+def release(host: KnownHost, cloud: str) -> str:
+    """Let a host be another cloud's, now that it is no more that of ``cloud``, an id.
+
+    Why it cannot be yet, and what to do about it; empty if it can.
+    """
+    if not cloud:
+        return ""  # a cloud that never ran has left nothing there
+    try:
+        return asyncio.run(release_host(host.spec(cloud)))
+    except InputError as exc:
+        return exc.message

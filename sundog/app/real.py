@@ -40,12 +40,14 @@ class Uploaded:
 
 
 @asynccontextmanager
-async def real_hosts(folder: Path) -> AsyncIterator[LibvirtDriver]:
+async def real_hosts(folder: Path, cloud: str) -> AsyncIterator[LibvirtDriver]:
     """A driver of the hosts of a state folder, those that answer connected, for as long as the block.
+
+    ``cloud`` is the id of the cloud that they belong to.
 
     Raises: InputError if they cannot be read, or libvirt-python is not installed.
     """
-    specs = [host.spec() for host in read_hosts(folder)]
+    specs = [host.spec(cloud) for host in read_hosts(folder)]
     images = Uploaded(ImageFiles(folder / "images"))
     async with connected(specs, images=images, folder=folder / "flat-images") as driver:
         with suppress(TimeoutError):
@@ -58,8 +60,8 @@ async def real_hosts(folder: Path) -> AsyncIterator[LibvirtDriver]:
         yield driver
 
 
-async def follow_hosts(driver: LibvirtDriver, compute: Compute, folder: Path) -> None:
-    """Drive the hosts that the state folder has, and let compute know those that come, for ever."""
+async def follow_hosts(driver: LibvirtDriver, compute: Compute, folder: Path, cloud: str) -> None:
+    """Drive the hosts that the state folder of a cloud has, and let compute know those that come, for ever."""
     path = folder / FILE_NAME
     read, up = _stamp(path), _up(driver)
     while True:
@@ -67,7 +69,7 @@ async def follow_hosts(driver: LibvirtDriver, compute: Compute, folder: Path) ->
         try:
             if _stamp(path) != read:
                 read = _stamp(path)
-                driver.drive(host.spec() for host in read_hosts(folder))
+                driver.drive(host.spec(cloud) for host in read_hosts(folder))
             if _up(driver) != up:
                 up = _up(driver)
                 compute.reconciler.wake(await compute.hosts.look())

@@ -59,6 +59,7 @@ def add(
         virt_type=virt_type,  # type: ignore[arg-type] # it was looked at
         address=address,
         pool=pool or DEFAULT_POOL,
+        cloud=app.cloud_id(state),
     )
     for finding in check.findings:
         print(finding)
@@ -99,7 +100,7 @@ def list_(
         for host in hosts
     ]
     if as_json:
-        print(json.dumps({"hosts": rows}, indent=2))
+        print(json.dumps({"cloud": app.cloud_id(state) or None, "hosts": rows}, indent=2))
         return
     table = Table("name", "reached by", "runs", "state", "new servers", box=None, padding=(0, 2, 0, 0))
     for row in rows:
@@ -149,14 +150,19 @@ def drain(
 
 @host_app.command("remove")
 def remove(host: HostArgument, state: StateOption = _STATE) -> None:
-    """Take a host that has no servers out of the cloud. Nothing on it is touched."""
+    """Take a host that has no servers out of the cloud, so that another cloud may have it."""
     app = _app()
+    from sundog.app.hosts import find_host, read_hosts, release
+
+    known = find_host(read_hosts(_folder(state)), host)
     if app.is_served(state):
         name, cloud = _found(host, state)
         asyncio.run(_remove(name, cloud, _folder(state)))
     else:
         app.forget_host(state, host)
     print(f"Host {host} was removed.")
+    if left := release(known, app.cloud_id(state)):
+        print(f"It still says that it is this cloud's: {left}")
 
 
 async def _remove(name: str, cloud: Administrator, folder: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from sundog.app.hosts import DEFAULT_POOL
 from sundog.backends.libvirt.identity import FILE
 from sundog.cli.administrator import Administrator
 from sundog.errors import InputError
@@ -163,13 +164,20 @@ def wait_for(look: Callable[[], Any], *, seconds: float) -> Any:
 @contextlib.contextmanager
 def real_cloud(bed: Bed, state: Path) -> Iterator[RealCloud]:
     """A cloud of all hosts of a bed, added and served; at the end it is stopped, if it is served then."""
+    with idle_cloud(state) as cloud:
+        for place in bed.hosts():
+            cloud.command("host", "add", place.tcp, "--virt-type", "qemu")
+        cloud.serve()
+        yield cloud
+
+
+@contextlib.contextmanager
+def idle_cloud(state: Path) -> Iterator[RealCloud]:
+    """A cloud without hosts that is not served; at the end it is stopped, if it is served then."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         cloud = RealCloud(state, f"127.0.0.1:{probe.getsockname()[1]}")
     try:
-        for place in bed.hosts():
-            cloud.command("host", "add", place.tcp, "--virt-type", "qemu")
-        cloud.serve()
         yield cloud
     except BaseException:
         if cloud.process is not None:
@@ -195,8 +203,9 @@ def holdings(bed: Bed) -> dict[str, list[str]]:
 
 
 def clear(bed: Bed) -> None:
-    """Remove every domain, also what a test that failed has left."""
+    """Remove every domain, also what a test that failed has left, and let every host be nobody's."""
     for place in bed.hosts():
+        bed.run(place.number, ["rm", "-f", f"{DEFAULT_POOL}/{FILE}"])
         for name in virsh(place, "list", "--all", "--name").stdout.split():
             virsh(place, "destroy", name, check=False)
             virsh(place, "undefine", name, "--managed-save", check=False)

@@ -28,6 +28,8 @@ FORMATS: Final = ("qcow2", "raw")
 
 # What qemu-img may take: 1 GiB of address space, and seconds of processor time.
 _MEMORY_BYTES: Final = 2**30
+# It has up to 64 threads where the disk is slow: with ordinary stacks and heaps, those alone would be too much.
+_STACK_BYTES: Final = 2**20
 _CPU_SECONDS: Final = 600
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _BASE: Final = re.compile(r"base-.*\.qcow2")
@@ -214,7 +216,8 @@ class Images:
     async def _flatten(self, image: ImageReference, source: Path, target: Path, limit: Seconds) -> None:
         """Copy with qemu-img, in a process that can neither eat the machine nor run on when nobody waits."""
         process = await asyncio.create_subprocess_exec(
-            "prlimit", f"--as={_MEMORY_BYTES}", f"--cpu={_CPU_SECONDS}", "--",
+            "env", "MALLOC_ARENA_MAX=1",
+            "prlimit", f"--as={_MEMORY_BYTES}", f"--stack={_STACK_BYTES}", f"--cpu={_CPU_SECONDS}", "--",
             "qemu-img", "convert", "-f", image.disk_format, "-O", "qcow2", str(source), str(target),
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip

@@ -40,7 +40,7 @@ class HostSpec:
 
     ``uuid`` is the host's own, where it is known already: a host that says another one is not let in. ``address`` is
     where other hosts reach it for migrations, and where consoles listen. ``pool`` is the folder for its disks, the same
-    on every host.
+    on every host. ``cloud`` is the id of the cloud whose host it is to be: one that is another's is not let in.
     """
 
     name: str
@@ -49,6 +49,7 @@ class HostSpec:
     virt_type: VirtType = "kvm"
     address: str = "127.0.0.1"
     pool: str = "/var/lib/libvirt/sundog"
+    cloud: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +303,7 @@ class Link:
         facts, version, lib_version, hostname = await ask("inventory", self._inventory)
         if lib_version < OLDEST:
             raise HostDown(f"host {self.name} has libvirt {lib_version}; it takes {OLDEST} or later", host=self.uuid)
-        found = Identity(facts.uuid, hostname, self.name)
+        found = Identity(facts.uuid, hostname, self.name, self.spec.cloud)
         self._judge(found)
         if self.spec.virt_type not in facts.virt_types:
             raise HostDown(
@@ -314,10 +315,11 @@ class Link:
         seen = await ask("list_servers", self.survey)
         data = await ask("identify", lambda connection: self.storage.read_file(connection, FILE))
         self._judge(found, data, len(seen))
-        if data is None or read_identity(data) is None:
+        if (left := read_identity(data or b"")) is None or left.cloud != found.cloud:
             mine = write_identity(found)
             await ask("identify", lambda connection: self.storage.write_file(connection, FILE, mine))
-        self._judge(found, write_identity(found))  # once more: another may have come up meanwhile
+            data = await ask("identify", lambda connection: self.storage.read_file(connection, FILE))
+        self._judge(found, data, len(seen))  # once more: another host or cloud may have come meanwhile
         self.facts, self._version, self.quarantined = facts, version, False
         before = self.state
         self.known = {
@@ -424,11 +426,16 @@ class Link:
         return sorted(found, key=lambda seen: (seen.key.uuid, seen.key.generation))
 
     def look(self, domain: Any) -> Seen | None:
-        """A domain of libvirt's as a copy; None if it is not ours, or has just gone. To be called in a thread."""
+        """A domain of libvirt's as a copy; None if it is not ours, or has just gone. To be called in a thread.
+
+        One that names no cloud is of a time when copies did not: on a host of ours it is ours, and says so from the
+        next change on.
+        """
         try:
             read = read_domain(domain.XMLDesc(0))
-            if read is None:
+            if read is None or read.stamp.cloud not in ("", self.spec.cloud):
                 return None
+            read = replace(read, stamp=replace(read.stamp, cloud=self.spec.cloud))
             state, reason = domain.state(0)
             saved = bool(domain.hasManagedSaveImage(0))
         except self._library.libvirtError as error:
