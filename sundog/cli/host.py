@@ -85,8 +85,10 @@ def list_(
     hosts = read_hosts(_folder(state))
     told: dict[str, dict[str, Any]] = {}
     if app.is_served(state):
-        answer = Administrator(_folder(state)).ask("GET", "compute", "/os-services?binary=nova-compute")
-        told = {each["host"]: each for each in answer["services"]}
+        cloud = Administrator(_folder(state))
+        driven = {each["name"]: each for each in cloud.ask("GET", "sundog", "/fleet/hosts")["hosts"]}
+        services = cloud.ask("GET", "compute", "/os-services?binary=nova-compute")["services"]
+        told = driven | {each["host"]: driven.get(each["host"], {}) | each for each in services}
     rows = [
         {
             "name": host.name,
@@ -96,6 +98,7 @@ def list_(
             "state": told.get(host.name, {}).get("state", "unknown"),
             "status": told.get(host.name, {}).get("status", "unknown"),
             "reason": told.get(host.name, {}).get("disabled_reason"),
+            "state_reason": told.get(host.name, {}).get("state_reason"),
         }
         for host in hosts
     ]
@@ -106,6 +109,9 @@ def list_(
     for row in rows:
         table.add_row(row["name"], row["uri"], row["virt_type"], row["state"], row["status"])
     Console(highlight=False, markup=False).print(table)
+    for row in rows:
+        if row["state_reason"]:
+            print(f"{row['name']} is {row['state']}: {row['state_reason']}")
 
 
 @host_app.command("disable")
@@ -178,10 +184,14 @@ async def _remove(name: str, cloud: Administrator, folder: Path) -> None:
         known = find_host(hosts, name)
         hosts.remove(known)
     due = clock.monotonic() + 30.0
+    while clock.monotonic() < due and (_is_driven(cloud, name) or _is_up(cloud, name)):
+        await aio.sleep(0.5)
     for service in services:
-        while clock.monotonic() < due and _is_up(cloud, name):
-            await aio.sleep(0.5)
         cloud.ask("DELETE", "compute", f"/os-services/{service['id']}")
+
+
+def _is_driven(cloud: Administrator, name: str) -> bool:
+    return name in [each["name"] for each in cloud.ask("GET", "sundog", "/fleet/hosts")["hosts"]]
 
 
 def _is_up(cloud: Administrator, name: str) -> bool:

@@ -111,6 +111,10 @@ def test_a_host_has_one_cloud_at_a_time(cloud: RealCloud, bed: Bed, tmp_path: Pa
         other.state.mkdir(exist_ok=True)
         shutil.copy(cloud.state / "hosts.yaml", other.state / "hosts.yaml")  # somebody insists
         other.serve()
+        told = json.loads(other.command("host", "list", "--json"))["hosts"]
+        assert [each["state"] for each in told] == ["down", "down"]
+        assert all(f"belongs to cloud {mine}" in each["state_reason"] for each in told)
+        assert f"{host} is down: host {host}: it belongs to cloud {mine}" in other.command("host", "list")
         other.stop()
         assert json.loads(other.command("host", "list", "--json"))["cloud"] not in (None, mine)
         assert _domain_id(place, server) == began

@@ -123,7 +123,7 @@ class LibvirtDriver(Mover):
         return self._events.stream()
 
     async def hosts(self, *, deadline: Seconds) -> Sequence[HostRecord]:
-        """Every host that ever answered, in the order in which they were given."""
+        """Every host whose uuid is known, in the order in which they were given."""
         check_deadline(deadline)
         return tuple(record for link in self.links if (record := link.record()) is not None)
 

@@ -152,12 +152,14 @@ class Link:
         return self._library
 
     def record(self) -> HostRecord | None:
-        """The host as the contract shows it; None as long as nothing is known of it."""
+        """The host as the contract shows it; None as long as nobody knows which one it is."""
         if self.facts is None:
-            return None
+            if not self.spec.uuid:
+                return None
+            return HostRecord(self.spec.uuid, self.name, self.state, {}, reason=self.reason)
         return host_record(
             self.facts, self.name, self.state, virt_type=self.spec.virt_type, disk_gib=self._disk_gib,
-            version=self._version, address=self.spec.address,
+            version=self._version, address=self.spec.address, reason=self.reason,
         )  # fmt: skip
 
     def statistics(self) -> dict[str, int]:
