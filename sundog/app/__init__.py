@@ -107,6 +107,9 @@ DEFAULT_HOSTS: Final = 10
 _TICK: Final[Seconds] = 5.0
 """Real seconds between two notes of what time it is, for the next start."""
 
+_REAL_SYNC: Final[Seconds] = 60.0
+"""Between two comparisons of all real hosts with the books: somebody may do what no event tells of."""
+
 _REAL_PATIENCE: Final[Seconds] = 600.0
 """How long a repair waits for what is under way on real hosts."""
 
@@ -220,6 +223,7 @@ async def _serve_real(state: _State, settings: Settings, say: Callable[[str], No
         await _serve(
             state, settings, driver, say,
             lambda cloud: follow_hosts(driver, cloud.compute, state.folder, state.beginning.cloud),
+            compute=replace(DEFAULT_COMPUTE, sync_interval=_REAL_SYNC),
         )  # fmt: skip
 
 
@@ -231,6 +235,7 @@ async def _serve(
     beside: Callable[[Cloud], Coroutine[Any, Any, None]],
     *,
     playground: Playground | None = None,
+    compute: ComputeSettings = DEFAULT_COMPUTE,
 ) -> None:
     """Serve a cloud over a driver; ``beside`` is what else is done with it meanwhile."""
     # A token should last as long for those who wait in real time, however fast the cloud's time goes.
@@ -242,7 +247,7 @@ async def _serve(
         replace(settings.identity, token_life=settings.identity.token_life * scale),
         driver=driver,
         playground=playground,
-        compute=replace(DEFAULT_COMPUTE, console_life=DEFAULT_COMPUTE.console_life * scale),
+        compute=replace(compute, console_life=compute.console_life * scale),
         placement_policy=settings.placement_policy,
     )
     events = AuditFile(state.folder / AUDIT_FILE)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sundog.backends.contract import EventKind, HostRecord, HostState, LifecycleEvent, PowerState, ServerKey
 from sundog.backends.libvirt.consoles import Screen, SerialLine
@@ -32,6 +33,8 @@ from sundog.runtime import aio, clock
 from sundog.units import Seconds
 
 T = TypeVar("T")
+
+_LOG: Final = logging.getLogger("sundog.hosts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,6 +433,7 @@ class Link:
     def look(self, domain: Any) -> Seen | None:
         """A domain of libvirt's as a copy; None if it is not ours, or has just gone. To be called in a thread.
 
+        One whose stamp somebody changed so that it cannot be read is nobody's, and the others are seen all the same.
         One that names no cloud is of a time when copies did not: on a host of ours it is ours, and says so from the
         next change on.
         """
@@ -444,6 +448,9 @@ class Link:
             if error.get_error_code() == Code.NO_DOMAIN:
                 return None
             raise
+        except BackendFailed as error:
+            _LOG.warning("host %s: %s", self.name, error.message)
+            return None
         return Seen(read, power_of(state, reason, saved=saved, finished=read.stamp.finished))
 
     def expect(self, domain: Domain) -> None:
