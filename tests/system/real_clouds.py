@@ -149,9 +149,12 @@ class RealCloud:
     def delete(self, server: str) -> None:
         """Until it is gone."""
         self.ask("DELETE", "compute", f"/servers/{server}")
-        wait_for(lambda: self._is_gone(server), seconds=120.0)
+        wait_for(lambda: self.is_gone(server), seconds=120.0)
 
-    def _is_gone(self, server: str) -> bool:
+    def is_gone(self, server: str) -> bool:
+        """Whether a server is not there any more."""
+        assert self.process is not None
+        assert self.process.poll() is None, "the control plane has ended"
         try:
             self.server(server)
         except InputError as error:

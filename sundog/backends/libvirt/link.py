@@ -196,7 +196,7 @@ class Link:
         server: ServerKey | None, limit: Seconds,
     ) -> T:  # fmt: skip
         try:
-            return await workers.call(lambda: fn(connection), limit)
+            return await workers.call(lambda: holding(connection, fn), limit)
         except self._library.libvirtError as error:
             said = meaning(error.get_error_code(), alive=self._is_alive(connection))
             raise translate(
@@ -360,7 +360,9 @@ class Link:
         pulse = self._pulse
         while not self._broken.is_set():
             try:
-                await self._pulses.call(pulse.getLibVersion, self.patience.silent)
+                await self._pulses.call(
+                    lambda: holding(pulse, lambda connection: connection.getLibVersion()), self.patience.silent
+                )
                 self._heard_at = clock.now()
             except (NoAnswer, NotStarted) as error:
                 self.reason = f"its daemon gives no sign of life: {error}"
@@ -500,6 +502,19 @@ class Link:
         self._down()
         self.state, self.reason = HostState.FENCED, "it was fenced"
         self.known.clear()
+
+
+def holding(connection: Connection, fn: Callable[[Connection], T]) -> T:
+    """What ``fn`` makes of a connection. To be called in a thread.
+
+    libvirt frees a connection when it is closed, also under a call that is on its way, and the process dies of that.
+    A stream, opened or not, has a reference of its own.
+    """
+    reference = connection.newStream(0)
+    try:
+        return fn(connection)
+    finally:
+        del reference
 
 
 def kept_aside(domain: Domain, *, uuid: str, name: str, kept: bool, ran: bool) -> Domain:
