@@ -40,9 +40,7 @@ from sundog.api.sundog import SERVICE as SUNDOG
 from sundog.app import backup as backups
 from sundog.app.hosts import changing_hosts, find_host, read_hosts
 from sundog.app.real import follow_hosts, real_hosts
-from sundog.app.wires import spaces_of
 from sundog.backends.contract import ComputeDriver
-from sundog.backends.libvirt.network_links import Spaces
 from sundog.backends.networks import NetworkDriver
 from sundog.backends.playground import Playground
 from sundog.backends.simulated import (
@@ -75,7 +73,7 @@ from sundog.core.pool import Pool, ResourceClasses
 from sundog.core.scheduler import load_policy
 from sundog.errors import Conflict, InputError, OutputError
 from sundog.runtime import aio, clock, warp
-from sundog.runtime.ids import Ids, random_secret, random_seed
+from sundog.runtime.ids import Ids, random_secret, random_seed, random_uuid
 from sundog.runtime.seeds import Streams
 from sundog.units import Seconds
 
@@ -109,6 +107,9 @@ DEFAULT_HOSTS: Final = 10
 
 _TICK: Final[Seconds] = 5.0
 """Real seconds between two notes of what time it is, for the next start."""
+
+_REAL_SYNC: Final[Seconds] = 60.0
+"""Between two comparisons of all real hosts with the books: somebody may do what no event tells of."""
 
 _REAL_PATIENCE: Final[Seconds] = 600.0
 """How long a repair waits for what is under way on real hosts."""
@@ -218,15 +219,17 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
 
 
 async def _serve_real(state: _State, settings: Settings, say: Callable[[str], None]) -> None:
-    async with real_hosts(state.folder, state.beginning.spaces) as real:
+    cloud_id = state.beginning.cloud
+    async with real_hosts(state.folder, cloud_id) as real:
         if not real.driver.links:
             say("This cloud has no hosts yet. To add one: sundog host add URI")
 
         async def beside(cloud: Cloud) -> None:
             real.guests.metadata = cloud.compute.metadata
-            await aio.gather(follow_hosts(real, cloud.compute, state.folder), cloud.network.wires.run())
+            await aio.gather(follow_hosts(real, cloud.compute, state.folder, cloud_id), cloud.network.wires.run())
 
-        await _serve(state, settings, real.driver, say, beside, networks=real.networks)
+        compute = replace(DEFAULT_COMPUTE, sync_interval=_REAL_SYNC)
+        await _serve(state, settings, real.driver, say, beside, networks=real.networks, compute=compute)
 
 
 async def _serve(
@@ -238,6 +241,7 @@ async def _serve(
     *,
     playground: Playground | None = None,
     networks: NetworkDriver | None = None,
+    compute: ComputeSettings = DEFAULT_COMPUTE,
 ) -> None:
     """Serve a cloud over a driver; ``beside`` is what else is done with it meanwhile."""
     # A token should last as long for those who wait in real time, however fast the cloud's time goes.
@@ -249,7 +253,7 @@ async def _serve(
         replace(settings.identity, token_life=settings.identity.token_life * scale),
         driver=driver,
         playground=playground,
-        compute=replace(DEFAULT_COMPUTE, console_life=DEFAULT_COMPUTE.console_life * scale),
+        compute=replace(compute, console_life=compute.console_life * scale),
         placement_policy=settings.placement_policy,
         networks=networks,
     )
@@ -304,7 +308,7 @@ def audit_cloud(state: str, *, heal: bool = False) -> Audited:
 
 
 async def _audit_real(state: _State, *, heal: bool) -> Audited:
-    async with real_hosts(state.folder, state.beginning.spaces) as real:
+    async with real_hosts(state.folder, state.beginning.cloud) as real:
         return await _audit(state, real.driver, heal=heal, patience=_REAL_PATIENCE, networks=real.networks)
 
 
@@ -353,14 +357,26 @@ def check_takes_real_hosts(state: str) -> None:
     folder = Path(state).expanduser()
     if not (folder / FILE_NAME).is_file():
         return
+    kept = _kept(folder)
+    if kept is not None and kept.backend != LIBVIRT:
+        raise InputError("the cloud of this state folder has simulated hosts; choose another --state", state=state)
+
+
+def cloud_id(state: str) -> str:
+    """The id of the cloud of a state folder, by which its hosts know it; empty before its first start."""
+    folder = Path(state).expanduser()
+    kept = _kept(folder) if (folder / FILE_NAME).is_file() else None
+    return "" if kept is None else kept.cloud
+
+
+def _kept(folder: Path) -> _Kept | None:
     store = open_store(folder)
     try:
         with store.read() as tx:
             row = tx.get(meta, key="beginning")
     finally:
         store.close()
-    if row is not None and _Kept.model_validate_json(row["value"]).backend != LIBVIRT:
-        raise InputError("the cloud of this state folder has simulated hosts; choose another --state", state=state)
+    return None if row is None else _Kept.model_validate_json(row["value"])
 
 
 def forget_host(state: str, name: str) -> None:
@@ -532,7 +548,8 @@ class _Beginning:
     """What a start goes on with. ``seed`` and ``fleet`` are the state's own, for ``elapsed`` seconds so far.
 
     ``ids_seed`` is another one at each start, so that no id comes twice, and the same for the same seed and start.
-    ``added`` are the hosts that came later. Real hosts are no fleet: it is None then, and ``spaces`` are their cloud's.
+    ``added`` are the hosts that came later. Real hosts are no fleet: it is None then. ``cloud`` is the cloud's own id,
+    which no other has, whatever its seed; its backups have it too.
     """
 
     seed: int
@@ -540,17 +557,21 @@ class _Beginning:
     fleet: FleetPlan | None
     elapsed: Seconds
     added: tuple[AddedHosts, ...]
-    spaces: Spaces
+    cloud: str
 
 
 class _Kept(BaseModel):
-    """What a state folder keeps of how it was begun, and how often it was started."""
+    """What a state folder keeps of how it was begun, and how often it was started.
+
+    ``cloud`` is empty in one that was last started when clouds had no ids.
+    """
 
     seed: int
     starts: int
     since: datetime
     backend: str = SIMULATED
     fleet: FleetPlan | None = None
+    cloud: str = ""
 
 
 def _beginning(store: Store, settings: Settings, epoch: datetime) -> _Beginning:
@@ -564,16 +585,18 @@ def _beginning(store: Store, settings: Settings, epoch: datetime) -> _Beginning:
             seed = random_seed() if settings.seed is None else settings.seed
             backend = settings.backend or SIMULATED
             fleet = (settings.fleet or identical_hosts(DEFAULT_HOSTS)) if backend == SIMULATED else None
-            kept = _Kept(seed=seed, starts=1, since=epoch, backend=backend, fleet=fleet)
+            cloud = str(random_uuid())
+            kept = _Kept(seed=seed, starts=1, since=epoch, backend=backend, fleet=fleet, cloud=cloud)
             tx.insert(meta, key="beginning", value=kept.model_dump_json())
         else:
             kept = _Kept.model_validate_json(row["value"])
             _refuse_another(kept, settings)
-            kept = kept.model_copy(update={"starts": kept.starts + 1})
+            cloud = kept.cloud or str(random_uuid())
+            kept = kept.model_copy(update={"starts": kept.starts + 1, "cloud": cloud})
             tx.update(meta, meta.c.key == "beginning", value=kept.model_dump_json())
     ids_seed = int(Streams(kept.seed).fresh(f"start-{kept.starts}").integers(2**63))
-    elapsed, spaces = (epoch - kept.since).total_seconds(), spaces_of(kept.seed, kept.since)
-    return _Beginning(kept.seed, ids_seed, kept.fleet, elapsed, _added_hosts(store), spaces)
+    elapsed = (epoch - kept.since).total_seconds()
+    return _Beginning(kept.seed, ids_seed, kept.fleet, elapsed, _added_hosts(store), kept.cloud)
 
 
 _ADDED: Final = TypeAdapter(tuple[AddedHosts, ...])

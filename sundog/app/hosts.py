@@ -17,7 +17,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML, YAMLError
 
-from sundog.backends.libvirt.host_check import HostCheck, address_of, check_host
+from sundog.backends.libvirt.host_check import HostCheck, address_of, check_host, release_host
 from sundog.backends.libvirt.link import HostSpec
 from sundog.backends.libvirt.network_shell import is_here
 from sundog.backends.libvirt.records import VirtType
@@ -47,11 +47,14 @@ class KnownHost(BaseModel):
     wire: str = Field(default="", pattern=_CARD)
     shell: tuple[str, ...] = ()
 
-    def spec(self, *, node: bool = False) -> HostSpec:
-        """The host as the driver wants it; ``node``: this machine is the network node."""
+    def spec(self, cloud: str = "", *, node: bool = False) -> HostSpec:
+        """The host as the driver wants it, as one of the cloud with this id.
+
+        ``node``: this machine is the network node.
+        """
         return HostSpec(
-            self.name, self.uri, self.uuid, self.virt_type, self.address, self.pool, filtered=True, wire=self.wire,
-            shell=self.shell, bridged=node and is_here(self.uri),
+            self.name, self.uri, self.uuid, self.virt_type, self.address, self.pool, cloud, filtered=True,
+            wire=self.wire, shell=self.shell, bridged=node and is_here(self.uri),
         )  # fmt: skip
 
 
@@ -204,14 +207,15 @@ def add_host(
     pool: str = DEFAULT_POOL,
     wire: str = "",
     shell: Sequence[str] = (),
+    cloud: str = "",
 ) -> HostCheck:
     """Look at a host and, if nothing is missing there, let it be one of a state folder's from now on.
 
     ``name`` is its own if it is empty, ``address`` that of the URI; without ``virt_type`` only KVM will do. ``wire``
-    and ``shell`` are as in ``HostSpec``. Raises: InputError for what cannot be, or is there already; OutputError if the
-    folder cannot be written.
+    and ``shell`` are as in ``HostSpec``; ``cloud`` is the id of the cloud, empty before its first start. Raises:
+    InputError for what cannot be, or is there already; OutputError if the folder cannot be written.
     """
-    spec = HostSpec(name, uri, address=_resolved(address or address_of(uri)), pool=pool)
+    spec = HostSpec(name, uri, address=_resolved(address or address_of(uri)), pool=pool, cloud=cloud)
     for host in read_hosts(folder):
         if name == host.name or uri == host.uri:
             raise InputError(f"{host.name} at {host.uri} is a host of this cloud already", host=host.name)
@@ -236,3 +240,16 @@ def add_host(
             refuse_twice(hosts, new)
             hosts.append(new)
     return check
+
+
+def release(host: KnownHost, cloud: str) -> str:
+    """Let a host be another cloud's, now that it is no more that of ``cloud``, an id.
+
+    Why it cannot be yet, and what to do about it; empty if it can.
+    """
+    if not cloud:
+        return ""  # a cloud that never ran has left nothing there
+    try:
+        return asyncio.run(release_host(host.spec(cloud)))
+    except InputError as exc:
+        return exc.message

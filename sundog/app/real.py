@@ -14,7 +14,6 @@ from sundog.app.wires import Guests, make_node
 from sundog.backends.contract import HostState, ImageReference
 from sundog.backends.libvirt.driver import LibvirtDriver, connected
 from sundog.backends.libvirt.network import LibvirtNetworks
-from sundog.backends.libvirt.network_links import Spaces
 from sundog.backends.libvirt.network_metadata import Doors
 from sundog.backends.libvirt.network_node import why_no_node
 from sundog.control.compute import Compute
@@ -59,16 +58,16 @@ class Real:
 
 
 @asynccontextmanager
-async def real_hosts(folder: Path, spaces: Spaces) -> AsyncIterator[Real]:
+async def real_hosts(folder: Path, cloud: str) -> AsyncIterator[Real]:
     """The hosts of a state folder, those that answer connected, for as long as the block.
 
-    ``spaces`` are the namespaces of its cloud. Raises: InputError if they cannot be read, or libvirt-python is not
-    installed.
+    ``cloud`` is the id of the cloud that they belong to. Raises: InputError if they cannot be read, or libvirt-python
+    is not installed.
     """
     images, guests = Uploaded(ImageFiles(folder / "images")), Guests()
     doors = Doors(guests.ask)
-    node = make_node(folder, spaces, doors)
-    specs = [host.spec(node=node is not None) for host in read_hosts(folder)]
+    node = make_node(folder, cloud, doors)
+    specs = [host.spec(cloud, node=node is not None) for host in read_hosts(folder)]
     async with connected(specs, images=images, folder=folder / "flat-images") as driver:
         networks = LibvirtNetworks(lambda: driver.links, node, why=why_no_node())
         driver.plug_into(networks)
@@ -85,8 +84,8 @@ async def real_hosts(folder: Path, spaces: Spaces) -> AsyncIterator[Real]:
             doors.close_all()
 
 
-async def follow_hosts(real: Real, compute: Compute, folder: Path) -> None:
-    """Drive the hosts that the state folder has, and let compute know those that come, for ever."""
+async def follow_hosts(real: Real, compute: Compute, folder: Path, cloud: str) -> None:
+    """Drive the hosts that the state folder of a cloud has, and let compute know those that come, for ever."""
     driver, path = real.driver, folder / FILE_NAME
     read, up = _stamp(path), _up(driver)
     while True:
@@ -94,7 +93,7 @@ async def follow_hosts(real: Real, compute: Compute, folder: Path) -> None:
         try:
             if _stamp(path) != read:
                 read = _stamp(path)
-                driver.drive(host.spec(node=real.node) for host in read_hosts(folder))
+                driver.drive(host.spec(cloud, node=real.node) for host in read_hosts(folder))
             if _up(driver) != up:
                 up = _up(driver)
                 compute.reconciler.wake(await compute.hosts.look())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -36,20 +35,20 @@ class Guests:
         return Reply(200, found.content, found.media_type)
 
 
-def make_node(folder: Path, spaces: Spaces, doors: Doors) -> NetworkNode | None:
+def make_node(folder: Path, cloud: str, doors: Doors) -> NetworkNode | None:
     """This machine as the network node of the cloud of a state folder; None if ``why_no_node``.
 
-    ``spaces`` are the cloud's own. Raises: InputError if the folder does not say how the node is joined to others.
+    ``cloud`` is the cloud's id. Raises: InputError if the folder does not say how the node is joined to others.
     """
     known = read_node(folder)
     if why_no_node():
         return None
-    return NetworkNode(NodeSpec(known.wire, folder / "networks", known.external, spaces), doors)
+    return NetworkNode(NodeSpec(known.wire, folder / "networks", known.external, spaces_of(cloud)), doors)
 
 
-def spaces_of(seed: int, since: datetime) -> Spaces:
-    """What the namespaces of the cloud are called that was begun so: two clouds on one machine have their own.
+def spaces_of(cloud: str) -> Spaces:
+    """What the namespaces of a cloud are called, by its id: two clouds on one machine have their own.
 
     A cloud that was restored in another folder has those of before.
     """
-    return Spaces(f"sundog-{hashlib.sha256(f'{seed} {since.isoformat()}'.encode()).hexdigest()[:6]}")
+    return Spaces(f"sundog-{hashlib.sha256(cloud.encode()).hexdigest()[:6]}")

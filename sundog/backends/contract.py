@@ -61,7 +61,8 @@ class HostRecord:
     """A host, its inventory by OpenStack's resource classes, and whether it answers.
 
     ``uuid`` is the host's own and stays with it when its name changes. ``zone``, ``rack`` and ``aggregates`` are where
-    it stands, as far as the driver knows; the control plane may put it elsewhere.
+    it stands, as far as the driver knows; the control plane may put it elsewhere. ``reason`` says in words why it does
+    not answer, if that is known. One that has never answered may be told of without an inventory.
     """
 
     uuid: str
@@ -76,6 +77,7 @@ class HostRecord:
     hypervisor_type: str = ""
     hypervisor_version: int = 0
     address: str = ""
+    reason: str = ""
 
 
 # -------------------------------------------------------------------------------------------------------------- servers

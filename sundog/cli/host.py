@@ -69,6 +69,7 @@ def add(
         pool=pool or DEFAULT_POOL,
         wire=wire,
         shell=shlex.split(shell),
+        cloud=app.cloud_id(state),
     )
     for finding in check.findings:
         print(finding)
@@ -96,9 +97,10 @@ def list_(
     network: dict[str, list[str]] | None = None
     if app.is_served(state):
         cloud = Administrator(_folder(state))
-        answer = cloud.ask("GET", "compute", "/os-services?binary=nova-compute")
+        driven = {each["name"]: each for each in cloud.ask("GET", "sundog", "/fleet/hosts")["hosts"]}
+        services = cloud.ask("GET", "compute", "/os-services?binary=nova-compute")["services"]
+        told = driven | {each["host"]: driven.get(each["host"], {}) | each for each in services}
         network = cloud.ask("GET", "sundog", "/wires")["wires"]
-        told = {each["host"]: each for each in answer["services"]}
     rows = [
         {
             "name": host.name,
@@ -108,16 +110,21 @@ def list_(
             "state": told.get(host.name, {}).get("state", "unknown"),
             "status": told.get(host.name, {}).get("status", "unknown"),
             "reason": told.get(host.name, {}).get("disabled_reason"),
+            "state_reason": told.get(host.name, {}).get("state_reason"),
         }
         for host in hosts
     ]
     if as_json:
-        print(json.dumps({"hosts": rows} | ({} if network is None else {"network": network}), indent=2))
+        document = {"cloud": app.cloud_id(state) or None, "hosts": rows}
+        print(json.dumps(document | ({} if network is None else {"network": network}), indent=2))
         return
     table = Table("name", "reached by", "runs", "state", "new servers", box=None, padding=(0, 2, 0, 0))
     for row in rows:
         table.add_row(row["name"], row["uri"], row["virt_type"], row["state"], row["status"])
     Console(highlight=False, markup=False).print(table)
+    for row in rows:
+        if row["state_reason"]:
+            print(f"{row['name']} is {row['state']}: {row['state_reason']}")
     for heading, lines in (
         ("Of networks this is left out:", (network or {}).get("left_out", ())),
         ("Of networks this failed, and is tried again:", (network or {}).get("failed", ())),
@@ -168,14 +175,19 @@ def drain(
 
 @host_app.command("remove")
 def remove(host: HostArgument, state: StateOption = _STATE) -> None:
-    """Take a host that has no servers out of the cloud. Nothing on it is touched."""
+    """Take a host that has no servers out of the cloud, so that another cloud may have it."""
     app = _app()
+    from sundog.app.hosts import find_host, read_hosts, release
+
+    known = find_host(read_hosts(_folder(state)), host)
     if app.is_served(state):
         name, cloud = _found(host, state)
         asyncio.run(_remove(name, cloud, _folder(state)))
     else:
         app.forget_host(state, host)
     print(f"Host {host} was removed.")
+    if left := release(known, app.cloud_id(state)):
+        print(f"It still says that it is this cloud's: {left}")
 
 
 async def _remove(name: str, cloud: Administrator, folder: Path) -> None:
@@ -191,10 +203,14 @@ async def _remove(name: str, cloud: Administrator, folder: Path) -> None:
         known = find_host(hosts, name)
         hosts.remove(known)
     due = clock.monotonic() + 30.0
+    while clock.monotonic() < due and (_is_driven(cloud, name) or _is_up(cloud, name)):
+        await aio.sleep(0.5)
     for service in services:
-        while clock.monotonic() < due and _is_up(cloud, name):
-            await aio.sleep(0.5)
         cloud.ask("DELETE", "compute", f"/os-services/{service['id']}")
+
+
+def _is_driven(cloud: Administrator, name: str) -> bool:
+    return name in [each["name"] for each in cloud.ask("GET", "sundog", "/fleet/hosts")["hosts"]]
 
 
 def _is_up(cloud: Administrator, name: str) -> bool:

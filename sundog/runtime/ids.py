@@ -37,6 +37,11 @@ def random_secret(entropy_bytes: int = 32) -> str:
     return secrets.token_urlsafe(entropy_bytes)
 
 
+def random_uuid() -> uuid.UUID:
+    """An id that nothing else has, wherever it was made: for what must be known from its like. For edges."""
+    return uuid.UUID(bytes=secrets.token_bytes(16), version=4)
+
+
 def random_seed() -> int:
     """A seed that nobody can guess, for a world that is not meant to be repeated. For edges."""
     return secrets.randbits(64)

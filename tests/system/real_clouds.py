@@ -14,12 +14,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sundog.app.hosts import DEFAULT_POOL
 from sundog.app.wires import spaces_of
 from sundog.backends.libvirt.identity import FILE
 from sundog.backends.libvirt.network_links import tunnel_name
@@ -121,6 +121,13 @@ class RealCloud:
         flavor = {"name": "tiny", "ram": 128, "vcpus": 1, "disk": 1}
         return str(self.ask("POST", "compute", "/flavors", {"flavor": flavor})["flavor"]["id"])
 
+    def overcommit(self) -> None:
+        """Let more servers be on the hosts than they have processors."""
+        for provider in self.ask("GET", "placement", "/resource_providers")["resource_providers"]:
+            path = f"/resource_providers/{provider['uuid']}/inventories/VCPU"
+            inventory = self.ask("GET", "placement", path)
+            self.ask("PUT", "placement", path, inventory | {"allocation_ratio": 16.0})
+
     def boot(self, image: str, flavor: str, network: str, name: str = "web", **more: Any) -> str:
         """A server, asked for; ``more`` as the API has it."""
         wanted = {"name": name, "imageRef": image, "flavorRef": flavor, "networks": [{"uuid": network}], **more}
@@ -158,9 +165,12 @@ class RealCloud:
     def delete(self, server: str) -> None:
         """Until it is gone."""
         self.ask("DELETE", "compute", f"/servers/{server}")
-        wait_for(lambda: self._is_gone(server), seconds=120.0)
+        wait_for(lambda: self.is_gone(server), seconds=120.0)
 
-    def _is_gone(self, server: str) -> bool:
+    def is_gone(self, server: str) -> bool:
+        """Whether a server is not there any more."""
+        assert self.process is not None
+        assert self.process.poll() is None, "the control plane has ended"
         try:
             self.server(server)
         except InputError as error:
@@ -180,15 +190,22 @@ def wait_for(look: Callable[[], Any], *, seconds: float) -> Any:
 @contextlib.contextmanager
 def real_cloud(bed: Bed, state: Path) -> Iterator[RealCloud]:
     """A cloud of all hosts of a bed, added and served; at the end it is stopped, if it is served then."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        cloud = RealCloud(state, f"127.0.0.1:{probe.getsockname()[1]}")
-    try:
+    with idle_cloud(state) as cloud:
         cloud.command("network-node", "--wire", bed.layout.bridges[1], "--external", f"lan={bed.layout.bridges[0]}")
         for place in bed.hosts():
             shell = f"nsenter -t {first_process(place.folder)} -n -m --"
             cloud.command("host", "add", place.tcp, "--virt-type", "qemu", "--wire", "eth1", "--shell", shell)
         cloud.serve()
+        yield cloud
+
+
+@contextlib.contextmanager
+def idle_cloud(state: Path) -> Iterator[RealCloud]:
+    """A cloud without hosts that is not served; at the end it is stopped, if it is served then."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        cloud = RealCloud(state, f"127.0.0.1:{probe.getsockname()[1]}")
+    try:
         yield cloud
     except BaseException:
         if cloud.process is not None:
@@ -238,8 +255,7 @@ def _details(link: str) -> str:
 def _prefix(state: Path) -> str:
     with contextlib.closing(sqlite3.connect(state / "sundog.db")) as store:
         (told,) = store.execute("SELECT value FROM meta WHERE key = 'beginning'").fetchone()
-    begun = json.loads(told)
-    return spaces_of(begun["seed"], datetime.fromisoformat(begun["since"])).prefix
+    return spaces_of(json.loads(told)["cloud"]).prefix
 
 
 def namespaces(state: Path) -> list[str]:
@@ -263,8 +279,9 @@ def unwire(state: Path) -> None:
 
 
 def clear(bed: Bed) -> None:
-    """Remove every domain, also what a test that failed has left."""
+    """Remove every domain, also what a test that failed has left, and let every host be nobody's."""
     for place in bed.hosts():
+        bed.run(place.number, ["rm", "-f", f"{DEFAULT_POOL}/{FILE}"])
         for name in virsh(place, "list", "--all", "--name").stdout.split():
             virsh(place, "destroy", name, check=False)
             virsh(place, "undefine", name, "--managed-save", check=False)

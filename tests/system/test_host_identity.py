@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from sundog.backends.contract import EventKind, HostState, ServerSpec
+from sundog.backends.libvirt.domain_xml import read_stamp, write_domain
 from sundog.backends.libvirt.driver import LibvirtDriver, connected
 from sundog.backends.libvirt.link import HostSpec, Link
-from sundog.errors import HostDown, InputError
+from sundog.backends.libvirt.plan import plan
+from sundog.errors import BackendFailed, HostDown, InputError
 from sundog.runtime.ids import Ids
 from tests.bed.bed import Bed
-from tests.bed.layout import PORT
 from tests.real_hosts import SETTINGS, File, guest_disk, guest_reference
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed: pip install 'sundog[libvirt]'")
@@ -38,20 +39,22 @@ def make_spec() -> ServerSpec:
 
 
 @asynccontextmanager
-async def driving(bed: Bed, folder: Path) -> AsyncIterator[LibvirtDriver]:
+async def driving(bed: Bed, folder: Path, cloud: str = "") -> AsyncIterator[LibvirtDriver]:
     """A driver that was told no uuids: it must find out which host is which."""
     specs = [
-        HostSpec(place.name, f"qemu+tcp://{place.address}:{PORT}/system", virt_type="qemu", address=place.address)
-        for place in bed.hosts()
+        HostSpec(place.name, place.tcp, virt_type="qemu", address=place.address, cloud=cloud) for place in bed.hosts()
     ]
     async with connected(specs, images=File(guest_disk()), folder=folder, settings=SETTINGS) as driver:
         yield driver
 
 
 async def wait_until(link: Link, *, up: bool) -> None:
-    async with asyncio.timeout(60):
-        while (link.state is HostState.UP) != up or link.quarantined == up:
-            await asyncio.sleep(0.05)
+    try:
+        async with asyncio.timeout(60):
+            while (link.state is HostState.UP) != up or link.quarantined == up:
+                await asyncio.sleep(0.05)
+    except TimeoutError as error:
+        raise AssertionError(f"host {link.name} is {link.state}: {link.reason}") from error
 
 
 def do(bed: Bed, number: int, script: str) -> str:
@@ -179,5 +182,83 @@ def test_hosts_that_were_said_to_have_one_uuid_are_refused_at_once(bed: Bed, fol
         with pytest.raises(InputError, match="uuid"):
             async with connected(specs, images=File(guest_disk()), folder=folder):
                 pass
+
+    asyncio.run(main())
+
+
+@pytest.fixture
+def nobodys(bed: Bed) -> Iterator[None]:
+    """Hosts that belong to no cloud, at the start and at the end."""
+    for number in (1, 2):
+        do(bed, number, f"rm -f {FILE}")
+    yield
+    for number in (1, 2):
+        do(bed, number, f"rm -f {FILE}")
+
+
+@pytest.mark.usefixtures("nobodys")
+def test_a_host_of_another_cloud_is_left_alone_and_its_guest_runs_on(bed: Bed, folder: Path) -> None:
+    spec = make_spec()
+
+    async def main() -> None:
+        async with driving(bed, folder, "one") as driver:
+            link = driver.links[0]
+            await wait_until(link, up=True)
+            await driver.spawn(link.uuid, spec, deadline=60)
+            async with driving(bed, folder, "two") as other:
+                async with asyncio.timeout(60):
+                    while not all(each.quarantined for each in other.links):
+                        await asyncio.sleep(0.05)
+                assert "belongs to cloud one, and this is cloud two" in other.links[0].reason
+                assert await other.hosts(deadline=1) == ()
+            copies = await driver.list_servers(link.uuid, deadline=30)
+            assert [(copy.key, copy.power_state) for copy in copies] == [(spec.key, "running")]
+            await driver.destroy(link.uuid, spec.key, deadline=60)
+
+    asyncio.run(main())
+
+
+@pytest.mark.usefixtures("nobodys")
+def test_a_copy_of_another_cloud_is_not_shown_and_not_touched(bed: Bed, folder: Path) -> None:
+    spec = make_spec()
+    theirs = plan(spec, HostSpec("theirs", "", virt_type="qemu", cloud="two"))
+
+    async def main() -> None:
+        async with driving(bed, folder, "one") as driver:
+            link = driver.links[0]
+            await wait_until(link, up=True)
+            await link.call("test", lambda connection: connection.defineXML(write_domain(theirs)))
+            try:
+                assert await driver.list_servers(link.uuid, deadline=30) == ()
+                with pytest.raises(BackendFailed, match="not ours"):
+                    await driver.spawn(link.uuid, spec, deadline=30)
+                await driver.destroy(link.uuid, spec.key, deadline=30)
+                text = await link.call("test", lambda each: str(each.lookupByUUIDString(spec.uuid).XMLDesc(0)))
+                assert read_stamp(text) == theirs.stamp
+            finally:
+                await link.call("test", lambda connection: connection.lookupByUUIDString(spec.uuid).undefine())
+
+    asyncio.run(main())
+
+
+@pytest.mark.usefixtures("nobodys")
+def test_a_host_of_the_time_before_clouds_had_ids_is_taken_over_with_its_guest(bed: Bed, folder: Path) -> None:
+    spec = make_spec()
+    uuid, name = bed.hosts()[0].uuid, bed.hosts()[0].name
+
+    async def main() -> None:
+        async with driving(bed, folder) as driver:  # one that writes no id
+            link = driver.links[0]
+            await wait_until(link, up=True)
+            await driver.spawn(link.uuid, spec, deadline=60)
+        old = json.dumps({"version": 1, "uuid": uuid, "hostname": name, "name": name})
+        do(bed, 1, f"echo '{old}' > {FILE}")
+        async with driving(bed, folder, "one") as driver:
+            link = driver.links[0]
+            await wait_until(link, up=True)
+            assert json.loads(do(bed, 1, f"tr -d '\\0' < {FILE}")) == json.loads(old) | {"version": 2, "cloud": "one"}
+            copies = await driver.list_servers(link.uuid, deadline=30)
+            assert [(copy.key, copy.power_state) for copy in copies] == [(spec.key, "running")]
+            await driver.destroy(link.uuid, spec.key, deadline=60)
 
     asyncio.run(main())

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
+from sundog.app.hosts import DEFAULT_POOL
+from sundog.backends.libvirt.identity import FILE
 from tests.bed.bed import Bed, virsh
 from tests.bed.image import guest_image
-from tests.system.real_clouds import RealCloud, cloud, holdings  # noqa: F401
+from tests.system.real_clouds import RealCloud, cloud, holdings, idle_cloud  # noqa: F401
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed: pip install 'sundog[libvirt]'")
 
@@ -91,6 +95,41 @@ def test_an_older_backup_harms_no_guest_before_its_owner_says_so(cloud: RealClou
     for each in (kept, gone):
         cloud.delete(each)
     assert holdings(bed) == {place.name: [] for place in bed.hosts()}
+
+
+def test_a_host_has_one_cloud_at_a_time(cloud: RealCloud, bed: Bed, tmp_path: Path) -> None:  # noqa: F811
+    image, flavor, network = cloud.upload(guest_image().disk), cloud.flavor(), cloud.network()
+    server = cloud.boot(image, flavor, network)
+    host = cloud.settled(server, "ACTIVE")["OS-EXT-SRV-ATTR:host"]
+    place = next(each for each in bed.hosts() if each.name == host)
+    free = next(each for each in bed.hosts() if each.name != host)
+    began, mine = _domain_id(place, server), json.loads(cloud.command("host", "list", "--json"))["cloud"]
+
+    with idle_cloud(tmp_path / "other") as other:
+        assert "it holds 1 of another cloud" in other.command("host", "add", place.tcp, "--virt-type", "qemu", code=3)
+        assert f"belongs to cloud {mine}" in other.command("host", "add", free.tcp, "--virt-type", "qemu", code=3)
+        other.state.mkdir(exist_ok=True)
+        shutil.copy(cloud.state / "hosts.yaml", other.state / "hosts.yaml")  # somebody insists
+        other.serve()
+        told = json.loads(other.command("host", "list", "--json"))["hosts"]
+        assert [each["state"] for each in told] == ["down", "down"]
+        assert all(f"belongs to cloud {mine}" in each["state_reason"] for each in told)
+        assert f"{host} is down: host {host}: it belongs to cloud {mine}" in other.command("host", "list")
+        other.stop()
+        assert json.loads(other.command("host", "list", "--json"))["cloud"] not in (None, mine)
+        assert _domain_id(place, server) == began
+        assert "still says that it is this cloud's: it belongs" in other.command("host", "remove", host)
+
+        cloud.delete(server)
+        bed.kill(place.number)
+        assert f"remove {DEFAULT_POOL}/{FILE} on it by hand" in cloud.command("host", "remove", place.name)
+        bed.revive(place.number)
+        assert "still" not in cloud.command("host", "remove", free.name)
+        cloud.stop()
+        other.command("host", "remove", free.name)
+        other.command("host", "add", free.tcp, "--virt-type", "qemu")
+        told = other.command("host", "add", place.tcp, "--virt-type", "qemu", code=3)
+        assert f"belongs to cloud {mine}" in told
 
 
 def _domain_id(place: object, server: str) -> str:

@@ -49,6 +49,7 @@ def host_in_short(told: FleetHost) -> dict[str, Any]:
         "id": record.uuid,
         "name": record.name,
         "state": record.state,
+        "state_reason": record.reason or None,
         "rack": record.rack,
         "zone": record.zone,
         "enabled": told.enabled,

@@ -19,6 +19,8 @@ from sundog.errors import BackendFailed
 NAMESPACE: Final = "urn:sundog:copy:1"
 ET.register_namespace("sundog", NAMESPACE)
 
+# The parts of a stamp that may be any text.
+_WORDS: Final = ("name", "project", "rescue", "cloud")
 _TRUTH: Final = {True: "yes", False: "no"}
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 # What a guest's translated code may take of the host's memory, without KVM; QEMU alone would take 1 GiB.
@@ -134,7 +136,7 @@ def stamp_element(domain: Domain) -> Element:
     root.set("finished", _TRUTH[stamp.finished])
     root.set("kept", _TRUTH[stamp.kept])
     root.set("ran", _TRUTH[stamp.ran])
-    for name, value in (("name", stamp.name), ("project", stamp.project_id), ("rescue", stamp.rescue)):
+    for name, value in zip(_WORDS, (stamp.name, stamp.project_id, stamp.rescue, stamp.cloud), strict=True):
         root.set(name, escape(value))
     for disk in domain.disks:
         SubElement(root, f"{{{NAMESPACE}}}disk", role=disk.role, file=disk.path)
@@ -230,13 +232,13 @@ def _stamp_in(root: Element) -> Element | None:
 def _stamp(element: Element) -> Stamp:
     try:
         server, generation = element.attrib["server"], int(element.attrib["generation"])
-        name, project, rescue = (unescape(element.get(each, "")) for each in ("name", "project", "rescue"))
+        name, project, rescue, cloud = (unescape(element.get(each, "")) for each in _WORDS)
     except (KeyError, ValueError) as error:
         raise BackendFailed(
             f"the stamp of a domain cannot be read: {error}; somebody changed it, so put it right with virsh edit"
         ) from error
     yes = [element.get(each) == "yes" for each in ("finished", "kept", "ran")]
-    return Stamp(server, generation, name, project, yes[0], yes[1], yes[2], rescue)
+    return Stamp(server, generation, name, project, yes[0], yes[1], yes[2], rescue, cloud)
 
 
 def _disk(element: Element, roles: dict[str, str]) -> Disk:

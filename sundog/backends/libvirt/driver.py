@@ -34,7 +34,7 @@ from sundog.backends.libvirt.config_drive import drive_files, make_drive
 from sundog.backends.libvirt.consoles import Screen, SerialLine, connect_screen
 from sundog.backends.libvirt.domain_xml import read_domain, read_screen, write_interface
 from sundog.backends.libvirt.images import FORMATS, Base, Images, ImageSource, base_name, check_image
-from sundog.backends.libvirt.keeper import LONG_S, LOOK_S, Fencer, Settings, cannot, undo_on_failure
+from sundog.backends.libvirt.keeper import LONG_S, LOOK_S, Fencer, Settings, cannot, distinct, undo_on_failure
 from sundog.backends.libvirt.link import HostSpec, Link, Seen
 from sundog.backends.libvirt.moves import Mover
 from sundog.backends.libvirt.native import library
@@ -66,9 +66,9 @@ async def connected(
 
     Raises: InputError if two hosts have one name, address or uuid, or libvirt-python is not installed.
     """
-    native = library()
+    native, specs = library(), distinct(hosts)
     async with aio.TaskGroup() as group:
-        driver = LibvirtDriver(native, hosts, Images(images, folder), group, fencer, settings)
+        driver = LibvirtDriver(native, specs, Images(images, folder), group, fencer, settings)
         try:
             yield driver
         finally:
@@ -123,7 +123,7 @@ class LibvirtDriver(Mover):
         return self._events.stream()
 
     async def hosts(self, *, deadline: Seconds) -> Sequence[HostRecord]:
-        """Every host that ever answered, in the order in which they were given."""
+        """Every host whose uuid is known, in the order in which they were given."""
         check_deadline(deadline)
         return tuple(record for link in self.links if (record := link.record()) is not None)
 

@@ -14,7 +14,9 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from sundog.backends.libvirt.domain_xml import read_domain
+from sundog.backends.libvirt.failures import Code
 from sundog.backends.libvirt.host_xml import HostFacts, read_capabilities, write_network, write_volume
+from sundog.backends.libvirt.identity import FILE, of_another_cloud, read_identity, to_be_given_up
 from sundog.backends.libvirt.inventory import RESERVED_MEMORY_MIB
 from sundog.backends.libvirt.link import HostSpec, Link
 from sundog.backends.libvirt.native import OLDEST, Connection, Library, library
@@ -229,17 +231,18 @@ class _Checker:
     async def _has_room(self) -> None:
         link = Link(0, self.spec, self.native, lambda _event: None)
 
-        def look(connection: Connection) -> tuple[int, float]:
+        def look(connection: Connection) -> tuple[int, float, bytes | None]:
             link.storage.prepare(connection)
             pool = connection.storagePoolLookupByName(POOL)
             pool.refresh(0)
-            return int(pool.info()[3]), _skew(pool, self.native)
+            return int(pool.info()[3]), _skew(pool, self.native), link.storage.read_file(connection, FILE)
 
         advice = f"libvirtd must be able to make {self.spec.pool} and to write there; --pool says another place"
         found = await self._try("disk", look, advice)
         if found is None:
             return
-        free, skew = found[0] // _GIB, found[1]
+        free, skew, data = found[0] // _GIB, found[1], found[2]
+        self._is_no_other_clouds(data)
         told = f"{free} GiB are free in {self.spec.pool}"
         if free < LEAST_GIB:
             self._say("disk", "missing", told, "make room, or say --pool DIR for another place")
@@ -252,6 +255,58 @@ class _Checker:
             self._say("clock", "note", told, "run NTP on both, such as systemd-timesyncd or chrony")
         else:
             self._say("clock", "good", f"within {_SKEW:g} s of this machine's")
+
+    def _is_no_other_clouds(self, data: bytes | None) -> None:
+        """By its file, which is there also while the other cloud has no servers on it."""
+        try:
+            left = read_identity(data or b"")
+        except ValueError as error:
+            self._say("owner", "missing", str(error), f"see whose {self.spec.pool}/{FILE} is, and remove it")
+            return
+        if left is not None and (why := of_another_cloud(left, self.spec.cloud)):
+            self._say("owner", "missing", why, to_be_given_up(left.cloud))
+
+
+async def release_host(spec: HostSpec) -> str:
+    """Remove our file from a host, so that it may be another cloud's. Why it is still there; empty if it is not.
+
+    Raises: InputError where libvirt-python is not installed.
+    """
+    native = library()
+    workers = Workers("libvirt-release", size=1, most=4)
+    by_hand = f"before it can be another cloud's, remove {spec.pool}/{FILE} on it by hand"
+    try:
+        connection = await workers.call(lambda: native.open(spec.uri), _CONNECT)
+        try:
+            why = await workers.call(lambda: _release(connection, spec, native), _CALL)
+        finally:
+            with contextlib.suppress(native.libvirtError, NoAnswer, NotStarted):
+                await workers.call(connection.close, _CONNECT)
+    except (native.libvirtError, NoAnswer, NotStarted) as error:
+        why = str(error)
+    finally:
+        workers.close()
+    return f"{why}; {by_hand}" if why else ""
+
+
+def _release(connection: Connection, spec: HostSpec, native: Library) -> str:
+    storage = Link(0, spec, native, lambda _event: None).storage
+    try:
+        left = read_identity(storage.read_file(connection, FILE) or b"")
+    except native.libvirtError as error:
+        if error.get_error_code() != Code.NO_STORAGE_POOL:
+            raise
+        return ""
+    except ValueError as error:
+        return str(error)
+    if left is None:
+        return ""
+    if left.uuid != spec.uuid or left.uuid != read_capabilities(connection.getCapabilities()).uuid:
+        return f"it says that it is {left.uuid}, and host {spec.name} is {spec.uuid}"
+    if why := of_another_cloud(left, spec.cloud):
+        return why
+    storage.delete_file(connection, FILE)
+    return ""
 
 
 def _skew(pool: Any, native: Library) -> Seconds:

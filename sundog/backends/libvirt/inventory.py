@@ -32,8 +32,9 @@ _PLAIN: Final = str.maketrans("", "", "-.")
 
 
 def host_record(
-    facts: HostFacts, name: str, state: HostState, *, virt_type: VirtType, disk_gib: int, version: int, address: str
-) -> HostRecord:
+    facts: HostFacts, name: str, state: HostState, *, virt_type: VirtType, disk_gib: int, version: int, address: str,
+    reason: str = "",
+) -> HostRecord:  # fmt: skip
     """The host as the control plane sees it. ``version`` is that of its hypervisor, ``disk_gib`` that of its pool.
 
     A guest that is translated sees a plain CPU whatever the host has, so its traits are told only with KVM.
@@ -59,4 +60,5 @@ def host_record(
         hypervisor_type="QEMU",
         hypervisor_version=version,
         address=address,
+        reason="" if state is HostState.UP else reason,
     )

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sundog.backends.contract import EventKind, HostRecord, HostState, LifecycleEvent, PowerState, ServerKey
 from sundog.backends.libvirt.consoles import Screen, SerialLine
@@ -33,6 +34,8 @@ from sundog.units import Seconds
 
 T = TypeVar("T")
 
+_LOG: Final = logging.getLogger("sundog.hosts")
+
 
 @dataclass(frozen=True, slots=True)
 class HostSpec:
@@ -40,7 +43,8 @@ class HostSpec:
 
     ``uuid`` is the host's own, where it is known already: a host that says another one is not let in. ``address`` is
     where other hosts reach it for migrations, and where consoles listen. ``pool`` is the folder for its disks, the same
-    on every host. ``filtered``: a network driver puts the filters of ports there, and no card is plugged without its
+    on every host. ``cloud`` is the id of the cloud whose host it is to be: one that is another's is not let in.
+    ``filtered``: a network driver puts the filters of ports there, and no card is plugged without its
     own. ``wire`` is the card that joins its networks to those of other hosts, the one with ``address`` if it is empty;
     ``shell`` the beginning of a command that runs another one there, for a host that is reached neither over SSH nor
     on this machine. ``bridged``: the host is the network node as well, whose bridges its networks use.
@@ -52,6 +56,7 @@ class HostSpec:
     virt_type: VirtType = "kvm"
     address: str = "127.0.0.1"
     pool: str = "/var/lib/libvirt/sundog"
+    cloud: str = ""
     filtered: bool = False
     wire: str = ""
     shell: tuple[str, ...] = ()
@@ -158,12 +163,14 @@ class Link:
         return self._library
 
     def record(self) -> HostRecord | None:
-        """The host as the contract shows it; None as long as nothing is known of it."""
+        """The host as the contract shows it; None as long as nobody knows which one it is."""
         if self.facts is None:
-            return None
+            if not self.spec.uuid:
+                return None
+            return HostRecord(self.spec.uuid, self.name, self.state, {}, reason=self.reason)
         return host_record(
             self.facts, self.name, self.state, virt_type=self.spec.virt_type, disk_gib=self._disk_gib,
-            version=self._version, address=self.spec.address,
+            version=self._version, address=self.spec.address, reason=self.reason,
         )  # fmt: skip
 
     def statistics(self) -> dict[str, int]:
@@ -197,7 +204,7 @@ class Link:
         server: ServerKey | None, limit: Seconds,
     ) -> T:  # fmt: skip
         try:
-            return await workers.call(lambda: fn(connection), limit)
+            return await workers.call(lambda: holding(connection, fn), limit)
         except self._library.libvirtError as error:
             said = meaning(error.get_error_code(), alive=self._is_alive(connection))
             raise translate(
@@ -309,7 +316,7 @@ class Link:
         facts, version, lib_version, hostname = await ask("inventory", self._inventory)
         if lib_version < OLDEST:
             raise HostDown(f"host {self.name} has libvirt {lib_version}; it takes {OLDEST} or later", host=self.uuid)
-        found = Identity(facts.uuid, hostname, self.name)
+        found = Identity(facts.uuid, hostname, self.name, self.spec.cloud)
         self._judge(found)
         if self.spec.virt_type not in facts.virt_types:
             raise HostDown(
@@ -321,10 +328,11 @@ class Link:
         seen = await ask("list_servers", self.survey)
         data = await ask("identify", lambda connection: self.storage.read_file(connection, FILE))
         self._judge(found, data, len(seen))
-        if data is None or read_identity(data) is None:
+        if (left := read_identity(data or b"")) is None or left.cloud != found.cloud:
             mine = write_identity(found)
             await ask("identify", lambda connection: self.storage.write_file(connection, FILE, mine))
-        self._judge(found, write_identity(found))  # once more: another may have come up meanwhile
+            data = await ask("identify", lambda connection: self.storage.read_file(connection, FILE))
+        self._judge(found, data, len(seen))  # once more: another host or cloud may have come meanwhile
         self.facts, self._version, self.quarantined = facts, version, False
         before = self.state
         self.known = {
@@ -360,7 +368,9 @@ class Link:
         pulse = self._pulse
         while not self._broken.is_set():
             try:
-                await self._pulses.call(pulse.getLibVersion, self.patience.silent)
+                await self._pulses.call(
+                    lambda: holding(pulse, lambda connection: connection.getLibVersion()), self.patience.silent
+                )
                 self._heard_at = clock.now()
             except (NoAnswer, NotStarted) as error:
                 self.reason = f"its daemon gives no sign of life: {error}"
@@ -431,17 +441,26 @@ class Link:
         return sorted(found, key=lambda seen: (seen.key.uuid, seen.key.generation))
 
     def look(self, domain: Any) -> Seen | None:
-        """A domain of libvirt's as a copy; None if it is not ours, or has just gone. To be called in a thread."""
+        """A domain of libvirt's as a copy; None if it is not ours, or has just gone. To be called in a thread.
+
+        One whose stamp somebody changed so that it cannot be read is nobody's, and the others are seen all the same.
+        One that names no cloud is of a time when copies did not: on a host of ours it is ours, and says so from the
+        next change on.
+        """
         try:
             read = read_domain(domain.XMLDesc(0))
-            if read is None:
+            if read is None or read.stamp.cloud not in ("", self.spec.cloud):
                 return None
+            read = replace(read, stamp=replace(read.stamp, cloud=self.spec.cloud))
             state, reason = domain.state(0)
             saved = bool(domain.hasManagedSaveImage(0))
         except self._library.libvirtError as error:
             if error.get_error_code() == Code.NO_DOMAIN:
                 return None
             raise
+        except BackendFailed as error:
+            _LOG.warning("host %s: %s", self.name, error.message)
+            return None
         return Seen(read, power_of(state, reason, saved=saved, finished=read.stamp.finished))
 
     def expect(self, domain: Domain) -> None:
@@ -491,6 +510,19 @@ class Link:
         self._down()
         self.state, self.reason = HostState.FENCED, "it was fenced"
         self.known.clear()
+
+
+def holding(connection: Connection, fn: Callable[[Connection], T]) -> T:
+    """What ``fn`` makes of a connection. To be called in a thread.
+
+    libvirt frees a connection when it is closed, also under a call that is on its way, and the process dies of that.
+    A stream, opened or not, has a reference of its own.
+    """
+    reference = connection.newStream(0)
+    try:
+        return fn(connection)
+    finally:
+        del reference
 
 
 def kept_aside(domain: Domain, *, uuid: str, name: str, kept: bool, ran: bool) -> Domain:

@@ -20,7 +20,7 @@ from sundog.backends.contract import (
 )
 from sundog.backends.libvirt.domain_xml import next_generation, restamped, target_names, with_screen_at, write_backup
 from sundog.backends.libvirt.keeper import LONG_S, LOOK_S, Keeper, cannot, undo_on_failure
-from sundog.backends.libvirt.link import HostSpec, Link, Seen, kept_aside
+from sundog.backends.libvirt.link import HostSpec, Link, Seen, holding, kept_aside
 from sundog.backends.libvirt.native import Connection
 from sundog.backends.libvirt.plan import plan, stem, volume_name
 from sundog.backends.libvirt.records import Disk, Domain, domain_name, domain_uuid, finished
@@ -238,7 +238,7 @@ class Mover(Keeper):
                 native.VIR_MIGRATE_PARAM_PERSIST_XML: _listening(restamped(kept, arriving), goal),
                 native.VIR_MIGRATE_PARAM_LISTEN_ADDRESS: goal.spec.address,
             }
-            if there.migrate3(connection_there, parameters, flags) is None:
+            if holding(connection_there, lambda goes_to: there.migrate3(goes_to, parameters, flags)) is None:
                 raise BackendFailed(f"server {domain.stamp.key} did not arrive on host {goal.name}", host=goal.uuid)
 
         await source.call("live_migrate", move, server=domain.stamp.key, limit=LONG_S)

@@ -76,7 +76,7 @@ def plan(spec: ServerSpec, host: HostSpec, *, base: str = "", config: bool = Fal
     return Domain(
         uuid=domain_uuid(key),
         name=domain_name(key),
-        stamp=Stamp(spec.uuid, spec.generation, spec.name, spec.project_id, finished=False),
+        stamp=Stamp(spec.uuid, spec.generation, spec.name, spec.project_id, finished=False, cloud=host.cloud),
         virt_type=host.virt_type,
         vcpus=spec.vcpus,
         memory_mib=spec.memory_mib,

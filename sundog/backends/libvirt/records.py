@@ -1,8 +1,8 @@
 """What we let libvirt know as a domain, as frozen records: a copy of a server, its disks and its interfaces.
 
-A domain is ours if and only if it carries our stamp; everything else on a host is somebody else's and is never touched.
-A copy's domain has the server's own uuid, so that a guest finds it in its firmware; only a copy that is kept for a
-revert steps aside, to a uuid and a name of its own, because the new copy may be on the same host.
+A domain is ours if and only if it carries the stamp of our cloud; everything else on a host is somebody else's and is
+never touched. A copy's domain has the server's own uuid, so that a guest finds it in its firmware; only a copy that is
+kept for a revert steps aside, to a uuid and a name of its own, because the new copy may be on the same host.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Stamp:
     """How we know a domain again. ``name`` and ``project_id`` are for people who look with virsh.
 
     ``finished`` is False while a copy is being made. ``kept`` is the source of a resize, and ``ran`` whether that is to
-    run again if the move fails. ``rescue`` is the image that a copy was booted from instead of its own disk.
+    run again if the move fails. ``rescue`` is the image that a copy was booted from instead of its own disk. ``cloud``
+    is the id of the cloud whose copy it is; empty for a cloud without one, and for one made when there were no ids.
     """
 
     server: str
@@ -38,6 +39,7 @@ class Stamp:
     kept: bool = False
     ran: bool = False
     rescue: str = ""
+    cloud: str = ""
 
     @property
     def key(self) -> ServerKey:

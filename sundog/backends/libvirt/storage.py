@@ -93,13 +93,26 @@ class Storage:
         return bytes(data)
 
     def write_file(self, connection: Connection, name: str, data: bytes) -> None:
-        """Make a volume of a few bytes, in place of one of that name. To be called in a thread."""
+        """Have a volume of a few bytes, filled up with zeros. To be called in a thread.
+
+        One that is there keeps what it holds until all of it is replaced at once.
+        """
         pool = connection.storagePoolLookupByName(POOL)
-        self._delete(pool, name)
-        volume, stream = pool.createXML(write_volume(name, "raw", len(data)), 0), connection.newStream(0)
+        volume, stream = self._find(pool, name), connection.newStream(0)
+        if volume is None:
+            volume = pool.createXML(write_volume(name, "raw", len(data)), 0)
+        _, capacity, allocation = volume.info()
+        size = max(len(data), capacity, allocation)  # it can be made larger, but not smaller than the blocks it has
+        if capacity < size:
+            volume.resize(size, 0)
+        data = data.ljust(size, b"\0")
         volume.upload(stream, 0, len(data), 0)
         stream.send(data)
         stream.finish()
+
+    def delete_file(self, connection: Connection, name: str) -> None:
+        """Remove a volume, if it is there. To be called in a thread."""
+        self._delete(connection.storagePoolLookupByName(POOL), name)
 
     # -- volumes
 

@@ -173,7 +173,8 @@ class Hosts:
 
     async def register(self) -> None:
         """Take over the driver's hosts: new ones get a service and a resource provider, all their inventory."""
-        records = await self._driver.hosts(deadline=_DEADLINE)
+        # What a host has is known from when it has answered for the first time; until then it cannot be used.
+        records = [each for each in await self._driver.hosts(deadline=_DEADLINE) if each.inventory]
         self._make_known(records)
         new = [each for each in records if each.uuid not in self._hosts]
         if new:

@@ -134,7 +134,11 @@ class Reconciler:
         if isinstance(step, rules.Remove):
             with parts.books.reading() as tx:
                 known, allowed = expected_on(tx, host)
-            if step.copy not in [(each.id, each.generation) for each in known] and step.copy not in allowed:
+            if step.copy in [(each.id, each.generation) for each in known] or step.copy in allowed:
+                return
+            if await self._is_the_only_one(host, key):
+                _LOG.warning("host %s holds server %s, which should be elsewhere and is not; it is left", host, key)
+            else:
                 _LOG.warning("host %s holds a copy of server %s that should not be there; it is removed", host, key)
                 await parts.driver.destroy(host, key, deadline=deadline)
         elif isinstance(step, rules.PowerOff):
@@ -148,6 +152,24 @@ class Reconciler:
             await self._replug(host, step)
         else:
             self._write(step)
+
+    async def _is_the_only_one(self, host: str, key: ServerKey) -> bool:
+        """Whether a copy is the server itself, as far as anybody knows: it is not stale, and not where it should be.
+
+        Somebody moved it by hand. Its server is in ERROR, and nobody's data are lost before its owner decides.
+        """
+        with self._parts.books.reading() as tx:
+            try:
+                server = get_server(tx, EVERYTHING, key.uuid)
+            except NotFound:
+                return False
+        if server.generation != key.generation or server.host in (None, host):
+            return False
+        try:
+            there = await self._parts.driver.list_servers(server.host, deadline=self._parts.settings.quick)
+        except (BackendFailed, OutcomeUnknown):
+            return True
+        return key not in [each.key for each in there]
 
     async def _replug(self, host: str, step: rules.Plug | rules.Unplug) -> None:
         """Let a copy have a port, or not, as its server has it or not."""

@@ -116,7 +116,7 @@ def test_what_needs_a_cloud_that_is_served_says_so(sundog: Command, tmp_path: Pa
     ]
     assert "qemu+tcp" in sundog("host", "list", "--state", tmp_path).out
     assert sundog("host", "remove", "a", "--state", tmp_path).code == 0
-    assert sundog("host", "list", "--state", tmp_path, "--json").json == {"hosts": []}
+    assert sundog("host", "list", "--state", tmp_path, "--json").json == {"cloud": None, "hosts": []}
 
 
 def test_what_cannot_be_a_host_is_refused_before_anything_is_asked(sundog: Command, tmp_path: Path) -> None:

@@ -34,13 +34,13 @@ from sundog.backends.libvirt.records import (
     tap_name,
 )
 from sundog.errors import BackendFailed
-from tests.unit.backends.libvirt.domains import NETWORK, POOL, PORT, SERVER, make_domain
+from tests.unit.backends.libvirt.domains import CLOUD, NETWORK, POOL, PORT, SERVER, make_domain
 
 GOLDEN = Path(__file__).parent / "golden"
 KEPT = make_domain(
     uuid=domain_uuid(ServerKey(SERVER, 1), kept=True),
     name=domain_name(ServerKey(SERVER, 1), kept=True),
-    stamp=Stamp(SERVER, 1, "web", "a-project", kept=True, ran=True),
+    stamp=Stamp(SERVER, 1, "web", "a-project", kept=True, ran=True, cloud=CLOUD),
 )
 EXAMPLES = {
     "qemu": make_domain(),
@@ -59,8 +59,9 @@ words = st.text(max_size=40)
 uuids = st.uuids().map(str)
 paths = st.from_regex(r"/[a-z0-9/.-]{1,30}", fullmatch=True)
 stamps = st.builds(
-    Stamp, uuids, st.integers(1, 10**6), words, words, st.booleans(), st.booleans(), st.booleans(), uuids | st.just("")
-)
+    Stamp, uuids, st.integers(1, 10**6), words, words, st.booleans(), st.booleans(), st.booleans(),
+    uuids | st.just(""), uuids | st.just(""),
+)  # fmt: skip
 writable = st.builds(
     Disk, st.sampled_from(["root", "ephemeral", "swap", "rescue"]), paths, st.sampled_from(["qcow2", "raw"]),
     paths | st.just(""),
