@@ -11,6 +11,7 @@ from typing import Final
 from sundog.app.hosts import FILE_NAME, read_hosts
 from sundog.backends.contract import HostState, ImageReference
 from sundog.backends.libvirt.driver import LibvirtDriver, connected
+from sundog.backends.libvirt.images import Fetched
 from sundog.control.compute import Compute
 from sundog.control.image.files import BLOCK, ImageFiles
 from sundog.errors import SundogError
@@ -40,14 +41,18 @@ class Uploaded:
 
 
 @asynccontextmanager
-async def real_hosts(folder: Path) -> AsyncIterator[LibvirtDriver]:
+async def real_hosts(
+    folder: Path, *, fetched: Fetched = lambda _host, _image, _seconds: None
+) -> AsyncIterator[LibvirtDriver]:
     """A driver of the hosts of a state folder, those that answer connected, for as long as the block.
+
+    ``fetched`` is told of each image that was brought to a host.
 
     Raises: InputError if they cannot be read, or libvirt-python is not installed.
     """
     specs = [host.spec() for host in read_hosts(folder)]
     images = Uploaded(ImageFiles(folder / "images"))
-    async with connected(specs, images=images, folder=folder / "flat-images") as driver:
+    async with connected(specs, images=images, folder=folder / "flat-images", fetched=fetched) as driver:
         with suppress(TimeoutError):
             async with aio.timeout(_PATIENCE):
                 while not all(link.state is HostState.UP for link in driver.links):

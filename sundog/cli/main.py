@@ -24,6 +24,7 @@ from sundog.cli import explain as explanations
 from sundog.cli import place as placing
 from sundog.cli.audit import audit
 from sundog.cli.backup import backup, restore
+from sundog.cli.calibrate import calibrate
 from sundog.cli.compare import compare
 from sundog.cli.host import host_app
 from sundog.cli.progress import Progress
@@ -270,6 +271,7 @@ app.command()(audit)
 app.command()(backup)
 app.command()(restore)
 app.command()(systemd_unit)
+app.command()(calibrate)
 
 
 @app.command()
