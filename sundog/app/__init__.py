@@ -405,7 +405,7 @@ def restore_cloud(file: Path, state: str) -> Restored:
     """
     if not file.is_file():
         raise InputError(f"there is no backup {file}", path=file)
-    with _folder(state) as folder:
+    with state_folder(state) as folder:
         saved = backups.restore(file, folder)
         store = open_store(folder)
         try:
@@ -468,7 +468,7 @@ class _State:
 def _opened(settings: Settings) -> Iterator[_State]:
     """The state that the settings name, made if it is not there, and locked."""
     with ExitStack() as at_the_end:
-        folder = at_the_end.enter_context(_folder(settings.state))
+        folder = at_the_end.enter_context(state_folder(settings.state))
         store = open_store(MEMORY if settings.state == MEMORY else folder)
         at_the_end.callback(store.close)
         store.migrate()
@@ -482,7 +482,7 @@ def _opened(settings: Settings) -> Iterator[_State]:
 
 
 @contextmanager
-def _folder(state: str) -> Iterator[Path]:
+def state_folder(state: str) -> Iterator[Path]:
     """The state folder, made if need be, readable by its owner only, and locked."""
     if state == MEMORY:
         with tempfile.TemporaryDirectory(prefix="sundog-") as temporary:

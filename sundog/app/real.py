@@ -42,17 +42,19 @@ class Uploaded:
 
 @asynccontextmanager
 async def real_hosts(
-    folder: Path, *, fetched: Fetched = lambda _host, _image, _seconds: None
+    folder: Path, *, work: Path | None = None, fetched: Fetched = lambda _host, _image, _seconds: None
 ) -> AsyncIterator[LibvirtDriver]:
     """A driver of the hosts of a state folder, those that answer connected, for as long as the block.
 
-    ``fetched`` is told of each image that was brought to a host.
+    ``work`` is where images are, the same folder if it is left out. ``fetched`` is told of each image that was brought
+    to a host.
 
     Raises: InputError if they cannot be read, or libvirt-python is not installed.
     """
     specs = [host.spec() for host in read_hosts(folder)]
-    images = Uploaded(ImageFiles(folder / "images"))
-    async with connected(specs, images=images, folder=folder / "flat-images", fetched=fetched) as driver:
+    work = work or folder
+    images = Uploaded(ImageFiles(work / "images"))
+    async with connected(specs, images=images, folder=work / "flat-images", fetched=fetched) as driver:
         with suppress(TimeoutError):
             async with aio.timeout(_PATIENCE):
                 while not all(link.state is HostState.UP for link in driver.links):

@@ -125,6 +125,10 @@ class Stopwatch:
             )
         )  # fmt: skip
 
+    def note(self, duration: Duration) -> None:
+        """Hand on what somebody else measured."""
+        self._sink(duration)
+
     # -- how large servers are
 
     def learn(self, spec: ServerSpec) -> None:

@@ -33,6 +33,7 @@ from sundog.cli.soak import soak
 from sundog.cli.sweep import sweep
 from sundog.cli.systemd_unit import systemd_unit
 from sundog.cli.tempest_conf import tempest_conf
+from sundog.cli.twin import twin
 from sundog.core.scheduler import ELSEWHERE, policy_names
 from sundog.errors import InputError, OutputError, SundogError
 from sundog.runtime.seeds import Streams
@@ -272,6 +273,7 @@ app.command()(backup)
 app.command()(restore)
 app.command()(systemd_unit)
 app.command()(calibrate)
+app.command()(twin)
 
 
 @app.command()
