@@ -322,6 +322,8 @@ class _Playing:
             self.told.append(Duration(f"{REQUEST} {asked.kind}", clock.now() - begin, Outcome.DONE, server.host, began))
             if asked.kind == "create" and self.booted is not None:
                 fault = await self._wait_until_booted(server, self.booted)
+                outcome = Outcome.DONE if fault is None else Outcome.UNKNOWN
+                self.told.append(Duration(f"{REQUEST} boot", clock.now() - begin, outcome, server.host, began))
         host = compute.hosts.by_uuid(server.host)
         return Decided(asked, None if host is None else host.name, explanation, fault)
 

@@ -41,7 +41,7 @@ from sundog.backends.libvirt.native import library
 from sundog.backends.libvirt.plan import blanks, interface, plan, volume_name
 from sundog.backends.libvirt.records import Disk, Domain, Interface, finished
 from sundog.backends.libvirt.states import LIVE
-from sundog.errors import BackendFailed, NoSuchServer, NotSupported
+from sundog.errors import BackendFailed, NoSuchServer, NotSupported, SundogError
 from sundog.runtime import aio, clock
 from sundog.units import Seconds
 
@@ -67,14 +67,18 @@ async def connected(
 
     Raises: InputError if two hosts have one name, address or uuid, or libvirt-python is not installed.
     """
-    native = library()
+    native, failed = library(), None
     async with aio.TaskGroup() as group:
         driver = LibvirtDriver(native, hosts, Images(images, folder, fetched), group, fencer, settings)
         try:
             yield driver
+        except SundogError as error:  # to be raised as itself; the group would raise it as one of several
+            failed = error
         finally:
             driver.close()
             driver.disconnect()
+    if failed is not None:
+        raise failed
 
 
 class LibvirtDriver(Mover):
