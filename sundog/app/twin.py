@@ -25,7 +25,7 @@ from sundog.app.real import real_hosts
 from sundog.backends.contract import ComputeDriver, HostRecord, HostState, ServerKey
 from sundog.backends.durations import GUEST_BOOT, Duration, Outcome
 from sundog.backends.simulated import HostSpec, SimulatedDriver, Timings, hosts_of_fleet
-from sundog.backends.simulated.calibrate import undisturbed
+from sundog.backends.simulated.calibrate import kind_of, undisturbed
 from sundog.backends.simulated.console import empty_qcow2
 from sundog.backends.timed import Stopwatch, TimedDriver
 from sundog.control.cloud import Cloud
@@ -148,12 +148,11 @@ class Twins:
 
 
 def _by_kind(durations: Sequence[Duration]) -> dict[str, list[Seconds]]:
-    """Seconds by kind of operation; a boot that had to wait for its image is a kind of its own."""
+    """Seconds by kind of operation."""
     kinds: dict[str, list[Duration]] = {}
     for each in durations:
         if each.outcome is Outcome.DONE:
-            name = f"{each.operation} with its image" if each.image_there is False else each.operation
-            kinds.setdefault(name, []).append(each)
+            kinds.setdefault(kind_of(each), []).append(each)
     return {name: sorted(each.seconds for each in undisturbed(found)) for name, found in kinds.items()}
 
 

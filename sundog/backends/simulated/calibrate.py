@@ -214,20 +214,26 @@ class _Fitting:
             self.seconds[each] = before * factor
             self.note(f"seconds.{each}", self.seconds[each], before, made)
 
-    def spreads(self) -> None:
-        """Fit the spread by operations of one step each, around the medians of their kinds."""
-        kinds = [self.chosen(each, _of_one_step) for each in _OF_ONE_STEP]
+    def spreads(self, operations: Sequence[str], suits: Callable[[Duration], bool]) -> bool:
+        """Fit the spread by operations of nothing but steps, around the medians of their kinds; whether they told it.
+
+        Several steps vary less together than each does: by the root of what their squares are of their sum's square.
+        """
+        kinds = [self.chosen(each, suits) for each in operations]
         kinds = [records for records in kinds if len(records) >= _A_KIND]
         records = [each for found in kinds for each in found]
         if len(records) < _TOGETHER:
-            self.keep("spread", self.spread, f"{_TOGETHER} operations of one step, {_A_KIND} of a kind")
-            return
+            return False
         off = []
         for found in kinds:
+            steps = [self.seconds[step] for step in steps_of(found[0]) or ()]
+            whole = sum(steps)
+            together = math.sqrt(sum((each / whole) ** 2 for each in steps)) if whole else 1.0
             centre = median(math.log(each.seconds) for each in found)
-            off += [abs(math.log(each.seconds) - centre) for each in found]
+            off += [abs(math.log(each.seconds) - centre) / together for each in found]
         self.spread = median(off) / _OF_SIGMA
         self.note("spread", self.spread, self.before.spread, records)
+        return True
 
     # -- rates
 
@@ -310,21 +316,25 @@ _OF_ONE_STEP: Final = (
     "pause", "unpause", "plug", "unplug", "set_password", "diagnostics", "fence", "destroy", "power_off", "power_on",
 )  # fmt: skip
 
+# Those that take several as well, always the same ones where the guest is started.
+_OF_STEPS: Final = (*_OF_ONE_STEP, "spawn", "rebuild", "unrescue", "resize_finish", "resize_revert", "resize_confirm")
+
 
 def calibrate(records: Iterable[Duration], before: Timings, *, at_least: int = AT_LEAST) -> Calibration:
     """Timings that make simulated hosts take as long as these operations; what they do not tell is as ``before``."""
+    records = tuple(records)
     fitting = _Fitting(records, before, at_least)
-    fitting.spreads()
-    for step, operations in _TOLD_ALONE.items():
-        fitting.step(step, (operations, _any))
-    fitting.step("destroy", (("destroy",), _any), (("power_off",), lambda each: not each.grace))
-    fitting.boots()
-    fitting.step(
-        "guest_shutdown",
-        (("power_off",), lambda each: bool(each.grace)),
-        (("reboot",), lambda each: bool(each.soft)),
-    )
-    fitting.step("grow_disk", (("resize_finish",), lambda each: bool(each.starts)))
+    if not fitting.spreads(_OF_ONE_STEP, _of_one_step):
+        # What operations of several steps tell hangs on how long each is; and how long each is, a little, on that.
+        guessed = _Fitting(records, before, at_least)
+        _fit_steps(guessed)
+        told = guessed.spreads(_OF_STEPS, _of_steps)
+        fitting.spread = guessed.spread
+        if told:
+            fitting.fits.append(guessed.fits[-1])
+        else:
+            fitting.keep("spread", before.spread, f"{_TOGETHER} operations of nothing but steps, {_A_KIND} of a kind")
+    _fit_steps(fitting)
     move = fitting.migrations()
     fetch, store = fitting.fetches()
     saved = [each for name in ("suspend", "resume") for each in fitting.chosen(name)]
@@ -349,6 +359,20 @@ def calibrate(records: Iterable[Duration], before: Timings, *, at_least: int = A
     return Calibration(timings, tuple(fitting.fits))
 
 
+def _fit_steps(fitting: _Fitting) -> None:
+    """Fit what operations without transfers tell, in an order in which each step is known before it is subtracted."""
+    for step, operations in _TOLD_ALONE.items():
+        fitting.step(step, (operations, _any))
+    fitting.step("destroy", (("destroy",), _any), (("power_off",), lambda each: not each.grace))
+    fitting.boots()
+    fitting.step(
+        "guest_shutdown",
+        (("power_off",), lambda each: bool(each.grace)),
+        (("reboot",), lambda each: bool(each.soft)),
+    )
+    fitting.step("grow_disk", (("resize_finish",), lambda each: bool(each.starts)))
+
+
 _TOLD_ALONE: Final[dict[Step, tuple[str, ...]]] = {
     "pause": ("pause", "unpause"),
     "plug": ("plug",),
@@ -370,6 +394,12 @@ def _starts_at_once(record: Duration) -> bool:
 
 def _of_one_step(record: Duration) -> bool:
     return len(steps_of(record) or ()) == 1 and record.seconds > 0.0
+
+
+def _of_steps(record: Duration) -> bool:
+    """Whether it was started, or needed not be, and nothing was carried."""
+    starts = record.starts is not False and (record.image_bytes is None or record.image_there is True)
+    return starts and not record.grace and not record.soft and record.seconds > 0.0
 
 
 def _missing(took: Seconds, others: Sequence[Seconds], spread: float) -> Seconds:
@@ -399,6 +429,11 @@ def _slope(points: Sequence[tuple[MiB, Seconds]]) -> float | None:
 # ---------------------------------------------------------------- what is kept out, and how far off it is
 
 
+def kind_of(record: Duration) -> str:
+    """What an operation is compared with: the same, where a boot that had to wait for its image is another kind."""
+    return f"{record.operation} with its image" if record.image_there is False else record.operation
+
+
 def undisturbed(records: Sequence[Duration], at_least: int = AT_LEAST) -> list[Duration]:
     """Those that had the hosts for themselves, if there are enough; otherwise all."""
     alone = [each for each in records if not each.beside]
@@ -426,7 +461,7 @@ def median_errors(timings: Timings, records: Iterable[Duration]) -> tuple[Median
     for record in records:
         expected = predicted(timings, record) if record.outcome is Outcome.DONE else None
         if expected is not None:
-            kinds.setdefault(record.operation, []).append((record, expected))
+            kinds.setdefault(kind_of(record), []).append((record, expected))
     errors = []
     for operation, found in sorted(kinds.items()):
         expected_of = {id(record): expected for record, expected in found}

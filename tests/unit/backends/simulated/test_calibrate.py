@@ -160,6 +160,18 @@ def test_a_boot_alone_is_divided_as_it_was_before() -> None:
     assert (found.seconds["define"], found.seconds["start"]) == (pytest.approx(3.0), pytest.approx(3.0))
 
 
+@pytest.mark.parametrize("spread", [0.1, 0.3])
+def test_the_spread_is_told_by_boots_where_nothing_else_tells_it(spread: float) -> None:
+    truth = load_timings(spread=spread, seconds={"define": 2.0, "start": 2.0})
+    records = [each for each in durations(truth, 400) if each.operation == "spawn"]
+    found = calibrate(records, load_timings(spread=0.0))
+    (told,) = [each for each in found.fits if each.name == "spread"]
+    assert told.told == "spawn"
+    assert found.timings.spread == pytest.approx(spread, rel=0.15)
+    errors = {each.operation: each.error for each in median_errors(found.timings, records)}
+    assert abs(errors["spawn"]) < 0.001
+
+
 def test_boots_that_had_to_fetch_an_image_say_nothing_of_the_others() -> None:
     records = made("spawn", [60.0] * 9, starts=True, image_bytes=2**30, image_there=False)
     records += made("spawn", [70.0] * 9, starts=True, image_bytes=2**30)  # nobody knows
