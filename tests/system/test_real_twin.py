@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,7 +20,9 @@ from sundog.backends.simulated.console import empty_qcow2
 from sundog.control.compute.records import Flavor
 from tests.bed.bed import Bed
 from tests.bed.image import guest_image
-from tests.system.real_clouds import RealCloud, clear, holdings, real_cloud
+from tests.conftest import REPOSITORY
+from tests.system.real_clouds import RealCloud, clear, holdings, real_cloud, wait_for
+from tests.system.test_command import environment
 from tests.system.test_one_core import Wanted, behind_the_api, in_a_study, scenario_file, workload
 from tests.unit.cli.conftest import command
 
@@ -167,4 +172,19 @@ def test_twins_keep_away_from_clouds_that_are_served_and_hosts_that_have_servers
     cloud.serve()
     assert cloud.settled(server, "ACTIVE")["status"] == "ACTIVE"
     cloud.delete(server)
+    assert holdings(bed) == {place.name: [] for place in bed.hosts()}
+
+
+def test_a_twin_that_is_interrupted_leaves_nothing_on_hosts(cloud: RealCloud, bed: Bed, tmp_path: Path) -> None:
+    (tmp_path / "six.yaml").write_text(TWIN)
+    (tmp_path / "trace.csv").write_text(SIX)
+    (tmp_path / "empty.qcow2").write_bytes(empty_qcow2(2**30))
+    command = [sys.executable, "-m", "sundog", "twin", str(tmp_path / "six.yaml"), "--state", str(cloud.state)]
+    command += ["--image", str(tmp_path / "empty.qcow2"), "--booted", "never", "--durations", str(tmp_path / "d")]
+    process = subprocess.Popen(command, cwd=REPOSITORY, env=environment(), stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: (tmp_path / "d").is_file() and any(holdings(bed).values()), seconds=120)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
     assert holdings(bed) == {place.name: [] for place in bed.hosts()}
