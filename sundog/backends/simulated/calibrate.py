@@ -30,6 +30,11 @@ _TOGETHER: Final = 15
 _APART: Final = 1.5
 # What the median of absolute deviations is of the standard deviation of a normal law.
 _OF_SIGMA: Final = 0.67449
+# What took less than that found nothing to do.
+_NO_TIME: Final[Seconds] = 1e-6
+# Beyond this it is no spread any more but two kinds of operations in one; and no rates are beyond these.
+_MOST_SPREAD: Final = 3.0
+_RATES: Final = (1e-6, 1e12)
 # The law of guests' boots takes no smaller one.
 _LEAST_SIGMA: Final = 0.001
 _MIB: Final = 2**20
@@ -165,7 +170,7 @@ class _Fitting:
         self.fits: list[Fit] = []
         self._by_operation: dict[str, list[Duration]] = {}
         for record in records:
-            if record.outcome is Outcome.DONE:
+            if record.outcome is Outcome.DONE and record.seconds >= _NO_TIME:
                 self._by_operation.setdefault(record.operation, []).append(record)
 
     def chosen(self, operation: str, suits: Callable[[Duration], bool] = lambda _record: True) -> list[Duration]:
@@ -231,7 +236,7 @@ class _Fitting:
             together = math.sqrt(sum((each / whole) ** 2 for each in steps)) if whole else 1.0
             centre = median(math.log(each.seconds) for each in found)
             off += [abs(math.log(each.seconds) - centre) / together for each in found]
-        self.spread = median(off) / _OF_SIGMA
+        self.spread = min(_MOST_SPREAD, median(off) / _OF_SIGMA)
         self.note("spread", self.spread, self.before.spread, records)
         return True
 
@@ -239,11 +244,11 @@ class _Fitting:
 
     def rate(self, name: str, before: float, amounts: Sequence[tuple[MiB, Duration]], told: str) -> float:
         """MiB a second: the median of what operations carried."""
-        records = [(mib, each) for mib, each in amounts if mib > 0.0 and each.seconds > 0.0]
+        records = [(mib, each) for mib, each in amounts if mib > 0.0]
         if len(records) < self.at_least:
             self.keep(name, before, told)
             return before
-        value = median(mib / each.seconds for mib, each in records)
+        value = _rate(median(mib / each.seconds for mib, each in records))
         self.note(name, value, before, [each for _, each in records])
         return value
 
@@ -264,7 +269,7 @@ class _Fitting:
     def migrations(self) -> dict[str, float]:
         """What copying memory is told by: its rate and the pause. ``migrate`` is what is done before."""
         spec, before = self.before.migration, self.before.seconds["migrate"]
-        records = self.chosen("live_migrate", lambda each: bool(each.memory_mib))
+        records = self.chosen("live_migrate", lambda each: (each.memory_mib or 0.0) >= 1.0)
         if not records:
             for name, value in (
                 ("seconds.migrate", before), ("migration.bandwidth_mib_s", spec.bandwidth_mib_s),
@@ -284,7 +289,7 @@ class _Fitting:
         pause = min(spec.pause, rest)
         self.seconds["migrate"] = rest - pause
         self.note("seconds.migrate", rest - pause, before, records)
-        bandwidth = spec.rounds / slope
+        bandwidth = _rate(spec.rounds / slope)
         if told:
             self.note("migration.bandwidth_mib_s", bandwidth, spec.bandwidth_mib_s, records)
         else:
@@ -300,13 +305,14 @@ class _Fitting:
         """How long guests boot."""
         told, sigma_before = _guest_of(self.before)
         median_before = told or 0.0
-        records = [each for each in self.chosen(GUEST_BOOT) if each.seconds > 0.0]
-        if len(records) < self.at_least:
+        records = self.chosen(GUEST_BOOT)
+        if not records:
             self.keep("boot.guest.median", median_before, GUEST_BOOT)
             self.keep("boot.guest.sigma", sigma_before, GUEST_BOOT)
             return None
         centre = median(math.log(each.seconds) for each in records)
-        sigma = max(_LEAST_SIGMA, median(abs(math.log(each.seconds) - centre) for each in records) / _OF_SIGMA)
+        off = median(abs(math.log(each.seconds) - centre) for each in records) / _OF_SIGMA
+        sigma = min(_MOST_SPREAD, max(_LEAST_SIGMA, off))
         self.note("boot.guest.median", math.exp(centre), median_before, records)
         self.note("boot.guest.sigma", sigma, sigma_before, records)
         return LogNormal(median=math.exp(centre), sigma=sigma)
@@ -387,19 +393,23 @@ def _any(_record: Duration) -> bool:
     return True
 
 
+def _rate(mib_s: float) -> float:
+    return min(max(mib_s, _RATES[0]), _RATES[1])
+
+
 def _starts_at_once(record: Duration) -> bool:
     """Whether a guest was started, and no image had to be brought for it."""
     return bool(record.starts) and (record.image_bytes is None or record.image_there is True)
 
 
 def _of_one_step(record: Duration) -> bool:
-    return len(steps_of(record) or ()) == 1 and record.seconds > 0.0
+    return len(steps_of(record) or ()) == 1
 
 
 def _of_steps(record: Duration) -> bool:
     """Whether it was started, or needed not be, and nothing was carried."""
     starts = record.starts is not False and (record.image_bytes is None or record.image_there is True)
-    return starts and not record.grace and not record.soft and record.seconds > 0.0
+    return starts and not record.grace and not record.soft
 
 
 def _missing(took: Seconds, others: Sequence[Seconds], spread: float) -> Seconds:
@@ -423,7 +433,7 @@ def _slope(points: Sequence[tuple[MiB, Seconds]]) -> float | None:
         return None
     slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(points, 2) if abs(math.log(b[0] / a[0])) > 0.1]
     slope = median(slopes)
-    return slope if slope > 0.0 else None
+    return slope if slope > 1.0 / _RATES[1] else None
 
 
 # ---------------------------------------------------------------- what is kept out, and how far off it is

@@ -227,6 +227,36 @@ def test_a_calibration_file_is_read_as_it_was_made(tmp_path: Path) -> None:
     assert "detect" in told["assumed"]
 
 
+records = st.builds(
+    Duration,
+    st.sampled_from(
+        ["spawn", "live_migrate", "power_off", "power_on", "destroy", "suspend", "fetch", GUEST_BOOT, "odd"]
+    ),
+    st.one_of(st.just(0.0), st.floats(0.0, 1e9)),
+    st.sampled_from(Outcome),
+    st.just("h0"),
+    st.just(DAY),
+    memory_mib=st.none() | st.floats(0.0, 1e7),
+    image_bytes=st.none() | st.integers(0, 2**50),
+    image_there=st.none() | st.booleans(),
+    starts=st.none() | st.booleans(),
+    grace=st.none() | st.floats(0.0, 1e5),
+    beside=st.integers(0, 2),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(records, max_size=60), st.integers(1, 4))
+def test_whatever_was_recorded_gives_timings_that_can_be_read(
+    tmp_path_factory: pytest.TempPathFactory, told: list[Duration], at_least: int
+) -> None:
+    found = calibrate(told, load_timings(), at_least=at_least)
+    path = tmp_path_factory.mktemp("calibration") / "c.yaml"
+    with path.open("w") as file:
+        YAML(typ="safe", pure=True).dump(document(found, told, median_errors(found.timings, told)), file)
+    assert read_timings(path).seconds == pytest.approx(found.timings.seconds, rel=1e-5)
+
+
 def test_a_calibration_file_may_leave_things_out(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("seconds: {start: 9 s}\nspread: 0.5\n")
     timings = read_timings(tmp_path / "c.yaml")
