@@ -23,6 +23,7 @@ PLAIN = load_timings(
     seconds={
         "define": 1, "start": 1, "destroy": 1, "guest_shutdown": 5, "pause": 1, "plug": 1, "unplug": 1, "grow_disk": 1,
         "set_password": 1, "query": 0, "fence": 3,
+        "migrate": 1,
     },
     detect=8,
     reconnect=1,

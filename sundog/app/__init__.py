@@ -41,6 +41,7 @@ from sundog.app import backup as backups
 from sundog.app.hosts import changing_hosts, find_host, read_hosts
 from sundog.app.real import follow_hosts, real_hosts
 from sundog.backends.contract import ComputeDriver
+from sundog.backends.durations import DurationsFile
 from sundog.backends.networks import NetworkDriver
 from sundog.backends.playground import Playground
 from sundog.backends.simulated import (
@@ -49,8 +50,10 @@ from sundog.backends.simulated import (
     FleetPlan,
     SimulatedDriver,
     SimulatedFleet,
+    Timings,
     identical_hosts,
 )
+from sundog.backends.timed import Stopwatch, TimedDriver
 from sundog.control.audit import PATIENCE, Finding, audit
 from sundog.control.audit import heal as put_right
 from sundog.control.clock import Clock
@@ -102,6 +105,9 @@ MEMORY: Final = ":memory:"
 AUDIT_FILE: Final = "audit.jsonl"
 """Where in the state folder a line is written for each request that may have changed something."""
 
+DURATIONS_FILE: Final = "durations.jsonl"
+"""Where in the state folder of a cloud of real hosts a line is written for each operation on them."""
+
 DEFAULT_HOSTS: Final = 10
 """Hosts of a new cloud that is told nothing else."""
 
@@ -121,7 +127,8 @@ class Settings:
 
     ``backend`` is what its hosts are, one of ``BACKENDS``; it stays with the state, and is ``simulated`` if a new one
     is told nothing. ``speed`` is simulated seconds a real one. ``seed`` and ``fleet`` are those of a new state, drawn
-    and made up if they are left out; they stay with it. ``admin_password`` becomes the administrator's if it is given;
+    and made up if they are left out; they stay with it. ``timings`` say how long simulated hosts take until the next
+    start. ``admin_password`` becomes the administrator's if it is given;
     otherwise one is made up when the state is new. ``policy`` overrides rules by their names; ``placement_policy``
     decides where servers go.
     """
@@ -132,6 +139,7 @@ class Settings:
     speed: float = 1.0
     seed: int | None = None
     fleet: FleetPlan | None = None
+    timings: Timings | None = None
     admin_password: str | None = field(default=None, repr=False)
     policy: Mapping[str, str] = field(default_factory=dict)
     placement_policy: str = DEFAULT_POLICY
@@ -209,7 +217,7 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
             return
 
         async def main(world: warp.World) -> None:
-            fleet = state.fleet(world)
+            fleet = state.fleet(world, settings.timings)
             await _serve(
                 state, settings, fleet.driver, say, lambda _cloud: _tick(state.store, settings.speed), playground=fleet
             )
@@ -220,7 +228,8 @@ def serve_cloud(settings: Settings, say: Callable[[str], None]) -> None:
 
 async def _serve_real(state: _State, settings: Settings, say: Callable[[str], None]) -> None:
     cloud_id = state.beginning.cloud
-    async with real_hosts(state.folder, cloud_id) as real:
+    stopwatch = Stopwatch(DurationsFile(state.folder / DURATIONS_FILE), hears_fetches=True)
+    async with real_hosts(state.folder, cloud_id, fetched=stopwatch.fetched) as real:
         if not real.driver.links:
             say("This cloud has no hosts yet. To add one: sundog host add URI")
 
@@ -228,8 +237,9 @@ async def _serve_real(state: _State, settings: Settings, say: Callable[[str], No
             real.guests.metadata = cloud.compute.metadata
             await aio.gather(follow_hosts(real, cloud.compute, state.folder, cloud_id), cloud.network.wires.run())
 
+        timed = TimedDriver(real.driver, stopwatch)
         compute = replace(DEFAULT_COMPUTE, sync_interval=_REAL_SYNC)
-        await _serve(state, settings, real.driver, say, beside, networks=real.networks, compute=compute)
+        await _serve(state, settings, timed, say, beside, networks=real.networks, compute=compute)
 
 
 async def _serve(
@@ -424,7 +434,7 @@ def restore_cloud(file: Path, state: str) -> Restored:
     """
     if not file.is_file():
         raise InputError(f"there is no backup {file}", path=file)
-    with _folder(state) as folder:
+    with state_folder(state) as folder:
         saved = backups.restore(file, folder)
         store = open_store(folder)
         try:
@@ -469,7 +479,7 @@ class _State:
     epoch: datetime
     beginning: _Beginning
 
-    def fleet(self, world: warp.World) -> SimulatedFleet:
+    def fleet(self, world: warp.World, timings: Timings | None = None) -> SimulatedFleet:
         """Its hosts, in a world."""
         begun = self.beginning
         return SimulatedFleet(
@@ -479,6 +489,7 @@ class _State:
             added=begun.added,
             ledger=self.ledger,
             keep=lambda added: _note_hosts(self.store, added),
+            timings=timings,
         )
 
 
@@ -486,7 +497,7 @@ class _State:
 def _opened(settings: Settings) -> Iterator[_State]:
     """The state that the settings name, made if it is not there, and locked."""
     with ExitStack() as at_the_end:
-        folder = at_the_end.enter_context(_folder(settings.state))
+        folder = at_the_end.enter_context(state_folder(settings.state))
         store = open_store(MEMORY if settings.state == MEMORY else folder)
         at_the_end.callback(store.close)
         store.migrate()
@@ -500,7 +511,7 @@ def _opened(settings: Settings) -> Iterator[_State]:
 
 
 @contextmanager
-def _folder(state: str) -> Iterator[Path]:
+def state_folder(state: str) -> Iterator[Path]:
     """The state folder, made if need be, readable by its owner only, and locked."""
     if state == MEMORY:
         with tempfile.TemporaryDirectory(prefix="sundog-") as temporary:
@@ -702,10 +713,11 @@ def check(settings: Settings, *, insecure: bool) -> None:
             f"--backend: there is no backend {settings.backend!r}; use {' or '.join(BACKENDS)}",
             backend=settings.backend,
         )
-    if settings.backend == LIBVIRT and (settings.fleet is not None or settings.speed != 1.0):
+    simulated = settings.fleet is not None or settings.speed != 1.0 or settings.timings is not None
+    if settings.backend == LIBVIRT and simulated:
         raise InputError(
-            "real hosts are added with sundog host add, and their time is everybody's: leave out --hosts, --scenario "
-            "and --speed"
+            "real hosts are added with sundog host add, and their time is everybody's: leave out --hosts, --scenario, "
+            "--speed and --timings"
         )
     if settings.backend != LIBVIRT and settings.state != MEMORY and read_hosts(Path(settings.state).expanduser()):
         if settings.backend is None:

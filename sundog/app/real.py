@@ -13,6 +13,7 @@ from sundog.app.hosts import FILE_NAME, read_hosts
 from sundog.app.wires import Guests, make_node
 from sundog.backends.contract import HostState, ImageReference
 from sundog.backends.libvirt.driver import LibvirtDriver, connected
+from sundog.backends.libvirt.images import Fetched
 from sundog.backends.libvirt.network import LibvirtNetworks
 from sundog.backends.libvirt.network_metadata import Doors
 from sundog.backends.libvirt.network_node import why_no_node
@@ -58,17 +59,22 @@ class Real:
 
 
 @asynccontextmanager
-async def real_hosts(folder: Path, cloud: str) -> AsyncIterator[Real]:
+async def real_hosts(
+    folder: Path, cloud: str, *, work: Path | None = None,
+    fetched: Fetched = lambda _host, _image, _seconds: None,
+) -> AsyncIterator[Real]:  # fmt: skip
     """The hosts of a state folder, those that answer connected, for as long as the block.
 
-    ``cloud`` is the id of the cloud that they belong to. Raises: InputError if they cannot be read, or libvirt-python
-    is not installed.
+    ``cloud`` is the id of the cloud that they belong to. ``work`` is where images are, the same folder if it is left
+    out. ``fetched`` is told of each image that was brought to a host. Raises: InputError if the hosts cannot be read,
+    or libvirt-python is not installed.
     """
-    images, guests = Uploaded(ImageFiles(folder / "images")), Guests()
+    work = work or folder
+    images, guests = Uploaded(ImageFiles(work / "images")), Guests()
     doors = Doors(guests.ask)
     node = make_node(folder, cloud, doors)
     specs = [host.spec(cloud, node=node is not None) for host in read_hosts(folder)]
-    async with connected(specs, images=images, folder=folder / "flat-images") as driver:
+    async with connected(specs, images=images, folder=work / "flat-images", fetched=fetched) as driver:
         networks = LibvirtNetworks(lambda: driver.links, node, why=why_no_node())
         driver.plug_into(networks)
         with suppress(TimeoutError):

@@ -24,6 +24,7 @@ from sundog.cli import explain as explanations
 from sundog.cli import place as placing
 from sundog.cli.audit import audit
 from sundog.cli.backup import backup, restore
+from sundog.cli.calibrate import calibrate
 from sundog.cli.compare import compare
 from sundog.cli.host import host_app
 from sundog.cli.network_node import network_node
@@ -33,6 +34,7 @@ from sundog.cli.soak import soak
 from sundog.cli.sweep import sweep
 from sundog.cli.systemd_unit import systemd_unit
 from sundog.cli.tempest_conf import tempest_conf
+from sundog.cli.twin import twin
 from sundog.core.scheduler import ELSEWHERE, policy_names
 from sundog.errors import InputError, OutputError, SundogError
 from sundog.runtime.seeds import Streams
@@ -272,6 +274,8 @@ app.command()(backup)
 app.command()(restore)
 app.command()(network_node)
 app.command()(systemd_unit)
+app.command()(calibrate)
+app.command()(twin)
 
 
 @app.command()

@@ -11,7 +11,7 @@ import typer
 from sundog.errors import InputError
 
 if TYPE_CHECKING:
-    from sundog.backends.simulated import FleetPlan
+    from sundog.backends.simulated import FleetPlan, Timings
 
 _LISTEN = "127.0.0.1:5000"
 
@@ -24,6 +24,10 @@ def serve(
     hosts: Annotated[int | None, typer.Option(help="So many simulated hosts alike; 10 if left out.")] = None,
     scenario: Annotated[
         str | None, typer.Option(metavar="SCENARIO", help="The fleet of a scenario instead, a file or a name.")
+    ] = None,
+    timings: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="How long simulated hosts take: a file of sundog calibrate."),
     ] = None,
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to listen.")] = _LISTEN,
     state: Annotated[
@@ -58,6 +62,7 @@ def serve(
         speed=speed,
         seed=seed,
         fleet=_fleet(hosts, scenario),
+        timings=_timings(timings),
         admin_password=admin_password,
         placement_policy=policy,
         policy=read_policy_file(policy_file) if policy_file is not None else {},
@@ -81,6 +86,12 @@ def _fleet(hosts: int | None, scenario: str | None) -> FleetPlan | None:
 
     loaded = load_scenario(scenario)
     return FleetPlan(groups=tuple(fleet_of(loaded)), overcommit=loaded.scenario.overcommit)
+
+
+def _timings(path: Path | None) -> Timings | None:
+    from sundog.backends.simulated import read_timings
+
+    return None if path is None else read_timings(path)
 
 
 def _address(text: str) -> tuple[str, int]:

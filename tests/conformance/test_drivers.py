@@ -12,7 +12,9 @@ import pytest
 
 from sundog.backends.conformance import CLAUSES, DriverCheck, check_driver
 from sundog.backends.contract import EventKind, HostState, PowerState, ServerKey
+from sundog.backends.durations import Duration
 from sundog.backends.simulated import OrderedTrouble, SimulatedDriver, load_timings
+from sundog.backends.timed import Stopwatch, TimedDriver
 from sundog.errors import BackendFailed, ContractBroken, NoSuchServer, OutcomeUnknown
 from sundog.runtime import warp
 from sundog.runtime.ids import Ids
@@ -42,6 +44,14 @@ def checked(
 def test_the_simulated_driver_keeps_the_contract() -> None:
     found = checked(timings=load_timings(spread=0.5))
     assert found == DriverCheck("simulated", tuple(CLAUSES), ())
+
+
+def test_a_driver_whose_times_are_taken_keeps_the_contract() -> None:
+    told: list[Duration] = []
+    watch = Stopwatch(told.append, hears_fetches=True)
+    found = checked(lambda driver: TimedDriver(driver, watch), timings=load_timings(spread=0.5), fetched=watch.fetched)
+    assert found == DriverCheck("simulated", tuple(CLAUSES), ())
+    assert {each.operation for each in told} >= {"spawn", "fetch", "live_migrate", "snapshot", "resize_revert", "fence"}
 
 
 def test_what_cannot_be_tried_is_said_with_the_reason() -> None:

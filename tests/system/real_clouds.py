@@ -59,10 +59,10 @@ class RealCloud:
         assert code in (None, done.returncode), f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 
-    def serve(self) -> None:
+    def serve(self, *options: str) -> None:
         """Let it be served; it is ready when this returns."""
         command = [sys.executable, "-m", "sundog", "serve", "--backend", "libvirt", "--state", str(self.state)]
-        command = [*self.inside, *command, "--listen", self.address, *(["--insecure"] if self.inside else [])]
+        command = [*self.inside, *command, "--listen", self.address, *(["--insecure"] if self.inside else []), *options]
         self.process = subprocess.Popen(command, cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         while "openstack token issue" not in (line := self.process.stdout.readline()):

@@ -25,15 +25,16 @@ from tests.computing import ADMIN, upload
 
 SCENARIO = """
 name: one-core
-fleet:
-  - {count: 3, racks: 3, type: {name: small, vcpus: 16, memory: 64 GiB, disk: 400 GiB}}
-  - {count: 1, type: {name: large, vcpus: 48, memory: 128 GiB, disk: 1000 GiB}}
-overcommit: {vcpus: 1.5}
+fleet: FLEET
+overcommit: {vcpus: RATIO}
 workload: {trace: {path: TRACE, format: normalised}}
 policy: POLICY
 horizon: 60 d
 seed: 7
 """
+FLEET = """[
+  {count: 3, racks: 3, type: {name: small, vcpus: 16, memory: 64 GiB, disk: 400 GiB}},
+  {count: 1, type: {name: large, vcpus: 48, memory: 128 GiB, disk: 1000 GiB}}]"""
 STEP = 600.0  # longer than anything takes, so that what happens at one step has happened by the next
 
 
@@ -47,12 +48,12 @@ class Wanted:
     flavor: Flavor
 
 
-def workload(seed: int, count: int) -> list[Wanted]:
+SIZES = [Flavor(f"f{v}-{m}", f"f{v}-{m}", v, 1024 * m, root_gb=10 * v) for v in (1, 2, 4, 8) for m in (2 * v, 4 * v)]
+
+
+def workload(seed: int, count: int, sizes: Sequence[Flavor] = SIZES) -> list[Wanted]:
     """Servers of a few sizes that come one by one, and go half a step aside of all that come."""
     rng = np.random.default_rng(seed)
-    sizes = [
-        Flavor(f"f{v}-{m}", f"f{v}-{m}", v, 1024 * m, root_gb=10 * v) for v in (1, 2, 4, 8) for m in (2 * v, 4 * v)
-    ]
     steps = rng.permutation(np.arange(1, 3 * count))[: 2 * count]
     pairs = np.sort(steps.reshape(count, 2), axis=1)
     order = np.argsort(pairs[:, 0])
@@ -62,7 +63,9 @@ def workload(seed: int, count: int) -> list[Wanted]:
     ]
 
 
-def scenario_file(folder: Path, policy: str, servers: Sequence[Wanted]) -> Path:
+def scenario_file(
+    folder: Path, policy: str, servers: Sequence[Wanted], *, fleet: str = FLEET, ratio: float = 1.5
+) -> Path:
     trace = folder / "trace.csv"
     pd.DataFrame(
         {
@@ -76,7 +79,8 @@ def scenario_file(folder: Path, policy: str, servers: Sequence[Wanted]) -> Path:
         }
     ).to_csv(trace, index=False)
     path = folder / "scenario.yaml"
-    path.write_text(SCENARIO.replace("TRACE", str(trace)).replace("POLICY", policy))
+    text = SCENARIO.replace("TRACE", str(trace)).replace("POLICY", policy)
+    path.write_text(text.replace("FLEET", fleet).replace("RATIO", str(ratio)))
     return path
 
 

@@ -33,7 +33,7 @@ from sundog.backends.events import EventQueue
 from sundog.backends.libvirt.config_drive import drive_files, make_drive
 from sundog.backends.libvirt.consoles import Screen, SerialLine, connect_screen
 from sundog.backends.libvirt.domain_xml import read_domain, read_screen, write_interface
-from sundog.backends.libvirt.images import FORMATS, Base, Images, ImageSource, base_name, check_image
+from sundog.backends.libvirt.images import FORMATS, Base, Fetched, Images, ImageSource, base_name, check_image
 from sundog.backends.libvirt.keeper import LONG_S, LOOK_S, Fencer, Settings, cannot, distinct, undo_on_failure
 from sundog.backends.libvirt.link import HostSpec, Link, Seen
 from sundog.backends.libvirt.moves import Mover
@@ -41,7 +41,7 @@ from sundog.backends.libvirt.native import library
 from sundog.backends.libvirt.plan import blanks, interface, plan, volume_name
 from sundog.backends.libvirt.records import Disk, Domain, Interface, finished
 from sundog.backends.libvirt.states import LIVE
-from sundog.errors import BackendFailed, NoSuchServer, NotSupported
+from sundog.errors import BackendFailed, NoSuchServer, NotSupported, SundogError
 from sundog.runtime import aio, clock
 from sundog.units import Seconds
 
@@ -60,20 +60,25 @@ _ANY: Final = ("", "0.0.0.0", "::")  # noqa: S104 - nobody listens there
 @asynccontextmanager
 async def connected(
     hosts: Iterable[HostSpec], *, images: ImageSource, folder: Path, fencer: Fencer | None = None,
-    settings: Settings = _ORDINARY,
+    settings: Settings = _ORDINARY, fetched: Fetched = lambda _host, _image, _seconds: None,
 ) -> AsyncIterator[LibvirtDriver]:  # fmt: skip
-    """A driver of ``hosts`` for as long as the block. ``folder`` is where images are kept on this machine.
+    """A driver of ``hosts`` for as long as the block. ``folder`` is where images are kept on this machine, and
+    ``fetched`` is told of each that was brought to a host.
 
     Raises: InputError if two hosts have one name, address or uuid, or libvirt-python is not installed.
     """
-    native, specs = library(), distinct(hosts)
+    native, specs, failed = library(), distinct(hosts), None
     async with aio.TaskGroup() as group:
-        driver = LibvirtDriver(native, specs, Images(images, folder), group, fencer, settings)
+        driver = LibvirtDriver(native, specs, Images(images, folder, fetched), group, fencer, settings)
         try:
             yield driver
+        except SundogError as error:  # to be raised as itself; the group would raise it as one of several
+            failed = error
         finally:
             driver.close()
             driver.disconnect()
+    if failed is not None:
+        raise failed
 
 
 class LibvirtDriver(Mover):

@@ -10,18 +10,18 @@ from __future__ import annotations
 import asyncio
 import re
 import struct
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from sundog.backends.contract import ImageReference
 from sundog.backends.libvirt.link import Link
 from sundog.backends.libvirt.storage import Storage, copy_volume
 from sundog.backends.libvirt.threads import Workers
 from sundog.errors import BackendFailed
-from sundog.runtime import aio
+from sundog.runtime import aio, clock
 from sundog.units import Seconds
 
 FORMATS: Final = ("qcow2", "raw")
@@ -37,6 +37,9 @@ _BASE: Final = re.compile(r"base-.*\.qcow2")
 _ENCRYPTION_NONE: Final = 0
 _EXTERNAL_DATA: Final = 1 << 2
 _LARGEST: Final = 64 * 2**40
+
+Fetched: TypeAlias = Callable[[str, ImageReference, Seconds], None]
+"""What is told of an image that was brought to a host, by its uuid, and in how many seconds."""
 
 
 class ImageSource(Protocol):
@@ -90,10 +93,12 @@ def check_image(image: ImageReference) -> None:
 
 
 class Images:
-    """Images flattened in ``folder`` on this machine, and brought to hosts."""
+    """Images flattened in ``folder`` on this machine, and brought to hosts; ``fetched`` is told of each that was."""
 
-    def __init__(self, source: ImageSource, folder: Path) -> None:
-        self._source, self._folder = source, folder
+    def __init__(
+        self, source: ImageSource, folder: Path, fetched: Fetched = lambda _host, _image, _seconds: None
+    ) -> None:
+        self._source, self._folder, self._fetched = source, folder, fetched
         self._locks: dict[tuple[str, str], aio.Lock] = {}
         self._holders: dict[tuple[str, str], dict[asyncio.Task[Any], None]] = {}
         self._wanted: dict[tuple[str, str], int] = {}  # when a base was wanted last, as a number that grows
@@ -112,9 +117,11 @@ class Images:
             self._hold(link, base)
             capacity = await self._complete(link.storage, base)
             if capacity is None:
+                begin = clock.now()
                 path, capacity = await self.local(image, limit=limit)
                 await self._make_room(link, base, path.stat().st_size)
                 await self._bring(link.storage, path, base, capacity)
+                self._fetched(link.uuid, image, clock.now() - begin)
         return Base(base, capacity)
 
     async def local(self, image: ImageReference, *, limit: Seconds = 600.0) -> tuple[Path, int]:

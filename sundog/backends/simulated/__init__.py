@@ -11,7 +11,7 @@ from sundog.backends.simulated.faults import Faults, OrderedTrouble
 from sundog.backends.simulated.fleet import AddedHosts, FleetPlan, SimulatedFleet, identical_hosts
 from sundog.backends.simulated.ledger import FileLedger, Ledger
 from sundog.backends.simulated.machine import HostSpec, hosts_of_fleet
-from sundog.backends.simulated.timings import Timings, load_timings
+from sundog.backends.simulated.timings import Timings, load_timings, read_timings
 
 __all__ = [
     "AddedHosts",
@@ -31,4 +31,5 @@ __all__ = [
     "hosts_of_fleet",
     "identical_hosts",
     "load_timings",
+    "read_timings",
 ]

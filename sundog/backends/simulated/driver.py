@@ -64,7 +64,8 @@ class SimulatedDriver:
     """Drives ``hosts`` of ``world``: a ``ComputeDriver``.
 
     ``faults`` is where trouble is ordered. ``shared_disks`` says whether hosts see each other's disks. With a
-    ``ledger`` hosts begin with what it says that they hold, and every change is written there.
+    ``ledger`` hosts begin with what it says that they hold, and every change is written there. ``fetched`` is told of
+    each image that was brought to a host (its uuid), and in how many seconds.
     Raises: InputError if two hosts have one name or uuid.
     """
 
@@ -76,8 +77,9 @@ class SimulatedDriver:
         timings: Timings | None = None,
         shared_disks: bool = False,
         ledger: Ledger | None = None,
+        fetched: Callable[[str, ImageReference, Seconds], None] = lambda _host, _image, _seconds: None,
     ) -> None:
-        self._ledger = ledger
+        self._ledger, self._fetched = ledger, fetched
         self.world: Final = world
         self.timings: Final = timings or load_timings()
         fetch, store = self.timings.boot.fetch_mib_s, self.timings.store_mib_s
@@ -140,6 +142,7 @@ class SimulatedDriver:
             self._network,
             self._events.publish,
             self._keep,
+            self._fetched,
         )
         if self._ledger is not None:
             machine.restore(self._ledger.load(spec.uuid))
@@ -311,7 +314,7 @@ class SimulatedDriver:
         copy = machine.copies[spec.key] = Copy(spec, ports={port.id: port for port in spec.ports})
         try:
             if image is not None:
-                yield from machine.fetch(image.id, image.size_bytes / _MIB)
+                yield from machine.fetch(image)
             yield self._wait(machine.seconds("define"))
         except BaseException:
             if machine.powered:
@@ -345,7 +348,7 @@ class SimulatedDriver:
                         machine.usable(each)
                 self._alone(machine, spec.key, but=older[0] if older else None)
                 if image is not None:
-                    yield from machine.fetch(image.id, image.size_bytes / _MIB)
+                    yield from machine.fetch(image)
                 for each in older:
                     machine.remove(each)
                 # From here on there is no way back: what breaks off now leaves an unfinished copy to be rebuilt again.
@@ -466,7 +469,7 @@ class SimulatedDriver:
 
         def act(machine: Machine, copy: Copy) -> Steps:
             if copy.rescue != image.id or copy.power not in LIVE:
-                yield from machine.fetch(image.id, image.size_bytes / _MIB)
+                yield from machine.fetch(image)
                 yield self._wait(machine.seconds("define"))
                 copy.rescue = image.id
                 yield from self._restart(machine, copy)
@@ -607,7 +610,7 @@ class SimulatedDriver:
         spec = replace(copy.spec, generation=key.generation)
         incoming = goal.copies[key] = Copy(spec)
         try:
-            yield self._wait(goal.seconds("define"))
+            yield self._wait(goal.seconds("migrate"))
             mib = float(copy.spec.memory_mib)
             running = copy.power is PowerState.RUNNING
             flow = self._network.begin(source.uuid, goal.uuid, mib, running=running)

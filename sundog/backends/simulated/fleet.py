@@ -13,6 +13,7 @@ from sundog.backends.playground import HostFault, NewHosts, OperationFault, Play
 from sundog.backends.simulated.driver import SimulatedDriver
 from sundog.backends.simulated.ledger import Ledger
 from sundog.backends.simulated.machine import HostSpec, hosts_of_fleet
+from sundog.backends.simulated.timings import Timings
 from sundog.errors import InputError
 from sundog.runtime.warp import World
 from sundog.sim.fleet import build_fleet
@@ -122,6 +123,7 @@ class SimulatedFleet:
 
     A host's uuid hangs on the seed of the world and on its name alone. ``elapsed`` is for how long the plan has been
     followed: a host that enters service later in it comes so much sooner. ``keep`` is told what is added, before it is.
+    ``timings`` are how long things take there, ours if they are left out.
     Raises: InputError if ``ledger`` is damaged.
     """
 
@@ -134,6 +136,7 @@ class SimulatedFleet:
         added: Sequence[AddedHosts] = (),
         ledger: Ledger | None = None,
         keep: Callable[[AddedHosts], None] = lambda _added: None,
+        timings: Timings | None = None,
     ) -> None:
         self._world, self._plan, self._keep = world, plan, keep
         fleet = build_fleet(plan.groups, plan.overcommit)
@@ -144,7 +147,10 @@ class SimulatedFleet:
         self._racks = dict.fromkeys([*fleet.racks, *(each.rack for each in added)])
         self._names = dict.fromkeys([*fleet.names, *(name for each in added for name in each.names)])
         self.driver: Final = SimulatedDriver(
-            world, [*begun, *(spec for each in added for spec in self._specs(each))], ledger=ledger
+            world,
+            [*begun, *(spec for each in added for spec in self._specs(each))],
+            timings=timings,
+            ledger=ledger,
         )
 
     def _specs(self, added: AddedHosts) -> tuple[HostSpec, ...]:

@@ -23,6 +23,7 @@ from sundog.backends.contract import (
     EventKind,
     HostRecord,
     HostState,
+    ImageReference,
     LifecycleEvent,
     PortSpec,
     PowerState,
@@ -155,7 +156,8 @@ POWER_CUT = "power cut"
 class Machine:
     """A host, the ``number``-th of its driver. ``publish`` is told what happens on it, as far as it can be heard.
 
-    ``keep`` is told of (this host, server) where what it holds has changed other than by an operation.
+    ``keep`` is told of (this host, server) where what it holds has changed other than by an operation, ``fetched`` of
+    images that were brought here.
     """
 
     def __init__(
@@ -168,9 +170,10 @@ class Machine:
         network: HostNetwork,
         publish: Callable[[LifecycleEvent], None],
         keep: Callable[..., None],
+        fetched: Callable[[str, ImageReference, Seconds], None],
     ) -> None:
         self.number = number
-        self._keep = keep
+        self._keep, self._fetched = keep, fetched
         self.world, self.spec, self.timings = world, spec, timings
         self.uuid, self.name = spec.uuid, spec.name
         self.store, self.network = store, network
@@ -328,34 +331,37 @@ class Machine:
 
     # -- its images
 
-    def fetch(self, image: str, mib: MiB) -> Steps:
+    def fetch(self, image: ImageReference) -> Steps:
         """Have an image in the cache: at once if it is, else over the host's link, one image after the other.
 
         Raises: BackendFailed if the link to the store breaks meanwhile.
         """
-        if image in self._images:
-            self._images.move_to_end(image)
+        if image.id in self._images:
+            self._images.move_to_end(image.id)
             return
-        process = self._fetching.get(image)
+        process = self._fetching.get(image.id)
         if process is None:
-            process = self._fetching[image] = self.world.process(self._fetches(image, mib))
+            process = self._fetching[image.id] = self.world.process(self._fetches(image))
         error = yield process
         if error is not None:
             raise error
 
-    def _fetches(self, image: str, mib: MiB) -> Steps:
+    def _fetches(self, image: ImageReference) -> Steps:
         """The host fetches, whoever still waits for it. Its value is None or an error: nobody may be there to catch."""
+        mib = image.size_bytes / 2**20
         try:
             if not self.linked:
-                return self._no_store(image)
+                return self._no_store(image.id)
             with self._link.request() as mine:
                 yield mine
+                begin = self.world.now
                 yield from self.store.transfer(mib)
         except simpy.Interrupt:
-            return self._no_store(image)
+            return self._no_store(image.id)
         finally:
-            del self._fetching[image]
-        self._images[image] = mib
+            del self._fetching[image.id]
+        self._fetched(self.uuid, image, self.world.now - begin)
+        self._images[image.id] = mib
         room = self.timings.boot.cache * 1024.0
         while len(self._images) > 1 and sum(self._images.values()) > room:
             self._images.popitem(last=False)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib import resources
-from typing import Any, Literal, TypeAlias
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
 
-from pydantic import Field
-from ruamel.yaml import YAML
+from pydantic import Field, ValidationError
+from ruamel.yaml import YAML, YAMLError
 
+from sundog.errors import InputError
 from sundog.sim.spec import Amount, Boot, Instant, Migration, Spec
 
 Step: TypeAlias = Literal[
     "define", "start", "destroy", "guest_shutdown", "pause", "plug", "unplug", "grow_disk", "set_password", "query",
-    "fence",
+    "fence", "migrate",
 ]  # fmt: skip
+
+WORDS: Final = ("name", "summary", "source")
+"""Keys of a calibration file that are for people."""
 
 
 class Timings(Spec):
@@ -39,13 +44,40 @@ class Timings(Spec):
 
 
 def load_timings(**changed: Any) -> Timings:
-    """The calibrated timings, with some of their keys ``changed``."""
-    return Timings.model_validate({**_calibrated(), **changed})
+    """The calibrated timings, with some of their keys ``changed``: of ``seconds`` those steps that are given."""
+    known = _calibrated()
+    if isinstance(changed.get("seconds"), dict):
+        changed["seconds"] = {**known["seconds"], **changed["seconds"]}
+    return Timings.model_validate({**known, **changed})
+
+
+def read_timings(path: Path) -> Timings:
+    """The timings of a calibration file; what it leaves out is as in ours.
+
+    Raises: InputError for a file that cannot be read, or says what makes no sense.
+    """
+    try:
+        told = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise InputError(f"the timings cannot be read: {exc.strerror}", path=path) from exc
+    except (YAMLError, ValueError) as exc:
+        raise InputError("this is no calibration file: it is not YAML; see sundog calibrate", path=path) from exc
+    if not isinstance(told, dict) or not all(isinstance(key, str) for key in told):
+        raise InputError("this is no calibration file: it has no keys; see sundog calibrate", path=path)
+    try:
+        return load_timings(**_without_words(told))
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InputError(f"{key}: {first['msg'].removeprefix('Value error, ')}", path=path) from None
 
 
 @lru_cache(maxsize=1)
 def _calibrated() -> dict[str, Any]:
     """What the file says. Read once; nobody may change what is returned."""
     file = resources.files("sundog.sim").joinpath("calibration/operations.yaml")
-    document = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
-    return {key: value for key, value in document.items() if key not in ("name", "summary", "source")}
+    return _without_words(YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")))
+
+
+def _without_words(document: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if key not in WORDS}
