@@ -87,22 +87,22 @@ def test_the_password_is_never_shown(tmp_path):
 
 
 def test_a_state_folder_is_one_processs_and_its_owners_only(tmp_path):
-    with app._folder(str(tmp_path / "state")) as folder:
+    with app.state_folder(str(tmp_path / "state")) as folder:
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         # A lock of this process would be its own, so another opening of the file stands for another process.
         with (folder / "lock").open() as other, pytest.raises(BlockingIOError):
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with pytest.raises(OutputError, match="in use by another"), app._folder(str(folder)):
+        with pytest.raises(OutputError, match="in use by another"), app.state_folder(str(folder)):
             pass
-    with app._folder(str(tmp_path / "state")):
+    with app.state_folder(str(tmp_path / "state")):
         pass
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot be used"), app._folder(str(tmp_path / "file")):
+    with pytest.raises(OutputError, match="cannot be used"), app.state_folder(str(tmp_path / "file")):
         pass
 
 
 def test_a_cloud_in_memory_leaves_nothing_behind():
-    with app._folder(app.MEMORY) as folder:
+    with app.state_folder(app.MEMORY) as folder:
         assert folder.is_dir()
     assert not folder.exists()
 
