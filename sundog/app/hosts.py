@@ -46,6 +46,7 @@ class KnownHost(BaseModel):
     pool: str = Field(default=DEFAULT_POOL, pattern="^/")
     wire: str = Field(default="", pattern=_CARD)
     shell: tuple[str, ...] = ()
+    fence: tuple[str, ...] = Field(default=(), repr=False)
 
     def spec(self, cloud: str = "", *, node: bool = False) -> HostSpec:
         """The host as the driver wants it, as one of the cloud with this id.
@@ -207,13 +208,15 @@ def add_host(
     pool: str = DEFAULT_POOL,
     wire: str = "",
     shell: Sequence[str] = (),
+    fence: Sequence[str] = (),
     cloud: str = "",
 ) -> HostCheck:
     """Look at a host and, if nothing is missing there, let it be one of a state folder's from now on.
 
     ``name`` is its own if it is empty, ``address`` that of the URI; without ``virt_type`` only KVM will do. ``wire``
-    and ``shell`` are as in ``HostSpec``; ``cloud`` is the id of the cloud, empty before its first start. Raises:
-    InputError for what cannot be, or is there already; OutputError if the folder cannot be written.
+    and ``shell`` are as in ``HostSpec``; ``fence`` is the command that switches it off; ``cloud`` is the id of the
+    cloud, empty before its first start. Raises: InputError for what cannot be, or is there already; OutputError if the
+    folder cannot be written.
     """
     spec = HostSpec(name, uri, address=_resolved(address or address_of(uri)), pool=pool, cloud=cloud)
     for host in read_hosts(folder):
@@ -232,6 +235,7 @@ def add_host(
                 pool=found.pool,
                 wire=wire,
                 shell=tuple(shell),
+                fence=tuple(fence),
             )
         except ValidationError as exc:
             first = exc.errors()[0]
@@ -240,6 +244,18 @@ def add_host(
             refuse_twice(hosts, new)
             hosts.append(new)
     return check
+
+
+def change_host(folder: Path, name: str, *, fence: Sequence[str]) -> KnownHost:
+    """Let a host be switched off by another command, or by none if it is empty; a cloud that is served knows at once.
+
+    Raises: InputError if there is no such host; OutputError if the folder cannot be written.
+    """
+    with changing_hosts(folder) as hosts:
+        known = find_host(hosts, name)
+        changed = known.model_copy(update={"fence": tuple(fence)})
+        hosts[hosts.index(known)] = changed
+    return changed
 
 
 def release(host: KnownHost, cloud: str) -> str:

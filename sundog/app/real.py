@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sundog.app.hosts import FILE_NAME, read_hosts
+from sundog.app.hosts import FILE_NAME, KnownHost, read_hosts
 from sundog.app.wires import Guests, make_node
 from sundog.backends.contract import HostState, ImageReference
 from sundog.backends.libvirt.driver import LibvirtDriver, connected
+from sundog.backends.libvirt.fencing import CommandFencer
 from sundog.backends.libvirt.images import Fetched
 from sundog.backends.libvirt.network import LibvirtNetworks
 from sundog.backends.libvirt.network_metadata import Doors
@@ -47,7 +48,7 @@ class Uploaded:
 
 @dataclass(frozen=True, slots=True)
 class Real:
-    """The real hosts of a cloud: drivers of their servers and networks, and who answers guests.
+    """The real hosts of a cloud: drivers of their servers and networks, who answers guests, and what fences hosts.
 
     ``node``: this machine is the network node.
     """
@@ -55,6 +56,7 @@ class Real:
     driver: LibvirtDriver
     networks: LibvirtNetworks
     guests: Guests
+    fencer: CommandFencer
     node: bool
 
 
@@ -73,8 +75,10 @@ async def real_hosts(
     images, guests = Uploaded(ImageFiles(work / "images")), Guests()
     doors = Doors(guests.ask)
     node = make_node(folder, cloud, doors)
-    specs = [host.spec(cloud, node=node is not None) for host in read_hosts(folder)]
-    async with connected(specs, images=images, folder=work / "flat-images", fetched=fetched) as driver:
+    hosts = read_hosts(folder)
+    fencer = CommandFencer(fence_commands(hosts))
+    specs = [host.spec(cloud, node=node is not None) for host in hosts]
+    async with connected(specs, images=images, folder=work / "flat-images", fetched=fetched, fencer=fencer) as driver:
         networks = LibvirtNetworks(lambda: driver.links, node, why=why_no_node())
         driver.plug_into(networks)
         with suppress(TimeoutError):
@@ -85,7 +89,7 @@ async def real_hosts(
             if link.state is not HostState.UP:
                 _LOG.warning("host %s is down: %s", link.name, link.reason)
         try:
-            yield Real(driver, networks, guests, node is not None)
+            yield Real(driver, networks, guests, fencer, node is not None)
         finally:
             doors.close_all()
 
@@ -99,12 +103,19 @@ async def follow_hosts(real: Real, compute: Compute, folder: Path, cloud: str) -
         try:
             if _stamp(path) != read:
                 read = _stamp(path)
-                driver.drive(host.spec(cloud, node=real.node) for host in read_hosts(folder))
+                hosts = read_hosts(folder)
+                real.fencer.commands = fence_commands(hosts)
+                driver.drive(host.spec(cloud, node=real.node) for host in hosts)
             if _up(driver) != up:
                 up = _up(driver)
                 compute.reconciler.wake(await compute.hosts.look())
         except SundogError as error:
             _LOG.warning("the hosts stay as they are: %s", error)
+
+
+def fence_commands(hosts: Sequence[KnownHost]) -> dict[str, tuple[str, ...]]:
+    """What switches hosts off, by their uuids."""
+    return {host.uuid: host.fence for host in hosts if host.fence}
 
 
 def _up(driver: LibvirtDriver) -> list[str]:

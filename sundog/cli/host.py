@@ -30,6 +30,9 @@ host_app = typer.Typer(help="The real hosts of a cloud.", no_args_is_help=True, 
 
 StateOption = Annotated[str, typer.Option("--state", metavar="DIR", help="The folder that holds all the cloud knows.")]
 HostArgument = Annotated[str, typer.Argument(metavar="HOST", help="The host's name, or its UUID.")]
+FenceOption = Annotated[
+    str, typer.Option("--fence", metavar="COMMAND", help="What switches it off: it ends with 0 when that is done.")
+]
 _STATE: Final = "~/.local/state/sundog"
 
 
@@ -51,6 +54,7 @@ def add(
         str,
         typer.Option("--shell", metavar="COMMAND", help="What runs commands there, if SSH does not."),
     ] = "",
+    fence: FenceOption = "",
     state: StateOption = _STATE,
 ) -> None:
     """Look at a machine, say what it lacks, and let it be a host if that is nothing; exit 3 if it lacks something."""
@@ -68,7 +72,8 @@ def add(
         address=address,
         pool=pool or DEFAULT_POOL,
         wire=wire,
-        shell=shlex.split(shell),
+        shell=words_of("--shell", shell),
+        fence=words_of("--fence", fence),
         cloud=app.cloud_id(state),
     )
     for finding in check.findings:
@@ -171,6 +176,25 @@ def drain(
         print(f"Left on host {name}: {', '.join(left)}")
         raise typer.Exit(LEFT)
     print(f"Host {name} is empty.")
+
+
+@host_app.command("change")
+def change(host: HostArgument, fence: FenceOption, state: StateOption = _STATE) -> None:
+    """Let a host be switched off by another command; '' for none. A cloud that is being served knows at once."""
+    _app()
+    from sundog.app.hosts import change_host
+
+    known = change_host(_folder(state), host, fence=words_of("--fence", fence))
+    told = f"is switched off by {known.fence[0]}" if known.fence else "is switched off by its owner alone"
+    print(f"Host {known.name} {told}.")
+
+
+def words_of(option: str, text: str) -> list[str]:
+    """The words of a command, as a shell has them. Raises: InputError for a quote that does not end."""
+    try:
+        return shlex.split(text)
+    except ValueError as exc:
+        raise InputError(f"{option}: {exc}; quote the command as a shell wants it") from exc
 
 
 @host_app.command("remove")

@@ -279,7 +279,12 @@ def unwire(state: Path) -> None:
 
 
 def clear(bed: Bed) -> None:
-    """Remove every domain, also what a test that failed has left, and let every host be nobody's."""
+    """Remove every domain, also what a test that failed has left, and let every host be well and nobody's."""
+    for status in bed.status():
+        if status.partitioned:
+            bed.heal(status.place.number)
+        if not status.on:
+            bed.revive(status.place.number)
     for place in bed.hosts():
         bed.run(place.number, ["rm", "-f", f"{DEFAULT_POOL}/{FILE}"])
         for name in virsh(place, "list", "--all", "--name").stdout.split():

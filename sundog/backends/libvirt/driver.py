@@ -21,6 +21,7 @@ from sundog.backends.contract import (
     ConsoleStream,
     Diagnostics,
     HostRecord,
+    HostState,
     ImageReference,
     PortSpec,
     PowerState,
@@ -106,7 +107,7 @@ class LibvirtDriver(Mover):
             consoles=("serial", "novnc"),
             config_drive=True,
             diagnostics=True,
-            fence=self._fencer is not None,
+            fence=False,
         )
 
     def close(self) -> None:
@@ -120,8 +121,11 @@ class LibvirtDriver(Mover):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can do."""
-        return self._capabilities
+        """What it can do. Hosts come and go, and with them the ways to fence one."""
+        return replace(self._capabilities, fence=any(self._can_fence(link) for link in self.links))
+
+    def _can_fence(self, link: Link) -> bool:
+        return self._fencer is not None and self._fencer.fences(link.spec)
 
     def events(self) -> EventQueue:
         """What happens on the hosts from now on."""
@@ -159,8 +163,10 @@ class LibvirtDriver(Mover):
             raise NotSupported(f"nothing was given that can fence host {link.name}; see to it by hand", host=host)
 
         async def work() -> None:
-            await fencer.fence(link.spec)
-            link.fenced()
+            async with link.fencing:  # several may ask at once, and it is to be switched off once
+                if link.state is not HostState.FENCED:
+                    await fencer.fence(link.spec)
+                    link.fenced()
 
         await self._operations.ask("fence", deadline, work, turn=False)
 

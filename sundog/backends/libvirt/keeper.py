@@ -35,7 +35,11 @@ LONG_S: Final = 3600.0
 
 
 class Fencer(Protocol):
-    """Switches a host off without its help."""
+    """Switches hosts off without their help."""
+
+    def fences(self, host: HostSpec) -> bool:
+        """Whether it knows how to switch this host off."""
+        ...
 
     async def fence(self, host: HostSpec) -> None:
         """Return when nothing runs on the host; it being off already is a success. Raises: BackendFailed."""

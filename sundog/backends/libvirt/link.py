@@ -124,6 +124,7 @@ class Link:
         self.known: dict[str, Known] = {}
         self.storage = Storage(self)
         self.networks = aio.Lock()
+        self.fencing = aio.Lock()
         self.lines: dict[SerialLine, None] = {}
         self.screens: dict[Screen, None] = {}
         self._library, self._publish, self._twin_of = library, publish, twin_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +176,19 @@ def test_a_host_keeps_how_it_is_joined_to_others(tmp_path: Path) -> None:
     spec = joined.spec(node=True)
     assert (spec.wire, spec.shell, spec.filtered, spec.bridged) == ("eth1", ("ssh", "root@a", "--"), True, False)
     assert (local.spec().bridged, local.spec(node=True).bridged) == (False, True)
+
+
+def test_what_switches_a_host_off_is_changed_and_never_shown(sundog: Command, tmp_path: Path) -> None:
+    with changing_hosts(tmp_path) as hosts:
+        hosts.append(HOST)
+    change = partial(sundog, "host", "change", "a", "--state", tmp_path, "--fence")
+    told = change("fence_redfish --ip 192.0.2.9 --password 'a canary'")
+    assert (told.code, told.out) == (0, "Host a is switched off by fence_redfish.\n")
+    assert read_hosts(tmp_path)[0].fence == ("fence_redfish", "--ip", "192.0.2.9", "--password", "a canary")
+    assert "canary" not in repr(read_hosts(tmp_path))
+    assert "canary" not in sundog("host", "list", "--json", "--state", tmp_path).out
+    told = change("never 'ends")
+    assert told.code == 2
+    assert "--fence: No closing quotation" in told.err
+    assert change("").out == "Host a is switched off by its owner alone.\n"
+    assert read_hosts(tmp_path) == (HOST,)
