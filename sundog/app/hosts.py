@@ -9,10 +9,10 @@ import asyncio
 import fcntl
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML, YAMLError
@@ -22,6 +22,8 @@ from sundog.backends.libvirt.link import HostSpec
 from sundog.backends.libvirt.network_shell import is_here
 from sundog.backends.libvirt.records import VirtType
 from sundog.errors import InputError, OutputError
+
+T = TypeVar("T")
 
 FILE_NAME: Final = "hosts.yaml"
 """What the file is called in a state folder."""
@@ -86,17 +88,7 @@ NODE_NAME: Final = "network.yaml"
 
 def read_node(folder: Path) -> KnownNode:
     """The network node of a state folder. Raises: InputError if it cannot be read."""
-    path = folder / NODE_NAME
-    try:
-        return KnownNode.model_validate(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) or {})
-    except FileNotFoundError:
-        return KnownNode()
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        where = ".".join(str(each) for each in first["loc"])
-        raise InputError(f"{path} cannot be used: {where}: {first['msg']}", path=path) from exc
-    except (OSError, ValueError, YAMLError) as exc:
-        raise InputError(f"{path} cannot be read: {exc}", path=path) from exc
+    return _read(folder / NODE_NAME, KnownNode.model_validate)
 
 
 def change_node(folder: Path, *, wire: str | None = None, external: Mapping[str, str] | None = None) -> KnownNode:
@@ -118,16 +110,19 @@ def change_node(folder: Path, *, wire: str | None = None, external: Mapping[str,
 
 def read_hosts(folder: Path) -> tuple[KnownHost, ...]:
     """The hosts of a state folder, in the order in which they were added. Raises: InputError if they cannot be read."""
-    path = folder / FILE_NAME
+    return _read(folder / FILE_NAME, lambda told: _HOSTS.validate_python(told.get("hosts") or ()), within="hosts.")
+
+
+def _read(path: Path, understand: Callable[[Any], T], *, within: str = "") -> T:
+    """What a file says, of which nothing is as good as an empty one; ``within`` is where what is understood stands."""
     try:
-        told = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-        return _HOSTS.validate_python((told or {}).get("hosts") or ())
+        return understand(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) or {})
     except FileNotFoundError:
-        return ()
+        return understand({})
     except ValidationError as exc:
         first = exc.errors()[0]
         where = ".".join(str(each) for each in first["loc"])
-        raise InputError(f"{path} cannot be used: hosts.{where}: {first['msg']}", path=path) from exc
+        raise InputError(f"{path} cannot be used: {within}{where}: {first['msg']}", path=path) from exc
     except (OSError, ValueError, AttributeError, YAMLError) as exc:
         raise InputError(f"{path} cannot be read: {exc}", path=path) from exc
 

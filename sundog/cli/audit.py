@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from sundog.errors import InputError, OutputError
+from sundog.cli.state import DEFAULT_STATE, api_packages
+from sundog.errors import OutputError
 
 if TYPE_CHECKING:
     from sundog.control.audit import Finding
@@ -22,15 +23,13 @@ def audit(
     *,
     state: Annotated[
         str, typer.Option(metavar="DIR", help="The folder that holds all the cloud knows.")
-    ] = "~/.local/state/sundog",
+    ] = DEFAULT_STATE,
     heal: Annotated[bool, typer.Option("--heal", help="Put right what can be.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say whether the cloud of a state folder is as it should be; exit 3 if it is not, 4 if that was put right."""
-    try:
+    with api_packages():
         from sundog import app
-    except ModuleNotFoundError as exc:
-        raise InputError(f"this needs more packages ({exc.name} is missing): pip install 'sundog[api]'") from exc
     try:
         told = app.audit_cloud(state, heal=heal)
     except OutputError as error:  # its own code says here that something was healed

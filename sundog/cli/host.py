@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sundog.cli.administrator import Administrator
+from sundog.cli.state import DEFAULT_STATE, StateOption, api_packages, folder_of, option_of
 from sundog.errors import InputError
 from sundog.runtime import aio, clock
 from sundog.units import Seconds
@@ -28,12 +29,10 @@ LEFT: Final = 3
 
 host_app = typer.Typer(help="The real hosts of a cloud.", no_args_is_help=True, rich_markup_mode=None)
 
-StateOption = Annotated[str, typer.Option("--state", metavar="DIR", help="The folder that holds all the cloud knows.")]
 HostArgument = Annotated[str, typer.Argument(metavar="HOST", help="The host's name, or its UUID.")]
 FenceOption = Annotated[
     str, typer.Option("--fence", metavar="COMMAND", help="What switches it off: it ends with 0 when that is done.")
 ]
-_STATE: Final = "~/.local/state/sundog"
 
 
 @host_app.command("add")
@@ -55,7 +54,7 @@ def add(
         typer.Option("--shell", metavar="COMMAND", help="What runs commands there, if SSH does not."),
     ] = "",
     fence: FenceOption = "",
-    state: StateOption = _STATE,
+    state: StateOption = DEFAULT_STATE,
 ) -> None:
     """Look at a machine, say what it lacks, and let it be a host if that is nothing; exit 3 if it lacks something."""
     app = _app()
@@ -65,7 +64,7 @@ def add(
         raise InputError(f"--virt-type: there is no {virt_type!r}; use kvm or qemu")
     app.check_takes_real_hosts(state)
     check = add_host(
-        _folder(state),
+        folder_of(state),
         uri,
         name=name,
         virt_type=virt_type,  # type: ignore[arg-type] # it was looked at
@@ -85,23 +84,23 @@ def add(
     if app.is_served(state):
         print("The cloud that is being served takes it in by itself.")
     else:
-        print(f"To serve the cloud: sundog serve --backend libvirt{_option(state)}")
+        print(f"To serve the cloud: sundog serve --backend libvirt{option_of(state)}")
 
 
 @host_app.command("list")
 def list_(
-    state: StateOption = _STATE,
+    state: StateOption = DEFAULT_STATE,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the hosts: how they are reached and, while the cloud is being served, how they are."""
     app = _app()
     from sundog.app.hosts import read_hosts
 
-    hosts = read_hosts(_folder(state))
+    hosts = read_hosts(folder_of(state))
     told: dict[str, dict[str, Any]] = {}
     network: dict[str, list[str]] | None = None
     if app.is_served(state):
-        cloud = Administrator(_folder(state))
+        cloud = Administrator(folder_of(state))
         driven = {each["name"]: each for each in cloud.ask("GET", "sundog", "/fleet/hosts")["hosts"]}
         services = cloud.ask("GET", "compute", "/os-services?binary=nova-compute")["services"]
         told = driven | {each["host"]: driven.get(each["host"], {}) | each for each in services}
@@ -142,7 +141,7 @@ def list_(
 def disable(
     host: HostArgument,
     reason: Annotated[str | None, typer.Option("--reason", help="Why, for those who wonder.")] = None,
-    state: StateOption = _STATE,
+    state: StateOption = DEFAULT_STATE,
 ) -> None:
     """Give a host no new servers; what runs there runs on."""
     name, cloud = _found(host, state)
@@ -151,7 +150,7 @@ def disable(
 
 
 @host_app.command("enable")
-def enable(host: HostArgument, state: StateOption = _STATE) -> None:
+def enable(host: HostArgument, state: StateOption = DEFAULT_STATE) -> None:
     """Give a host servers again."""
     name, cloud = _found(host, state)
     cloud.ask("POST", "sundog", "/fleet/undrain", {"undrain": {"scope": {"host": name}}})
@@ -165,7 +164,7 @@ def drain(
     patience: Annotated[
         float, typer.Option("--patience", metavar="SECONDS", min=1, help="How long one server may take.")
     ] = 3600.0,
-    state: StateOption = _STATE,
+    state: StateOption = DEFAULT_STATE,
 ) -> None:
     """Give a host no new servers and move away those that it has, one after the other; exit 3 if some are left."""
     name, cloud = _found(host, state)
@@ -179,12 +178,12 @@ def drain(
 
 
 @host_app.command("change")
-def change(host: HostArgument, fence: FenceOption, state: StateOption = _STATE) -> None:
+def change(host: HostArgument, fence: FenceOption, state: StateOption = DEFAULT_STATE) -> None:
     """Let a host be switched off by another command; '' for none. A cloud that is being served knows at once."""
     _app()
     from sundog.app.hosts import change_host
 
-    known = change_host(_folder(state), host, fence=words_of("--fence", fence))
+    known = change_host(folder_of(state), host, fence=words_of("--fence", fence))
     told = f"is switched off by {known.fence[0]}" if known.fence else "is switched off by its owner alone"
     print(f"Host {known.name} {told}.")
 
@@ -198,15 +197,15 @@ def words_of(option: str, text: str) -> list[str]:
 
 
 @host_app.command("remove")
-def remove(host: HostArgument, state: StateOption = _STATE) -> None:
+def remove(host: HostArgument, state: StateOption = DEFAULT_STATE) -> None:
     """Take a host that has no servers out of the cloud, so that another cloud may have it."""
     app = _app()
     from sundog.app.hosts import find_host, read_hosts, release
 
-    known = find_host(read_hosts(_folder(state)), host)
+    known = find_host(read_hosts(folder_of(state)), host)
     if app.is_served(state):
         name, cloud = _found(host, state)
-        asyncio.run(_remove(name, cloud, _folder(state)))
+        asyncio.run(_remove(name, cloud, folder_of(state)))
     else:
         app.forget_host(state, host)
     print(f"Host {host} was removed.")
@@ -254,25 +253,15 @@ def _found(host: str, state: str) -> tuple[str, Administrator]:
     app = _app()
     from sundog.app.hosts import find_host, read_hosts
 
-    name = find_host(read_hosts(_folder(state)), host).name
+    name = find_host(read_hosts(folder_of(state)), host).name
     if not app.is_served(state):
-        raise InputError(f"the cloud is not being served; start it: sundog serve --backend libvirt{_option(state)}")
-    return name, Administrator(_folder(state))
-
-
-def _option(state: str) -> str:
-    return "" if state == _STATE else f" --state {state}"
-
-
-def _folder(state: str) -> Path:
-    return Path(state).expanduser()
+        raise InputError(f"the cloud is not being served; start it: sundog serve --backend libvirt{option_of(state)}")
+    return name, Administrator(folder_of(state))
 
 
 def _app() -> ModuleType:
-    try:
+    with api_packages():
         from sundog import app
-    except ModuleNotFoundError as exc:
-        raise InputError(f"this needs more packages ({exc.name} is missing): pip install 'sundog[api]'") from exc
     return app
 
 

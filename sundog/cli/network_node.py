@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sundog.cli.state import DEFAULT_STATE, api_packages, folder_of
 from sundog.errors import InputError
 
 
@@ -21,16 +21,14 @@ def network_node(
     ] = None,
     state: Annotated[
         str, typer.Option(metavar="DIR", help="The folder that holds all the cloud knows.")
-    ] = "~/.local/state/sundog",
+    ] = DEFAULT_STATE,
 ) -> None:
     """Say how this machine is joined to hosts and the outside as the network node of real ones, and show it."""
-    try:
+    with api_packages():
         from sundog import app
         from sundog.app.hosts import change_node, read_node
         from sundog.backends.libvirt.network_node import why_no_node
-    except ModuleNotFoundError as exc:
-        raise InputError(f"this needs more packages ({exc.name} is missing): pip install 'sundog[api]'") from exc
-    folder = Path(state).expanduser()
+    folder = folder_of(state)
     if wire is None and external is None:
         node = read_node(folder)
     else:

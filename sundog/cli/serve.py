@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sundog.cli.state import DEFAULT_STATE
 from sundog.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def serve(
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to listen.")] = _LISTEN,
     state: Annotated[
         str, typer.Option(metavar="DIR", help="The folder that holds all the cloud knows, or :memory: for none.")
-    ] = "~/.local/state/sundog",
+    ] = DEFAULT_STATE,
     speed: Annotated[float, typer.Option(help="Simulated seconds a real second.")] = 1.0,
     seed: Annotated[int | None, typer.Option(help="For ids that can be repeated; drawn if left out.")] = None,
     policy: Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sundog.errors import InputError
+from sundog.cli.state import api_packages
 from sundog.runtime import clock
 
 _LINE_EVERY = 60.0
@@ -28,10 +28,8 @@ def soak(
     hashes: Annotated[bool, typer.Option("--hashes", help="Print the hash of every run's trace.")] = False,
 ) -> None:
     """Try the control plane with random clients, faults and crashes; exit 1 if something is not as it must be."""
-    try:
+    with api_packages():
         from sundog.soak.several import Summary, jobs_of, play_all
-    except ModuleNotFoundError as exc:
-        raise InputError(f"this needs more packages ({exc.name} is missing): pip install 'sundog[api]'") from exc
     summary = Summary()
     begun = last = clock.monotonic()
     for result in play_all(jobs_of(start, seeds, file, hours), jobs):

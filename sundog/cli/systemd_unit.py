@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from sundog.cli.state import DEFAULT_STATE
 from sundog.errors import InputError
 
 _UNIT: Final = """\
@@ -60,7 +61,7 @@ def systemd_unit(
     *,
     state: Annotated[
         Path, typer.Option(metavar="DIR", help="The folder that holds all the cloud knows; it must be there.")
-    ] = Path("~/.local/state/sundog"),
+    ] = Path(DEFAULT_STATE),
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to listen.")] = "127.0.0.1:5000",
     certificate: Annotated[Path | None, typer.Option(help="TLS certificate chain, PEM.")] = None,
     key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,

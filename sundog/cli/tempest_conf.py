@@ -14,11 +14,12 @@ from typing import Annotated, Any, Final, TypeAlias
 import typer
 from ruamel.yaml import YAML, YAMLError
 
+from sundog.cli.state import DEFAULT_STATE
 from sundog.errors import InputError
 from sundog.units import Seconds
 
 _PATIENCE: Final[Seconds] = 60.0
-_CLOUDS: Final = "~/.local/state/sundog/clouds.yaml"
+_CLOUDS: Final = f"{DEFAULT_STATE}/clouds.yaml"
 
 # What Tempest calls the services that it may find missing, and what the catalogue calls them.
 _SERVICES: Final = {

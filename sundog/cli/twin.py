@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from sundog.cli.state import DEFAULT_STATE, api_packages
 from sundog.core.scheduler import Decision, Explanation
 from sundog.errors import InputError
 from sundog.scenarios.load import load_scenario
@@ -40,7 +41,7 @@ def twin(
     ] = _LIBVIRT,
     state: Annotated[
         str, typer.Option("--state", metavar="DIR", help="The state folder whose real hosts are used.")
-    ] = "~/.local/state/sundog",
+    ] = DEFAULT_STATE,
     image: Annotated[Path | None, typer.Option("--image", metavar="FILE", help="The disk to boot, qcow2.")] = None,
     timings: Annotated[
         Path | None, typer.Option("--timings", metavar="FILE", help="Timings of the simulated hosts: a calibration.")
@@ -57,10 +58,8 @@ def twin(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
     """Play a small scenario on real hosts and in simulation; exit 3 if they do not decide the same."""
-    try:
+    with api_packages():
         from sundog.app import twin as twins
-    except ModuleNotFoundError as exc:
-        raise InputError(f"this needs more packages ({exc.name} is missing): pip install 'sundog[api]'") from exc
     from sundog.backends.durations import DurationsFile
     from sundog.backends.simulated import load_timings, read_timings
 
