@@ -1,8 +1,9 @@
-"""A tiny guest for tests, made of Debian's packages: kernel, busybox and dropbear on a disk that syslinux boots.
+"""A tiny guest for tests, made of Debian's packages: kernel, busybox, dropbear and QEMU's agent, booted by syslinux.
 
 It asks for addresses by DHCP, reads keys, host name and user data from a config drive or the metadata service, lets
-root log in with a key, obeys the power button, and says on its serial console how far it is. Its root is in memory, so
-it boots in seconds without KVM. Making it needs no root: packages are downloaded and unpacked, not installed.
+root log in with a key, takes a password for root from its host, obeys the power button, and says on its serial console
+how far it is. Its root is in memory, so it boots in seconds without KVM. Making it needs no root: packages are
+downloaded and unpacked, not installed.
 """
 
 from __future__ import annotations
@@ -27,12 +28,15 @@ CACHE = HERE.parents[1] / ".cache/guest"
 KERNEL = "linux-image-cloud-amd64"
 PACKAGES = (
     "busybox-static", "dropbear-bin", "libc6", "libcrypt1", "libgmp10", "libtomcrypt1", "libtommath1", "zlib1g",
+    "qemu-guest-agent", "libglib2.0-0", "libnuma1", "libpcre2-8-0", "libudev1", "liburing2",
 )  # fmt: skip
 LOADER = "ld-linux-x86-64.so.2"
 LIBRARIES = (
     "libc.so.6", "libcrypt.so.1", "libgmp.so.10", "libtomcrypt.so.1", "libtommath.so.1", "libz.so.1",
+    "libglib-2.0.so.0", "libgmodule-2.0.so.0", "libm.so.6", "libnuma.so.1", "libpcre2-8.so.0", "libudev.so.1",
+    "liburing.so.2",
 )  # fmt: skip
-"""What dropbear is linked to."""
+"""What dropbear and QEMU's agent are linked to."""
 MODULES = (
     "virtio_pci", "virtio_blk", "virtio_net", "virtio_scsi", "virtio_console", "virtio_balloon", "virtio-rng", "sd_mod",
     "sr_mod", "isofs", "ata_piix", "ahci", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859-1", "nls_utf8", "button",
@@ -209,7 +213,7 @@ def lay_out(unpacked: Path, root: Path) -> None:
         "usr/bin",
     ):
         (root / folder).mkdir(parents=True)
-    for program in ("busybox", "dropbear", "dropbearkey"):
+    for program in ("busybox", "dropbear", "dropbearkey", "qemu-ga"):
         shutil.copy(one(unpacked, program), root / "bin" / program)
     shutil.copy(one(unpacked, LOADER), root / "lib64" / LOADER)
     for name in LIBRARIES:
@@ -217,7 +221,10 @@ def lay_out(unpacked: Path, root: Path) -> None:
     for name, text in ETC.items():
         (root / "etc" / name).write_text(text)
     (root / "root/.ssh/authorized_keys").touch()
-    programs = {"init": "init", "lease": "etc/lease", "power-button": "etc/acpi/PWRF/00000080", "sudo": "bin/sudo"}
+    programs = {
+        "init": "init", "lease": "etc/lease", "power-button": "etc/acpi/PWRF/00000080", "sudo": "bin/sudo",
+        "chpasswd": "bin/chpasswd",
+    }  # fmt: skip
     for name, path in programs.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(FILES / name, root / path)

@@ -51,6 +51,30 @@ T = TypeVar("T")
 _GIB: Final = 2**30
 
 
+CAPABILITIES: Final = Capabilities(
+    name="libvirt",
+    disk_formats=FORMATS,
+    pause=True,
+    suspend=True,
+    soft_reboot=True,
+    rescue=True,
+    rebuild=True,
+    resize=True,
+    live_migration=True,
+    abort_live_migration=True,
+    force_live_migration=True,
+    snapshot=True,
+    snapshot_running=True,
+    plug_running=True,
+    set_password=True,
+    console_log=True,
+    consoles=("serial", "novnc"),
+    config_drive=True,
+    diagnostics=True,
+    fence=False,
+)
+"""What real hosts can do. ``fence`` besides, once a host has a command for it."""
+
 _ORDINARY: Final = Settings()
 # How long a guest's agent may take to answer, in seconds.
 _AGENT_S: Final = 10
@@ -85,31 +109,6 @@ async def connected(
 class LibvirtDriver(Mover):
     """Drives real hosts: a ``ComputeDriver``. Made by ``connected``."""
 
-    def __init__(self, *parts: Any) -> None:
-        super().__init__(*parts)
-        self._capabilities = Capabilities(
-            name="libvirt",
-            disk_formats=FORMATS,
-            pause=True,
-            suspend=True,
-            soft_reboot=True,
-            rescue=True,
-            rebuild=True,
-            resize=True,
-            live_migration=True,
-            abort_live_migration=True,
-            force_live_migration=True,
-            snapshot=True,
-            snapshot_running=True,
-            plug_running=True,
-            set_password=self._settings.guest_agents,
-            console_log=True,
-            consoles=("serial", "novnc"),
-            config_drive=True,
-            diagnostics=True,
-            fence=False,
-        )
-
     def close(self) -> None:
         """Let what is idle go. The hosts' tasks are the business of ``connected``."""
         self._images.close()
@@ -122,7 +121,7 @@ class LibvirtDriver(Mover):
     @property
     def capabilities(self) -> Capabilities:
         """What it can do. Hosts come and go, and with them the ways to fence one."""
-        return replace(self._capabilities, fence=any(self._can_fence(link) for link in self.links))
+        return replace(CAPABILITIES, fence=any(self._can_fence(link) for link in self.links))
 
     def _can_fence(self, link: Link) -> bool:
         return self._fencer is not None and self._fencer.fences(link.spec)
@@ -468,7 +467,7 @@ class LibvirtDriver(Mover):
 
     async def open_console(self, host: str, server: ServerKey, kind: str, *, deadline: Seconds) -> ConsoleStream:
         """The serial line through libvirt, or the screen where the host shows it."""
-        if kind not in self._capabilities.consoles:
+        if kind not in CAPABILITIES.consoles:
             raise NotSupported(f"there is no {kind} console here; there is a serial line and novnc", kind=kind)
 
         async def act(link: Link, seen: Seen) -> ConsoleStream:
@@ -522,10 +521,6 @@ class LibvirtDriver(Mover):
 
     async def set_password(self, host: str, server: ServerKey, password: str, *, deadline: Seconds) -> None:
         """Let the guest's agent set the password of root."""
-        if not self._capabilities.set_password:
-            raise NotSupported(
-                "passwords are set by agents in guests, and it was not said that they have any", host=host
-            )
 
         async def act(link: Link, seen: Seen) -> None:
             if seen.power is not PowerState.RUNNING:

@@ -63,12 +63,10 @@ class Settings:
     """What a cloud's owner may choose.
 
     ``soft_s`` is how long a guest is given to shut itself down, ``detach_s`` to let go of a card, in seconds.
-    ``guest_agents``: images have QEMU's agent in them, so that passwords can be set.
     """
 
     soft_s: Seconds = 60.0
     detach_s: Seconds = 60.0
-    guest_agents: bool = False
     patience: Patience = field(default_factory=Patience)
 
 

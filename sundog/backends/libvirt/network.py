@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +34,12 @@ HOST_S: Final[Seconds] = 20.0
 """How long one host is waited for before the others' word is taken without it."""
 
 
+CAPABILITIES: Final = NetworkCapabilities(
+    "libvirt", filters=True, stateful=True, between_hosts=True, dhcp=True, metadata=True, routers=True
+)
+"""What networks of real hosts can do where there is a network node."""
+
+
 class LibvirtNetworks:
     """Networks over links to hosts: ``hosts`` are those that there are now. ``node`` None: no DHCP, metadata, routers.
 
@@ -46,10 +53,9 @@ class LibvirtNetworks:
         self._filters: dict[str, tuple[WiredPort, Filter]] = {}
         self._told: dict[tuple[str, str], str] = {}
         self._joined: dict[int, set[str]] = {}
-        self.capabilities = NetworkCapabilities(
-            "libvirt", filters=True, stateful=True, between_hosts=True,
-            dhcp=node is not None, metadata=node is not None, routers=node is not None,
-        )  # fmt: skip
+        self.capabilities = (
+            CAPABILITIES if node is not None else replace(CAPABILITIES, dhcp=False, metadata=False, routers=False)
+        )
 
     async def apply(self, wiring: Wiring, *, deadline: Seconds) -> Report:
         """Filters first, so that what is taken away is closed before anything else; then tunnels; then the node."""

@@ -48,6 +48,30 @@ _GIB: Final = 2**30
 # Bytes that a snapshot hands to its sink at once.
 _CHUNK: Final = 2**16
 
+CAPABILITIES: Final = Capabilities(
+    name="simulated",
+    disk_formats=("qcow2", "raw"),
+    pause=True,
+    suspend=True,
+    soft_reboot=True,
+    rescue=True,
+    rebuild=True,
+    resize=True,
+    live_migration=True,
+    abort_live_migration=True,
+    force_live_migration=True,
+    snapshot=True,
+    snapshot_running=True,
+    plug_running=True,
+    set_password=True,
+    console_log=True,
+    consoles=("serial",),
+    config_drive=True,
+    diagnostics=True,
+    fence=True,
+)
+"""What simulated hosts can do; their disks may be shared besides."""
+
 
 @dataclass(frozen=True, slots=True)
 class DriverStatistics:
@@ -92,29 +116,7 @@ class SimulatedDriver:
         self._moving: dict[tuple[Machine, ServerKey], tuple[Job, Flow]] = {}
         self.faults: Final = Faults(self._machines.values, world.streams.child("faults-on-order"))
         self._exchange = Exchange(world, self.faults, self._keep)
-        self._capabilities = Capabilities(
-            name="simulated",
-            disk_formats=("qcow2", "raw"),
-            pause=True,
-            suspend=True,
-            soft_reboot=True,
-            rescue=True,
-            rebuild=True,
-            resize=True,
-            live_migration=True,
-            abort_live_migration=True,
-            force_live_migration=True,
-            snapshot=True,
-            snapshot_running=True,
-            shared_disks=shared_disks,
-            plug_running=True,
-            set_password=True,
-            console_log=True,
-            consoles=("serial",),
-            config_drive=True,
-            diagnostics=True,
-            fence=True,
-        )
+        self._capabilities = replace(CAPABILITIES, shared_disks=shared_disks)
         for spec in hosts:
             self.add_host(spec)
 
