@@ -26,8 +26,10 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
 from sundog.runtime.seeds import Streams  # noqa: E402
-from sundog.sim.workload import SyntheticSpec, generate, mean_population  # noqa: E402
+from sundog.sim.workload.generate import generate  # noqa: E402
+from sundog.sim.workload.initial import mean_population  # noqa: E402
 from sundog.sim.workload.laws import Empirical  # noqa: E402
+from sundog.sim.workload.spec import SyntheticSpec  # noqa: E402
 from sundog.units import DAY, HOUR, WEEK  # noqa: E402
 
 SEEDS = range(1, 11)

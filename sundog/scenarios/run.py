@@ -38,7 +38,7 @@ from sundog.sim.records import Record
 from sundog.sim.requests import Workload, build_workload
 from sundog.sim.schedulers import SchedulersEngine
 from sundog.sim.spec import HostGroup
-from sundog.sim.workload import generate
+from sundog.sim.workload.generate import generate
 
 _WORTH_COMPILING: Final = 20_000
 """VMs from which on the compiled engine is sooner done, importing and loading it included."""

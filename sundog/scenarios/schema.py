@@ -24,8 +24,8 @@ from sundog.sim.spec import (
     Schedulers,
     Spec,
 )
-from sundog.sim.workload import SyntheticSpec
 from sundog.sim.workload.laws import Duration
+from sundog.sim.workload.spec import SyntheticSpec
 
 LOCK_FILE = "scenario.lock.yaml"
 """What a result folder calls the scenario that repeats it."""

@@ -235,8 +235,7 @@ def wiring_left(bed: Bed, state: Path) -> dict[str, list[str]]:
     told: dict[str, list[str]] = {}
     for place in bed.hosts():
         filters = [word for word in virsh(place, "nwfilter-list").stdout.split() if word.startswith("sundog-")]
-        links = bed.run(place.number, ["ip", "-o", "link"], stdout=subprocess.PIPE).stdout
-        told[place.name] = filters + re.findall(r"^\d+: ((?:sbr|svx|tap)\w+)", links, re.MULTILINE)
+        told[place.name] = filters + _links(bed, place.number)
     running = subprocess.run(["pgrep", "-af", str(state / "networks")], capture_output=True, text=True, check=False)
     attached = subprocess.run(["ip", "-o", "link", "show"], capture_output=True, text=True, check=True).stdout
     cables = re.findall(rf"^\d+: (s\w+)@.* master {bed.layout.bridges[0]} ", attached, re.MULTILINE)
@@ -245,6 +244,12 @@ def wiring_left(bed: Bed, state: Path) -> dict[str, list[str]]:
     told["node"] = [*namespaces(state), *running.stdout.splitlines(), *(name for each in joined for name in each)]
     told["node"] += [name for name in cables if name.startswith("srt")]
     return told
+
+
+def _links(bed: Bed, number: int) -> list[str]:
+    """Bridges, tunnels and cards of guests on a host."""
+    links = bed.run(number, ["ip", "-o", "link"], stdout=subprocess.PIPE).stdout
+    return re.findall(r"^\d+: ((?:sbr|svx|tap)\w+)", links, re.MULTILINE)
 
 
 def _details(link: str) -> str:
@@ -279,7 +284,7 @@ def unwire(state: Path) -> None:
 
 
 def clear(bed: Bed) -> None:
-    """Remove every domain, also what a test that failed has left, and let every host be well and nobody's."""
+    """Remove every domain and network, also what a test that failed has left; every host is well then, and nobody's."""
     for status in bed.status():
         if status.partitioned:
             bed.heal(status.place.number)
@@ -290,6 +295,11 @@ def clear(bed: Bed) -> None:
         for name in virsh(place, "list", "--all", "--name").stdout.split():
             virsh(place, "destroy", name, check=False)
             virsh(place, "undefine", name, "--managed-save", check=False)
+        for name in virsh(place, "net-list", "--all", "--name").stdout.split():
+            virsh(place, "net-destroy", name, check=False)
+            virsh(place, "net-undefine", name, check=False)
+        for name in _links(bed, place.number):
+            bed.run(place.number, ["ip", "link", "delete", name], check=False, capture_output=True)
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import fcntl
 import json
 import os
 import stat
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -205,3 +207,9 @@ def test_openapi_covers_all_services(tmp_path):
     assert {path.split("/")[1] for path in told["paths"]} == services
     assert json.dumps(told)
     assert os.environ.get("SUNDOG_ADMIN_PASSWORD") is None
+
+
+def test_a_cloud_that_is_served_loads_nothing_that_only_studies_need() -> None:
+    script = "import sys, sundog.app, sundog.cli.serve; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert {"pandas", "pyarrow", "scipy", "numba", "matplotlib"}.isdisjoint(done.stdout.split())

@@ -132,7 +132,7 @@ def create_network(
     """
     check_quota(tx, project_id, "network")
     ensure_default_group(tx, books, project_id)
-    kind, segment = _segment(tx, network_type, physical_network, segmentation_id)
+    kind, segment = _segment(tx, books, network_type, physical_network, segmentation_id)
     most = MTU[kind]
     if mtu is not None and not 68 <= (mtu or most) <= most:
         raise invalid_input(f"Requested MTU is too big, maximum is {most}" if mtu > most else "MTU is below 68")
@@ -156,12 +156,14 @@ def create_network(
 _PROVIDER: Final = ("network_type", "physical_network", "segmentation_id")
 
 
-def _segment(tx: Tx, kind: str | None, physical: str | None, number: int | None) -> tuple[str, int | None]:
+def _segment(
+    tx: Tx, books: Books, kind: str | None, physical: str | None, number: int | None
+) -> tuple[str, int | None]:
     """The type of a network and its number there, checked or chosen."""
     if kind is None:
         if physical is not None or number is not None:
             raise invalid_input("network_type required")
-        return "vxlan", _next_tunnel(tx, "vxlan")
+        return "vxlan", _free_tunnel(tx, books, "vxlan")
     if kind not in TYPES:
         raise invalid_input(f"network_type value '{kind}' not supported")
     if kind in ("flat", "vlan") and not physical:
@@ -177,7 +179,7 @@ def _segment(tx: Tx, kind: str | None, physical: str | None, number: int | None)
             )
         return kind, None
     if number is None:
-        return kind, _next_tunnel(tx, kind) if kind in _TUNNELS else _next_vlan(tx, physical)
+        return kind, _free_tunnel(tx, books, kind) if kind in _TUNNELS else _next_vlan(tx, physical)
     most = _MOST_VLAN if kind == "vlan" else _MOST_TUNNEL
     if not 1 <= number <= most:
         raise invalid_input(f"segmentation_id out of range (1 through {most})")
@@ -197,26 +199,22 @@ def _taken(tx: Tx, kind: str, physical: str | None, number: int | None) -> bool:
     return tx.count(tables.networks, *same) > 0
 
 
-def _numbers(tx: Tx, kind: str, physical: str | None) -> set[int]:
-    c = tables.networks.c
-    found_ = tx.execute(select(c.segmentation_id).where(c.network_type == kind, c.physical_network == physical))
-    return {int(row[0]) for row in found_}
-
-
-def _next_tunnel(tx: Tx, kind: str) -> int:
-    """The lowest free number: networks are few, and a number that was freed is used again."""
-    return _lowest_free(_numbers(tx, kind, None))
-
-
-def _next_vlan(tx: Tx, physical: str | None) -> int:
-    number = _lowest_free(_numbers(tx, "vlan", physical))
-    if number > _MOST_VLAN:
-        raise conflict("NoNetworkAvailable", "Unable to create the network. No project network is available.")
+def _free_tunnel(tx: Tx, books: Books, kind: str) -> int:
+    """A number that no tunnel has, drawn: clouds that share a wire or a machine would all begin at the lowest one."""
+    while _taken(tx, kind, None, number := 1 + int(books.ids.hex(6), 16) % _MOST_TUNNEL):
+        pass
     return number
 
 
-def _lowest_free(used: set[int]) -> int:
-    return next(number for number in range(1, len(used) + 2) if number not in used)
+def _next_vlan(tx: Tx, physical: str | None) -> int:
+    """The lowest number that no VLAN of this physical network has."""
+    c = tables.networks.c
+    told = tx.execute(select(c.segmentation_id).where(c.network_type == "vlan", c.physical_network == physical))
+    used = {int(row[0]) for row in told}
+    number = next(number for number in range(1, len(used) + 2) if number not in used)
+    if number > _MOST_VLAN:
+        raise conflict("NoNetworkAvailable", "Unable to create the network. No project network is available.")
+    return number
 
 
 def _subnet_ids(reader: Reader, network_ids: list[str]) -> list[Row]:

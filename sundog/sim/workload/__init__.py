@@ -5,10 +5,6 @@ normalised form; ``arrivals.py``, ``batches.py``, ``laws.py`` and ``initial.py``
 named streams, no clock and no files but the presets in ``sim/calibration``. How those were fitted, and how well they
 fit, is in ``docs/explanation/workloads.md``. May import ``sundog.runtime.seeds``, ``sundog.units`` and
 ``sundog.errors``. Start reading at ``generate``.
+
+Nothing is imported here: laws are asked for by a cloud that is served too, which has no use for traces and pandas.
 """
-
-from sundog.sim.workload.generate import generate
-from sundog.sim.workload.initial import mean_population
-from sundog.sim.workload.spec import Preset, SyntheticFlavor, SyntheticSpec, load_preset, presets
-
-__all__ = ["Preset", "SyntheticFlavor", "SyntheticSpec", "generate", "load_preset", "mean_population", "presets"]

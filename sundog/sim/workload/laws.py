@@ -19,11 +19,17 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
-from scipy.special import gamma, gammainccinv, ndtr, ndtri
 
 from sundog.units import Seconds, parse_duration
 
 Floats: TypeAlias = npt.NDArray[np.float64]
+
+
+def _special() -> Any:
+    """SciPy's special functions, imported when they are needed: a cloud that is served never does."""
+    from scipy import special
+
+    return special
 
 
 def _duration(value: object) -> Seconds:
@@ -173,11 +179,13 @@ class LogNormal(ClosedLaw):
         """P(lifetime > x)."""
         with np.errstate(divide="ignore"):
             log = np.log(np.maximum(np.asarray(x, dtype=np.float64), 0.0))
-        return np.asarray(ndtr((self._mu - log) / self.sigma), dtype=np.float64)
+        return np.asarray(_special().ndtr((self._mu - log) / self.sigma), dtype=np.float64)
 
     def isf(self, s: npt.ArrayLike) -> Floats:
         """Inverse of ``sf``."""
-        return np.exp(self._mu - self.sigma * np.asarray(ndtri(np.asarray(s, dtype=np.float64)), dtype=np.float64))
+        return np.exp(
+            self._mu - self.sigma * np.asarray(_special().ndtri(np.asarray(s, dtype=np.float64)), dtype=np.float64)
+        )
 
     def length_biased(self, draws: Floats) -> Floats:
         """Log-normal again, with its median moved up by sigma squared in the logarithm."""
@@ -203,11 +211,11 @@ class Weibull(ClosedLaw):
         if self.scale is not None:
             return self.scale
         assert self.mean is not None
-        return self.mean / float(gamma(1 + 1 / self.shape))
+        return self.mean / float(_special().gamma(1 + 1 / self.shape))
 
     def mean_s(self) -> Seconds:
         """Mean lifetime in seconds."""
-        return self._scale * float(gamma(1 + 1 / self.shape))
+        return self._scale * float(_special().gamma(1 + 1 / self.shape))
 
     def sf(self, x: npt.ArrayLike) -> Floats:
         """P(lifetime > x)."""
@@ -219,7 +227,7 @@ class Weibull(ClosedLaw):
 
     def length_biased(self, draws: Floats) -> Floats:
         """(x / scale) ** shape is Gamma of shape 1 + 1 / ``shape``."""
-        power = np.asarray(gammainccinv(1 + 1 / self.shape, draws[:, 0]), dtype=np.float64)
+        power = np.asarray(_special().gammainccinv(1 + 1 / self.shape, draws[:, 0]), dtype=np.float64)
         return self._scale * power ** (1 / self.shape)
 
 

@@ -13,7 +13,9 @@ from scipy import stats
 
 from sundog.errors import InputError
 from sundog.runtime.seeds import Streams
-from sundog.sim.workload import SyntheticSpec, generate, mean_population
+from sundog.sim.workload.generate import generate
+from sundog.sim.workload.initial import mean_population
+from sundog.sim.workload.spec import SyntheticSpec
 from sundog.units import DAY
 
 HYPER = {

@@ -9,7 +9,9 @@ import pytest
 from scipy import stats
 
 from sundog.runtime.seeds import Streams
-from sundog.sim.workload import SyntheticSpec, generate, mean_population
+from sundog.sim.workload.generate import generate
+from sundog.sim.workload.initial import mean_population
+from sundog.sim.workload.spec import SyntheticSpec
 from sundog.units import DAY, HOUR
 
 LIFETIMES = {

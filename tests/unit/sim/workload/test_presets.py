@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from sundog.runtime.seeds import Streams
-from sundog.sim.workload import SyntheticSpec, generate, load_preset, mean_population
+from sundog.sim.workload.generate import generate
+from sundog.sim.workload.initial import mean_population
+from sundog.sim.workload.spec import SyntheticSpec, load_preset
 from sundog.units import DAY
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sundog.sim.workload import SyntheticSpec, load_preset, presets
 from sundog.sim.workload.arrivals import Hourly, Pattern
+from sundog.sim.workload.spec import SyntheticSpec, load_preset, presets
 
 
 def document(**changes: Any) -> dict[str, Any]:
