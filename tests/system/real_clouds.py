@@ -291,7 +291,6 @@ def clear(bed: Bed) -> None:
         if not status.on:
             bed.revive(status.place.number)
     for place in bed.hosts():
-        bed.run(place.number, ["rm", "-f", f"{DEFAULT_POOL}/{FILE}"])
         for name in virsh(place, "list", "--all", "--name").stdout.split():
             virsh(place, "destroy", name, check=False)
             virsh(place, "undefine", name, "--managed-save", check=False)
@@ -300,6 +299,8 @@ def clear(bed: Bed) -> None:
             virsh(place, "net-undefine", name, check=False)
         for name in _links(bed, place.number):
             bed.run(place.number, ["ip", "link", "delete", name], check=False, capture_output=True)
+        files = ["find", DEFAULT_POOL, "-type", "f", "-not", "-name", "base-*", "-delete"]
+        bed.run(place.number, files, check=False, capture_output=True)
 
 
 @pytest.fixture

@@ -29,7 +29,10 @@ def killing(bed: Bed, times: int) -> Iterator[None]:
 
     def kill() -> None:
         for _ in range(times):
-            bed.run(dice.choice(bed.hosts()).number, ["pkill", "-KILL", "libvirtd"])
+            place = dice.choice(bed.hosts())
+            bed.run(place.number, ["pkill", "-KILL", "libvirtd"])
+            # One that never answers for eight seconds on end would be a host that is down, which is another story.
+            wait_for(lambda at=place: virsh(at, "version", check=False).returncode == 0, seconds=60.0)
             done.wait(dice.uniform(0.5, 4.0))
 
     done = threading.Event()
