@@ -19,11 +19,11 @@ from sundog.backends.libvirt.host_xml import HostFacts, read_capabilities, write
 from sundog.backends.libvirt.identity import FILE, of_another_cloud, read_identity, to_be_given_up
 from sundog.backends.libvirt.inventory import RESERVED_MEMORY_MIB
 from sundog.backends.libvirt.link import HostSpec, Link
-from sundog.backends.libvirt.native import OLDEST, Connection, Library, library
+from sundog.backends.libvirt.native import OLDEST, Connection, Library, dotted, library
 from sundog.backends.libvirt.records import VirtType
 from sundog.backends.libvirt.storage import POOL
 from sundog.backends.libvirt.threads import NoAnswer, NotStarted, Workers
-from sundog.errors import InputError
+from sundog.errors import BackendFailed, InputError
 from sundog.runtime import clock
 from sundog.units import Seconds
 
@@ -91,12 +91,15 @@ def address_of(uri: str) -> str:
     return host or "127.0.0.1"
 
 
-async def check_host(spec: HostSpec, *, name: str = "", virt_type: VirtType | None = None) -> HostCheck:
+async def check_host(
+    spec: HostSpec, *, name: str = "", virt_type: VirtType | None = None, native: Library = None
+) -> HostCheck:  # fmt: skip
     """Look at a host. ``name`` is what it is to be called, its own name if that is empty.
 
-    Without ``virt_type`` only KVM will do. Raises: InputError where libvirt-python is not installed.
+    Without ``virt_type`` only KVM will do. ``native`` is libvirt, its library unless it is said.
+    Raises: InputError where libvirt-python is not installed.
     """
-    checker = _Checker(spec, library())
+    checker = _Checker(spec, native or library())
     try:
         await checker.look(name, virt_type or "kvm")
     finally:
@@ -146,6 +149,8 @@ class _Checker:
             return await self.workers.call(lambda: fn(self.connection), _CALL)
         except self.native.libvirtError as error:
             self._say(what, "missing", str(error), advice)
+        except BackendFailed as error:
+            self._say(what, "missing", error.message)
         except (NoAnswer, NotStarted) as error:
             self._say(what, "missing", str(error), "is its libvirtd well? systemctl status libvirtd says so")
         return None
@@ -171,9 +176,9 @@ class _Checker:
         if version is None:
             return False
         if version < OLDEST:
-            self._say("libvirt", "missing", f"it is {_dotted(version)}", f"install {_dotted(OLDEST)} or later")
+            self._say("libvirt", "missing", f"it is {dotted(version)}", f"install {dotted(OLDEST)} or later")
             return False
-        self._say("libvirt", "good", _dotted(version))
+        self._say("libvirt", "good", dotted(version))
         return True
 
     async def _capabilities(self) -> HostFacts | None:
@@ -329,10 +334,6 @@ def _is_for_others(address: str) -> bool:
         return not ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
-
-
-def _dotted(version: int) -> str:
-    return f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"
 
 
 def _way(uri: str) -> str:

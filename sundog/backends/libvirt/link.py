@@ -23,7 +23,7 @@ from sundog.backends.libvirt.failures import Code, Meaning, meaning, translate
 from sundog.backends.libvirt.host_xml import HostFacts, read_capabilities, read_cpu, read_features
 from sundog.backends.libvirt.identity import FILE, Identity, read_identity, why_quarantined, write_identity
 from sundog.backends.libvirt.inventory import host_record
-from sundog.backends.libvirt.native import OLDEST, Connection, Library
+from sundog.backends.libvirt.native import OLDEST, Connection, Library, dotted
 from sundog.backends.libvirt.records import Domain, VirtType
 from sundog.backends.libvirt.states import kind_of, power_of
 from sundog.backends.libvirt.storage import Storage
@@ -316,7 +316,10 @@ class Link:
 
         facts, version, lib_version, hostname = await ask("inventory", self._inventory)
         if lib_version < OLDEST:
-            raise HostDown(f"host {self.name} has libvirt {lib_version}; it takes {OLDEST} or later", host=self.uuid)
+            raise HostDown(
+                f"host {self.name} has libvirt {dotted(lib_version)}; it takes {dotted(OLDEST)} or later",
+                host=self.uuid,
+            )
         found = Identity(facts.uuid, hostname, self.name, self.spec.cloud)
         self._judge(found)
         if self.spec.virt_type not in facts.virt_types:

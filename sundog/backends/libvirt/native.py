@@ -41,3 +41,8 @@ def library() -> Library:
 def _run_events(libvirt: Library) -> None:
     while True:
         libvirt.virEventRunDefaultImpl()
+
+
+def dotted(version: int) -> str:
+    """A version as libvirt counts it, as people write it."""
+    return f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"

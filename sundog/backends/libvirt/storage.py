@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from sundog.backends.libvirt.failures import Code
-from sundog.backends.libvirt.host_xml import read_backing, read_files, write_pool, write_volume
+from sundog.backends.libvirt.host_xml import read_backing, read_files, read_pool_path, write_pool, write_volume
 from sundog.backends.libvirt.native import Connection
 from sundog.backends.libvirt.records import DiskFormat
+from sundog.errors import BackendFailed
 from sundog.units import Seconds
 
 if TYPE_CHECKING:
@@ -68,12 +69,21 @@ class Storage:
         except self._link.library.libvirtError as error:
             if error.get_error_code() != Code.NO_STORAGE_POOL:
                 raise
-            pool = connection.storagePoolDefineXML(write_pool(name, path), 0)
-            pool.setAutostart(1)
-        if not pool.isActive():
-            pool.build(0)  # its folder, which may have been on a disk that is no longer there
-            pool.create(0)
-        return pool
+            return _started(_defined(connection, name, path))
+        pool = _started(pool)
+        there = read_pool_path(pool.XMLDesc(0))
+        if there == path:
+            return pool
+        if pool.listAllVolumes(0):
+            raise BackendFailed(
+                f"host {self._link.name} has its storage pool {name} in {there}, with files in it, and not in {path}; "
+                f"say --pool {there.removesuffix('/console-logs')}, or let go of what is there: "
+                f"virsh pool-destroy {name} and virsh pool-undefine {name}",
+                host=self._link.uuid,
+            )
+        pool.destroy()  # nothing was ever put there
+        pool.undefine()
+        return _started(_defined(connection, name, path))
 
     # -- small files, in threads
 
@@ -305,6 +315,19 @@ class Storage:
                     volume.delete(0)
 
         await self._link.call("delete console log", delete)
+
+
+def _defined(connection: Connection, name: str, path: str) -> Any:
+    pool = connection.storagePoolDefineXML(write_pool(name, path), 0)
+    pool.setAutostart(1)
+    return pool
+
+
+def _started(pool: Any) -> Any:
+    if not pool.isActive():
+        pool.build(0)  # its folder, which may have been on a disk that is no longer there
+        pool.create(0)
+    return pool
 
 
 async def copy_volume(
