@@ -74,7 +74,9 @@ class Storage:
         there = read_pool_path(pool.XMLDesc(0))
         if there == path:
             return pool
-        if pool.listAllVolumes(0):
+        pool.refresh(0)
+        file = self._link.library.VIR_STORAGE_VOL_FILE  # folders are listed as volumes too
+        if any(volume.info()[0] == file for volume in pool.listAllVolumes(0)):
             raise BackendFailed(
                 f"host {self._link.name} has its storage pool {name} in {there}, with files in it, and not in {path}; "
                 f"say --pool {there.removesuffix('/console-logs')}, or let go of what is there: "

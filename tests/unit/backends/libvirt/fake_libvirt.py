@@ -5,6 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 from sundog.backends.libvirt.failures import Code
@@ -58,6 +59,7 @@ class Library:
 
     libvirtError = LibvirtError  # noqa: N815 - its name there
     VIR_DOMAIN_EVENT_ID_LIFECYCLE = 0
+    VIR_STORAGE_VOL_FILE = 0
     VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES = 1
 
     def __init__(self, **hosts: Host) -> None:
@@ -205,7 +207,9 @@ class Pool:
         return self.volumes[name]
 
     def listAllVolumes(self, _flags: int) -> list[Volume]:  # noqa: N802
-        return list(self.volumes.values())
+        inside = [pool for pool in self.host.pools.values() if pool.path.startswith(f"{self.path}/")]
+        folders = [Volume(self, PurePosixPath(each.path).name, 0.0, bytearray(), kind=2) for each in inside]
+        return [*self.volumes.values(), *folders]
 
     def createXML(self, text: str, _flags: int) -> Volume:  # noqa: N802
         name, size = (ET.fromstring(text).findtext(each) or "" for each in ("name", "capacity"))
@@ -221,12 +225,13 @@ class Volume:
     name: str
     mtime: float
     data: bytearray
+    kind: int = 0
 
     def XMLDesc(self, _flags: int) -> str:  # noqa: N802
         return f"<volume><target><timestamps><mtime>{self.mtime:.9f}</mtime></timestamps></target></volume>"
 
     def info(self) -> tuple[int, int, int]:
-        return 0, len(self.data), 0
+        return self.kind, len(self.data), 0
 
     def delete(self, _flags: int) -> None:
         del self.pool.volumes[self.name]
