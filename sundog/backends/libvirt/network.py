@@ -15,7 +15,7 @@ from sundog.backends.libvirt.link import Link
 from sundog.backends.libvirt.native import Connection
 from sundog.backends.libvirt.network_filters import Filter, filter_name, port_of, write_filter
 from sundog.backends.libvirt.network_node import NetworkNode, mtu_on
-from sundog.backends.libvirt.network_shell import machine_of
+from sundog.backends.libvirt.network_shell import Commands, machine_of
 from sundog.backends.libvirt.records import bridge_name, network_name
 from sundog.backends.networks import (
     NetworkCapabilities,
@@ -46,8 +46,11 @@ class LibvirtNetworks:
     ``why`` says why there is no node. How a host's networks reach those of others is in its ``HostSpec``.
     """
 
-    def __init__(self, hosts: Callable[[], Sequence[Link]], node: NetworkNode | None = None, *, why: str = "") -> None:
-        self._hosts, self._node, self._why = hosts, node, why
+    def __init__(
+        self, hosts: Callable[[], Sequence[Link]], node: NetworkNode | None = None, *, why: str = "",
+        machines: Callable[[str, str, tuple[str, ...]], Commands | None] = machine_of,
+    ) -> None:  # fmt: skip
+        self._hosts, self._node, self._why, self._machines = hosts, node, why, machines
         self._turn = aio.Lock()
         self._ports: dict[str, tuple[WiredNetwork, WiredPort]] = {}
         self._filters: dict[str, tuple[WiredPort, Filter]] = {}
@@ -93,7 +96,7 @@ class LibvirtNetworks:
                     if port not in self._ports:
                         self._told.pop((host.uuid, port), None)
                         await host.call("remove filter", partial(_remove_filter, host, filter_name(port)))
-                left_out = [*await self._join(host, here), *(await _unfiltered(host) if known else ())]
+                left_out = [*await self._join(host, here), *(await self._unfiltered(host) if known else ())]
                 self._joined[host.number] = {each.id for each in here}
                 return Report(tuple(left_out))
         except TimeoutError:
@@ -168,7 +171,7 @@ class LibvirtNetworks:
         spec = host.spec
         if spec.bridged or (self._node is None and len(self._hosts()) < 2):
             return []  # the bridges are the network node's, or there is nothing that they could lead to
-        machine = machine_of(host.name, spec.uri, spec.shell)
+        machine = self._machines(host.name, spec.uri, spec.shell)
         if machine is None:
             return [f"host {host.name} is not reached over SSH, so its networks end there; give its --shell"]
         text = await machine.run("ip", "-json", "address", "show")
@@ -194,22 +197,21 @@ class LibvirtNetworks:
         await machine.ip(lines)
         return left_out
 
-
-async def _unfiltered(host: Link) -> list[str]:
-    """Why rules of security groups do not hold on a host, if they do not. libvirt writes that into its log alone."""
-    machine = machine_of(host.name, host.spec.uri, host.spec.shell)
-    if machine is None:
-        return []
-    try:
-        told = await machine.run("cat", *_CALLED)
-    except BackendFailed:
-        return []  # the kernel begins to look into bridges with the first guest that has a filter
-    if "0" not in told.split():
-        return []
-    return [
-        f"host {host.name} does not look into bridges, so security groups let everything through there and only "
-        "spoofing is stopped; set the sysctls net.bridge.bridge-nf-call-iptables and bridge-nf-call-ip6tables to 1"
-    ]
+    async def _unfiltered(self, host: Link) -> list[str]:
+        """Why rules of security groups do not hold on a host, if they do not. libvirt says it in its log alone."""
+        machine = self._machines(host.name, host.spec.uri, host.spec.shell)
+        if machine is None:
+            return []
+        try:
+            told = await machine.run("cat", *_CALLED)
+        except BackendFailed:
+            return []  # the kernel begins to look into bridges with the first guest that has a filter
+        if "0" not in told.split():
+            return []
+        return [
+            f"host {host.name} does not look into bridges, so security groups let everything through there and only "
+            "spoofing is stopped; set the sysctls net.bridge.bridge-nf-call-iptables and bridge-nf-call-ip6tables to 1"
+        ]
 
 
 _CALLED: Final = tuple(f"/proc/sys/net/bridge/bridge-nf-call-{each}" for each in ("iptables", "ip6tables"))

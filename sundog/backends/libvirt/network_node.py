@@ -6,6 +6,7 @@ daemon, rules and links are the kernel's. Only sockets for metadata end with it,
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -18,7 +19,7 @@ from sundog.backends.libvirt import network_dnsmasq as dnsmasq
 from sundog.backends.libvirt import network_links as links
 from sundog.backends.libvirt.network_metadata import Doors
 from sundog.backends.libvirt.network_nft import OUTSIDE, ruleset
-from sundog.backends.libvirt.network_shell import Machine
+from sundog.backends.libvirt.network_shell import Commands, Machine
 from sundog.backends.libvirt.records import bridge_name
 from sundog.backends.networks import Report, RouterLeg, WiredNetwork, WiredRouter, Wiring
 from sundog.errors import BackendFailed, SundogError
@@ -52,9 +53,9 @@ def why_no_node() -> str:
 class NetworkNode:
     """Makes the namespaces of networks and routers as a wiring says."""
 
-    def __init__(self, spec: NodeSpec, doors: Doors | None = None) -> None:
+    def __init__(self, spec: NodeSpec, doors: Doors | None = None, machine: Commands | None = None) -> None:
         self._spec, self._doors = spec, doors
-        self._machine = Machine("the network node")
+        self._machine = machine or Machine("the network node")
         self._rules: dict[str, str] = {}
 
     async def apply(self, wiring: Wiring, hosts: Sequence[str] = ()) -> Report:
@@ -137,11 +138,16 @@ class NetworkNode:
         await self._settle(namespace, links.serving(network, mtu))
         self._daemon(network, mtu)
         if not self._runs_well(network):
-            for each in (await self._machine.run("ip", "netns", "pids", namespace)).split():
-                os.kill(int(each), signal.SIGKILL)  # what serves it otherwise, maybe for the cloud's former folder
+            await self._end_all_in(namespace)
             await self._machine.run("ip", "netns", "exec", namespace, *self._command(network))
         if self._doors is not None:
             await self._doors.open(namespace, network)
+
+    async def _end_all_in(self, namespace: str) -> None:
+        """End what runs in a namespace, also what the cloud's former folder began, of which this one has no file."""
+        for each in (await self._machine.run("ip", "netns", "pids", namespace)).split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(each), signal.SIGKILL)
 
     def _folder(self, network: str) -> Path:
         return self._spec.folder / network
@@ -187,11 +193,9 @@ class NetworkNode:
         namespace = self._spec.spaces.router(router.id)
         left_out, lines, cards = [], [], []
         for leg in [*router.legs, *([router.outside] if router.outside is not None else [])]:
-            bridge = self._bridge(networks.get(leg.network_id), reach)
-            if not bridge:
-                left_out.append(
-                    f"router {router.id} does not reach network {leg.network_id}: the network node has no bridge for it"
-                )
+            bridge, why = self._bridge(networks.get(leg.network_id), reach, present)
+            if why:
+                left_out.append(f"router {router.id} does not reach network {leg.network_id}: {why}")
                 continue
             cards.append(leg)
             inner = OUTSIDE if leg == router.outside else links.leg_name(leg)
@@ -207,13 +211,19 @@ class NetworkNode:
             self._rules[namespace] = text
         return left_out
 
-    def _bridge(self, network: WiredNetwork | None, reach: set[str]) -> str:
-        """The bridge of a network on this machine; empty if it has none."""
+    def _bridge(self, network: WiredNetwork | None, reach: set[str], present: Iterable[str]) -> tuple[str, str]:
+        """The bridge of a network on this machine; or else why it has none."""
+        none = "the network node has no bridge for it"
         if network is None:
-            return ""
-        if network.physical is not None:
-            return self._spec.physical.get(network.physical, "")
-        return bridge_name(network.id) if network.id in reach else ""
+            return "", none
+        if network.physical is None:
+            return (bridge_name(network.id), "") if network.id in reach else ("", none)
+        bridge = self._spec.physical.get(network.physical)
+        if bridge is None:
+            return "", f"{none}; say sundog network-node --external {network.physical}=BRIDGE"
+        if bridge not in present:
+            return "", f"the network node has no bridge {bridge}, which physical network {network.physical} is to be on"
+        return bridge, ""
 
     # -- what all have
 
@@ -234,10 +244,9 @@ class NetworkNode:
         return failed
 
     async def _remove_one(self, name: str, present: Iterable[str]) -> None:
+        await self._end_all_in(name)
         network = self._spec.spaces.network_of(name)
         if network is not None:
-            if running := self._running(network):
-                os.kill(running[0], signal.SIGKILL)
             folder = self._folder(network)
             for path in sorted(folder.glob("*")):
                 path.unlink()

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import shlex
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from sundog.backends.libvirt.network_links import batch
@@ -19,6 +19,18 @@ from sundog.runtime import aio
 from sundog.units import Seconds
 
 LIMIT_S: Final = 30.0
+
+
+class Commands(Protocol):
+    """What runs commands on one machine."""
+
+    async def run(self, *words: str, stdin: str = "", limit: Seconds = LIMIT_S) -> str:
+        """What a command wrote. Raises: BackendFailed if it failed; OutcomeUnknown after ``limit`` seconds."""
+        ...
+
+    async def ip(self, lines: list[str], *, namespace: str = "") -> None:
+        """Run a batch of ip(8), which ends at the first line that fails. Raises: BackendFailed, OutcomeUnknown."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +42,7 @@ class Machine:
     quoted: bool = False
 
     async def run(self, *words: str, stdin: str = "", limit: Seconds = LIMIT_S) -> str:
-        """What a command wrote. Raises: BackendFailed if it failed; OutcomeUnknown after ``limit`` seconds."""
+        """As ``Commands`` says."""
         said = [shlex.quote(word) for word in words] if self.quoted else words
         pipe = asyncio.subprocess.PIPE
         try:
@@ -52,7 +64,7 @@ class Machine:
         return out.decode(errors="replace")
 
     async def ip(self, lines: list[str], *, namespace: str = "") -> None:
-        """Run a batch of ip(8), which ends at the first line that fails. Raises: BackendFailed, OutcomeUnknown."""
+        """As ``Commands`` says."""
         if lines:
             where = ("-n", namespace) if namespace else ()
             await self.run("ip", *where, "-batch", "-", stdin=batch(lines))

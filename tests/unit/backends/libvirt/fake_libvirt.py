@@ -41,7 +41,8 @@ class Host:
     domains: tuple[str, ...] = ()
     refuses: dict[str, LibvirtError] = field(default_factory=dict)
     pools: dict[str, Pool] = field(default_factory=dict)
-    networks: list[str] = field(default_factory=list)
+    networks: dict[str, Network] = field(default_factory=dict)
+    filters: dict[str, str] = field(default_factory=dict)
     opened: int = 0
 
     def capabilities(self) -> str:
@@ -119,12 +120,32 @@ class Connection:
     def listAllDomains(self, _flags: int) -> list[Domain]:  # noqa: N802
         return [Domain(text) for text in self.host.domains]
 
-    def listAllNWFilters(self, _flags: int) -> list[Any]:  # noqa: N802
-        return []
+    def listAllNWFilters(self, _flags: int) -> list[Filter]:  # noqa: N802
+        return [Filter(self.host, name) for name in self.host.filters]
+
+    def nwfilterDefineXML(self, text: str) -> None:  # noqa: N802
+        self.host.filters[ET.fromstring(text).get("name", "")] = text
+
+    def nwfilterLookupByName(self, name: str) -> Filter:  # noqa: N802
+        return Filter(self.host, name)
+
+    def listAllNetworks(self, _flags: int) -> list[Network]:  # noqa: N802
+        return list(self.host.networks.values())
+
+    def networkLookupByName(self, name: str) -> Network:  # noqa: N802
+        if name not in self.host.networks:
+            raise LibvirtError(f"no network with matching name '{name}'", Code.NO_NETWORK)
+        return self.host.networks[name]
+
+    def networkDefineXML(self, text: str) -> Network:  # noqa: N802
+        network = Network(self.host, text)
+        self.host.networks[network.name()] = network
+        return network
 
     def networkCreateXML(self, text: str) -> Network:  # noqa: N802
-        self.host.networks.append(text)
-        return Network(self.host, text)
+        network = self.networkDefineXML(text)
+        network.create()
+        return network
 
     def storagePoolLookupByName(self, name: str) -> Pool:  # noqa: N802
         if name not in self.host.pools:
@@ -156,14 +177,40 @@ class Domain:
         return False
 
 
+class Filter:
+    """Of a port."""
+
+    def __init__(self, host: Host, name: str) -> None:
+        self.host, self._name = host, name
+
+    def name(self) -> str:
+        return self._name
+
+    def undefine(self) -> None:
+        del self.host.filters[self._name]
+
+
 class Network:
-    """One that was just made."""
+    """A bridge, once it was started."""
 
     def __init__(self, host: Host, text: str) -> None:
-        self.host, self.text = host, text
+        self.host, self.text, self.active = host, text, False
+
+    def name(self) -> str:
+        return ET.fromstring(self.text).findtext("name") or ""
+
+    def isActive(self) -> bool:  # noqa: N802
+        return self.active
+
+    def setAutostart(self, _on: int) -> None: ...  # noqa: N802
+
+    def create(self) -> None:
+        if "create" in self.host.refuses:
+            raise self.host.refuses["create"]
+        self.active = True
 
     def destroy(self) -> None:
-        self.host.networks.remove(self.text)
+        del self.host.networks[self.name()]
 
 
 class Pool:

@@ -49,7 +49,7 @@ def test_a_host_in_order_is_usable_and_nothing_is_left_on_it_but_its_pools() -> 
     assert found.usable
     assert {each.verdict for each in found.findings} == {"good"}
     assert (found.spec.name, found.spec.uuid, found.spec.virt_type) == ("host-1", UUID, "kvm")
-    assert host.networks == []
+    assert host.networks == {}
     assert {name: list(pool.volumes) for name, pool in host.pools.items()} == {POOL: [], LOGS: []}
 
 
