@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cache
@@ -11,11 +12,13 @@ from typing import Any
 
 from sundog.backends.contract import HostState, ImageReference
 from sundog.backends.libvirt.driver import LibvirtDriver, connected
-from sundog.backends.libvirt.keeper import Settings
+from sundog.backends.libvirt.fencing import CommandFencer
+from sundog.backends.libvirt.keeper import Fencer, Settings
 from sundog.backends.libvirt.link import HostSpec, Patience
 from tests.bed.bed import Bed
 from tests.bed.image import guest_image
 from tests.bed.layout import PORT
+from tests.conftest import REPOSITORY
 from tests.libvirt_wire import DOMAIN_CREATE, DOMAIN_DESTROY, DOMAIN_UNDEFINE_FLAGS, Trick, Wire
 
 # A machine that is busy otherwise may keep a daemon waiting for seconds; a driver that is used gives up sooner.
@@ -69,20 +72,25 @@ class BedTrouble:
 
 @asynccontextmanager
 async def driven(
-    bed: Bed, folder: Path, settings: Settings = SETTINGS
+    bed: Bed, folder: Path, settings: Settings = SETTINGS, *, fencer: Fencer | None = None, wired: bool = False
 ) -> AsyncIterator[tuple[LibvirtDriver, BedTrouble]]:
-    """A driver of the bed's hosts, by way of wires that can be tampered with; the hosts are up."""
+    """A driver of the bed's hosts, by way of wires that can be tampered with; the hosts are up.
+
+    ``wired``: a network driver is to be made over it, which puts filters and tunnels there.
+    """
     wires = {place.uuid: Wire(place.address, PORT) for place in bed.hosts()}
     specs = [
         HostSpec(
             place.name, f"qemu+tcp://127.0.0.1:{await wires[place.uuid].open()}/system", uuid=place.uuid,
-            virt_type="qemu", address=place.address,
+            virt_type="qemu", address=place.address, filtered=wired, wire="eth1" if wired else "",
+            shell=bed_tool(bed, "run", place.number),
         )
         for place in bed.hosts()
     ]  # fmt: skip
     trouble = BedTrouble(bed, wires, {place.uuid: place.number for place in bed.hosts()})
     try:
-        async with connected(specs, images=File(guest_disk()), folder=folder, settings=settings) as driver:
+        images = File(guest_disk())
+        async with connected(specs, images=images, folder=folder, settings=settings, fencer=fencer) as driver:
             await wait_up(driver)
             yield driver, trouble
         async with asyncio.timeout(10):  # it leaves no connection behind
@@ -99,12 +107,23 @@ async def wait_up(driver: LibvirtDriver) -> None:
             await asyncio.sleep(0.05)
 
 
+def bed_tool(bed: Bed, *words: object) -> tuple[str, ...]:
+    """The command that does something to a bed from outside, also when its hosts have been off in between."""
+    command = (sys.executable, REPOSITORY / "tools/libvirt-bed", "--bed", bed.layout.number, *words)
+    return tuple(map(str, command))
+
+
+def power_switch(bed: Bed) -> CommandFencer:
+    """What switches the bed's hosts off, as their owner would be asked for it."""
+    return CommandFencer({place.uuid: bed_tool(bed, "fault", "kill", place.number) for place in bed.hosts()})
+
+
 def play(
     bed: Bed, folder: Path, scene: Callable[[LibvirtDriver, BedTrouble], Awaitable[Any]], *,
-    settings: Settings = SETTINGS,
+    settings: Settings = SETTINGS, **options: Any,
 ) -> Any:  # fmt: skip
     async def main() -> Any:
-        async with driven(bed, folder, settings) as (driver, trouble):
+        async with driven(bed, folder, settings, **options) as (driver, trouble):
             return await scene(driver, trouble)
 
     return asyncio.run(main())
