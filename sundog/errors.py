@@ -139,6 +139,10 @@ class NoSuchServer(BackendFailed):
     """The host holds no copy of the server with the generation that was asked for. ``there`` are those it does hold."""
 
 
+class PlainFailure(BackendFailed):
+    """One whose message says nothing of hosts or their files, so that a server's owner may read it."""
+
+
 class NotSupported(SundogError):
     """The driver cannot do this, as its capability record says: to be answered to the user, not tried again."""
 

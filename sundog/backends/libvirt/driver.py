@@ -42,7 +42,7 @@ from sundog.backends.libvirt.native import library
 from sundog.backends.libvirt.plan import blanks, interface, plan, volume_name
 from sundog.backends.libvirt.records import Disk, Domain, Interface, finished
 from sundog.backends.libvirt.states import LIVE
-from sundog.errors import BackendFailed, NoSuchServer, NotSupported, SundogError
+from sundog.errors import BackendFailed, NoSuchServer, NotSupported, PlainFailure, SundogError
 from sundog.runtime import aio, clock
 from sundog.units import Seconds
 
@@ -551,7 +551,7 @@ def _root_bytes(spec: ServerSpec, base: Base) -> int:
     """The size of a root disk: what was asked for, or that of its image."""
     asked = spec.root_gib * _GIB
     if asked and base.capacity_bytes > asked:
-        raise BackendFailed(
+        raise PlainFailure(
             f"the image of server {spec.uuid} has a disk of {base.capacity_bytes} bytes, and its own is to have "
             f"{asked}; choose a larger flavor",
             image=spec.image,

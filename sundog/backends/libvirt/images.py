@@ -20,7 +20,7 @@ from sundog.backends.contract import ImageReference
 from sundog.backends.libvirt.link import Link
 from sundog.backends.libvirt.storage import Storage, copy_volume
 from sundog.backends.libvirt.threads import Workers
-from sundog.errors import BackendFailed
+from sundog.errors import BackendFailed, PlainFailure
 from sundog.runtime import aio, clock
 from sundog.units import Seconds
 
@@ -61,35 +61,35 @@ class Base:
 def qcow2_size(header: bytes, name: str) -> int:
     """The size of the disk that a qcow2 header promises. ``name`` is the image's, for messages.
 
-    Raises: BackendFailed if it is no qcow2, or leads to other files, or is encrypted, or beyond all measure.
+    Raises: PlainFailure if it is no qcow2, or leads to other files, or is encrypted, or beyond all measure.
     """
     if len(header) < 80 or header[:4] != b"QFI\xfb":
-        raise BackendFailed(f"image {name} is no qcow2 image, although it was said to be one; upload it again")
+        raise PlainFailure(f"image {name} is no qcow2 image, although it was said to be one; upload it again")
     version, backing = struct.unpack(">IQ", header[4:16])
     size, crypt = struct.unpack(">QI", header[24:36])
     features = struct.unpack(">Q", header[72:80])[0] if version >= 3 else 0
     if version not in (2, 3):
-        raise BackendFailed(f"image {name} is qcow2 of the version {version}; convert it to 3 (compat=1.1)")
+        raise PlainFailure(f"image {name} is qcow2 of the version {version}; convert it to 3 (compat=1.1)")
     if backing:
-        raise BackendFailed(f"image {name} has a backing file; flatten it with qemu-img convert")
+        raise PlainFailure(f"image {name} has a backing file; flatten it with qemu-img convert")
     if features & _EXTERNAL_DATA:
-        raise BackendFailed(f"image {name} keeps its data in another file; flatten it with qemu-img convert")
+        raise PlainFailure(f"image {name} keeps its data in another file; flatten it with qemu-img convert")
     if crypt != _ENCRYPTION_NONE:
-        raise BackendFailed(f"image {name} is encrypted, and hosts have no key; decrypt it with qemu-img convert")
+        raise PlainFailure(f"image {name} is encrypted, and hosts have no key; decrypt it with qemu-img convert")
     if not 0 < size <= _LARGEST:
-        raise BackendFailed(f"image {name} says that its disk has {size} bytes; that cannot be")
+        raise PlainFailure(f"image {name} says that its disk has {size} bytes; that cannot be")
     return int(size)
 
 
 def check_image(image: ImageReference) -> None:
-    """Raises: BackendFailed for an image that no host could boot from, whatever is in it."""
+    """Raises: PlainFailure for an image that no host could boot from, whatever is in it."""
     if image.disk_format not in FORMATS:
-        raise BackendFailed(
+        raise PlainFailure(
             f"image {image.id} is {image.disk_format}, and hosts boot from {', '.join(FORMATS)}; convert it",
             image=image.id,
         )
     if not _NAME.fullmatch(image.id):
-        raise BackendFailed(f"an image cannot have the id {image.id!r}", image=image.id)
+        raise PlainFailure(f"an image cannot have the id {image.id!r}", image=image.id)
 
 
 class Images:

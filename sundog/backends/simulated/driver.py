@@ -37,7 +37,7 @@ from sundog.backends.simulated.ledger import Ledger
 from sundog.backends.simulated.machine import LIVE, Call, Copy, HostSpec, Job, Machine, Steps
 from sundog.backends.simulated.serial import SerialLine
 from sundog.backends.simulated.timings import Timings, load_timings
-from sundog.errors import BackendFailed, HostDown, InputError, NotSupported, OutcomeUnknown
+from sundog.errors import BackendFailed, HostDown, InputError, NotSupported, OutcomeUnknown, PlainFailure
 from sundog.runtime import aio, clock
 from sundog.runtime.warp import World
 from sundog.sim.network import Flow, HostNetwork, SharedLink
@@ -306,7 +306,7 @@ class SimulatedDriver:
     def _bootable(self, image: ImageReference | None) -> ImageReference | None:
         if image is not None and image.disk_format not in self.capabilities.disk_formats:
             formats = ", ".join(self.capabilities.disk_formats)
-            raise BackendFailed(
+            raise PlainFailure(
                 f"image {image.id} is {image.disk_format}, and hosts boot from {formats}; convert it", image=image.id
             )
         return image

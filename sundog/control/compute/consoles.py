@@ -14,6 +14,7 @@ from sundog.control.compute.console_tokens import ConsoleGrant
 from sundog.control.compute.records import Caller, Server
 from sundog.control.compute.requests import Requests, check_lock, check_state, host_down, not_ready
 from sundog.control.compute.sagas.common import key_of
+from sundog.control.compute.work import for_owners
 from sundog.control.store import Reader
 from sundog.control.viewer import EVERYTHING
 from sundog.core.lifecycle.servers import VmState
@@ -146,7 +147,7 @@ class Consoles(Requests):
             raise host_down(caller, server, parts.hosts.by_uuid(host)) from failure
         if failure is not None:
             raise Conflict(
-                f"Failed to set admin password on {server_id} because {failure.message}", server=server_id
+                f"Failed to set admin password on {server_id} because {for_owners(failure)}", server=server_id
             ) from failure
 
     def trigger_crash_dump(self, caller: Caller, server_id: str) -> None:

@@ -31,7 +31,15 @@ from sundog.control.store import Reader, Tx
 from sundog.control.store.tables import compute as tables
 from sundog.control.viewer import EVERYTHING
 from sundog.core.lifecycle.servers import VmState
-from sundog.errors import BackendFailed, HostDown, InvariantError, OutcomeUnknown, StoreUnavailable, SundogError
+from sundog.errors import (
+    BackendFailed,
+    HostDown,
+    InvariantError,
+    OutcomeUnknown,
+    PlainFailure,
+    StoreUnavailable,
+    SundogError,
+)
 from sundog.runtime import aio, clock
 from sundog.units import Seconds
 
@@ -200,8 +208,9 @@ class Work:
         tx.on_commit(know)
 
     def fault(self, message: str, details: str = "") -> dict[str, Any]:
-        """Why a server is in ERROR, as it is stored."""
-        return self.parts.books.fault(message, details)
+        """Why a server is in ERROR, as it is stored; what hosts said of it is among the details, for administrators."""
+        said = self.failure.message if self.failure is not None else message
+        return self.parts.books.fault(message, ": ".join(filter(None, (details, said if said != message else ""))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,11 +333,11 @@ class Worker:
             raise
         except SundogError as error:
             work.failure = error
-            self._note_failure(work, error.message)
+            self._note_failure(work, for_owners(error), error.message)
         except Exception as error:  # noqa: BLE001 - the root of a task: an action must not hang for a bug of ours
             _LOG.error("action %d failed", work.action.number, exc_info=error)
             work.failure = InvariantError(f"{type(error).__name__}: {error}")
-            self._note_failure(work, "Unexpected error.")
+            self._note_failure(work, "Unexpected error.", "Unexpected error.")
 
     async def _undo(self, work: Work, saga: Saga) -> None:
         try:
@@ -341,10 +350,28 @@ class Worker:
                 fault = work.fault(work.action.message or "Unexpected error.")
                 work.finish(tx, work_server(tx, work), failure=fault["message"], vm_state=VmState.ERROR, fault=fault)
 
-    def _note_failure(self, work: Work, message: str) -> None:
+    def _note_failure(self, work: Work, message: str, details: str) -> None:
+        """Why an action failed: ``message`` for its server's owner, ``details`` for administrators."""
         with self._parts.books.writing() as tx:
-            actions.end_events(tx, self._parts.books, work.action, failure=message)
+            actions.end_events(tx, self._parts.books, work.action, failure=details)
             work.set(tx, phase=UNDOING, message=message)
+
+
+def for_owners(error: SundogError) -> str:
+    """What a server's owner is told of an error: not what hosts and their libraries say, which names hosts and files.
+
+    As Nova since OSSA-2019-003. Administrators find the rest in the details of faults and of events.
+    """
+    match error:
+        case PlainFailure():
+            return error.message
+        case HostDown():
+            return "The host of the server does not answer."
+        case OutcomeUnknown():
+            return "Nobody knows whether the host of the server has done this."
+        case BackendFailed():
+            return "The host of the server could not do this."
+    return error.message
 
 
 def work_server(tx: Reader, work: Work) -> Server:

@@ -24,7 +24,7 @@ from sundog.control.compute.sagas.moving import (
 )
 from sundog.control.compute.work import Saga, Work, work_server
 from sundog.control.store.tables import compute as tables
-from sundog.errors import BackendFailed, NotSupported, OutcomeUnknown
+from sundog.errors import BackendFailed, NotSupported, OutcomeUnknown, PlainFailure
 from sundog.runtime import aio
 
 
@@ -32,7 +32,7 @@ async def do(work: Work) -> None:
     """Move the server."""
     move, parts = move_of(work), work.parts
     if _is_aborted(work):
-        raise BackendFailed("The live migration was aborted.")
+        raise PlainFailure("The live migration was aborted.")
     with parts.books.writing() as tx:
         set_status(tx, parts.books, move, "running")
         work.event(tx, "compute_live_migration", move.source)

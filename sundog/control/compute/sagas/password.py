@@ -7,7 +7,7 @@ from typing import Final
 
 from sundog.control.compute.sagas.common import key_of
 from sundog.control.compute.work import Saga, Work, work_server
-from sundog.errors import BackendFailed
+from sundog.errors import PlainFailure
 
 FORGOTTEN: Final = "The password was not set: it is kept nowhere, and the cloud was started again meanwhile. Ask again."
 
@@ -18,7 +18,7 @@ async def do(work: Work) -> None:
     assert server.host is not None
     password = parts.secrets.get(work.args["secret"])
     if password is None:
-        raise BackendFailed(FORGOTTEN, server=server.id)
+        raise PlainFailure(FORGOTTEN, server=server.id)
     set_it = partial(parts.driver.set_password, server.host, key_of(server), password)
     await work.ask(set_it, server.host, key_of(server))
     with parts.books.writing() as tx:

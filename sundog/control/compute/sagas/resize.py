@@ -30,9 +30,9 @@ from sundog.control.compute.sagas.moving import (
     surely_gone,
     target_of,
 )
-from sundog.control.compute.work import Saga, Work, work_server
+from sundog.control.compute.work import Saga, Work, for_owners, work_server
 from sundog.core.lifecycle.servers import Power, TaskState, VmState
-from sundog.errors import BackendFailed, HostDown, OutcomeUnknown
+from sundog.errors import BackendFailed, HostDown, OutcomeUnknown, PlainFailure
 from sundog.runtime import aio
 
 OLD_VM_STATE: Final = "old_vm_state"
@@ -68,7 +68,7 @@ async def _leave(work: Work, move: Migration) -> None:
     """Make the new copy. It is stopped, so that it does not matter what becomes of it if this fails."""
     parts, target = work.parts, target_of(move)
     if 0 < move.new_flavor.root_gb < move.old_flavor.root_gb:
-        raise BackendFailed("Resize error: Unable to resize disk down.")
+        raise PlainFailure("Resize error: Unable to resize disk down.")
     with parts.books.writing() as tx:
         set_status(tx, parts.books, move, "migrating")
         parts.books.change(tx, work_server(tx, work), task_state=TaskState.RESIZE_MIGRATING)
@@ -115,14 +115,14 @@ async def _restore(work: Work, move: Migration) -> dict[str, Any]:
     """
     host, key = move.source, old_key(move)
     revert = partial(work.parts.driver.resize_revert, host, key, start=_ran(work))
-    failure, pause = "", 1.0
+    failure, details, pause = "", "", 1.0
     for _ in range(work.parts.settings.tries):
         try:
             await work.ask(revert, host, key, deadline=work.parts.settings.long)
         except HostDown:
             return {"vm_state": work.args["vm_state"]}
         except (BackendFailed, OutcomeUnknown) as error:
-            failure = error.message
+            failure, details = for_owners(error), error.message
             await aio.sleep(pause)
             pause *= 2.0
         else:
@@ -134,7 +134,7 @@ async def _restore(work: Work, move: Migration) -> dict[str, Any]:
     power = Power.NOSTATE if copy is None else POWER[copy.power_state]
     if copy is not None and not copy.kept and (power is Power.RUNNING or not _ran(work)):
         return settled_state(power, work.args["vm_state"])
-    return {"vm_state": VmState.ERROR, "power_state": power, "fault": work.fault(failure)}
+    return {"vm_state": VmState.ERROR, "power_state": power, "fault": work.fault(failure, details)}
 
 
 # ---------------------------------------------------------------- staying

@@ -20,7 +20,7 @@ from sundog.control.image.states import ACTIVE
 from sundog.control.store import Reader, Tx
 from sundog.core.lifecycle.servers import Power, TaskState, VmState
 from sundog.core.scheduler import NoValidHost
-from sundog.errors import BackendFailed, OutcomeUnknown
+from sundog.errors import BackendFailed, OutcomeUnknown, PlainFailure
 
 SHELVED_IMAGE: Final = "shelved_image"
 SHELVED_AT: Final = "shelved_at"
@@ -68,7 +68,7 @@ def _image(reader: Reader, image_id: str) -> ServerImage:
     """Raises: BackendFailed for an image that somebody deleted."""
     image = any_image(reader, image_id)
     if image is None or image.status != ACTIVE:
-        raise BackendFailed(f"Image {image_id} could not be found.", image=image_id)
+        raise PlainFailure(f"Image {image_id} could not be found.", image=image_id)
     return kept_image(image)
 
 
@@ -161,7 +161,7 @@ def _find_place(work: Work) -> Server:
         wish = wish_for(tx, server, force_hosts=() if forced is None else (forced,), checked=True)
         places = parts.scheduling.decide([wish])
         if isinstance(places, NoValidHost):
-            raise BackendFailed(NOT_ENOUGH)
+            raise PlainFailure(NOT_ENOUGH)
         place = places[0]
         parts.books.change(
             tx, server, host=place.host, generation=next_generation(tx, server), task_state=TaskState.SPAWNING

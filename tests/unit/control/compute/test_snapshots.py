@@ -306,7 +306,9 @@ def test_a_disk_that_breaks_off_in_the_middle_is_no_image() -> None:
         cloud.compute.snapshots.create_image(OWNER, server.id, "mine", {})
         await cloud.idle()
         assert (images(cloud), files(cloud)) == ([], 0)
-        assert cloud.compute.actions.list_all(server.id)[0].message == "the disk cannot be read any further"
+        (action, *_) = cloud.compute.actions.list_all(server.id)
+        assert action.message == "The host of the server could not do this."
+        assert cloud.compute.actions.events(action)[0].details == "the disk cannot be read any further"
 
     run(main)
 
