@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
+import xml.etree.ElementTree as ET
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sundog.backends.contract import EventKind, PowerState, ServerKey, ServerSpec
+from sundog.backends.contract import EventKind, PortSpec, PowerState, ServerKey, ServerSpec
+from sundog.backends.libvirt.domain_xml import NAMESPACE
 from sundog.backends.libvirt.driver import LibvirtDriver
 from sundog.errors import BackendFailed, OutcomeUnknown
 from sundog.runtime import clock
 from sundog.runtime.ids import Ids
-from tests.bed.bed import Bed
+from tests.bed.bed import Bed, virsh
 from tests.bed.guests import Guest, domain
 from tests.real_hosts import BedTrouble, guest_reference, play
 
@@ -36,6 +39,23 @@ def make_spec(**facts: object) -> ServerSpec:
     return replace(spec, **facts)  # type: ignore[arg-type]
 
 
+def devices(text: str) -> list[tuple[str, ...]]:
+    """What of a domain's XML says where it is: disks with what is below them, cards, screens, our stamp."""
+    root = ET.fromstring(text)
+    told: list[tuple[str, ...]] = [
+        ("disk", *(each.get("file", "") for each in disk.iter("source"))) for disk in root.iterfind("devices/disk")
+    ]
+    for kind, tag, name in (
+        ("interface", "mac", "address"),
+        ("interface", "source", "network"),
+        ("interface", "target", "dev"),
+        ("graphics", "listen", "address"),
+    ):
+        told += [(kind, each.get(name, "")) for each in root.iterfind(f"devices/{kind}/{tag}")]
+    told += [("stamp", *sorted(map(str, each.items()))) for each in root.iterfind(f"metadata/{{{NAMESPACE}}}copy")]
+    return told
+
+
 async def wait_until(holds: Callable[[], Awaitable[bool]], *, seconds: float = 120.0) -> None:
     async with asyncio.timeout(seconds):
         while not await holds():
@@ -47,7 +67,9 @@ async def power(driver: LibvirtDriver, host: str, key: ServerKey) -> PowerState 
     return next((copy.power_state for copy in copies if copy.key == key), None)
 
 
-def test_a_guest_reads_its_config_drive_and_goes_on_where_it_was_after_a_live_migration(bed: Bed, folder: Path) -> None:
+def test_ossa_2020_006_a_guest_goes_on_after_a_live_migration_and_starts_again_as_it_is_defined_there(
+    bed: Bed, folder: Path
+) -> None:
     told = {"uuid": "0", "name": "web", "hostname": "web-1.novalocal"}
     spec = make_spec(
         config_drive=True,
@@ -65,10 +87,18 @@ def test_a_guest_reads_its_config_drive_and_goes_on_where_it_was_after_a_live_mi
         try:
             await wait_until(lambda: says(a, spec.key, b"counted-3"))
             assert await says(a, spec.key, b"web-1")
+            card = PortSpec(str(uuid.uuid4()), str(uuid.uuid4()), "fa:16:3e:77:00:01")
+            await driver.plug(a, spec.key, card, deadline=60)
             moved = ServerKey(spec.uuid, 2)
             await driver.live_migrate(a, spec.key, b, generation=2, deadline=120)
             await wait_until(lambda: says(b, moved, b"counted-"))
             assert not await says(b, moved, b"counted-1\r\n")  # it went on, and did not boot again
+            name, there = f"sundog-{spec.uuid}", bed.hosts()[1]
+            runs, starts = (devices(virsh(there, "dumpxml", *how, name).stdout) for how in ((), ("--inactive",)))
+            assert runs == starts  # CVE-2020-17376: a reboot would use what is defined
+            assert {device[0] for device in runs} == {"disk", "interface", "graphics", "stamp"}
+            files = [file for device in runs if device[0] == "disk" for file in device[1:]]
+            assert bed.run(2, ["ls", *files], capture_output=True).returncode == 0
             await driver.reboot(b, moved, "SOFT", deadline=120)  # from what is defined there, not from what ran here
             await wait_until(lambda: says(b, moved, b"counted-1\r\n"))
         finally:

@@ -271,7 +271,7 @@ done >/dev/null 2>&1 &
 """
 
 
-def test_not_one_frame_with_a_spoofed_address_leaves_a_guest(bed: Bed, tmp_path: Path) -> None:
+def test_ossa_2021_001_not_one_frame_with_a_spoofed_address_leaves_a_guest(bed: Bed, tmp_path: Path) -> None:
     async def act(scene: Scene) -> None:
         host = scene.driver.links[0].uuid
         one, two = scene.network.ports

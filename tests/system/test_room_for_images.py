@@ -81,3 +81,48 @@ def test_images_that_nobody_uses_make_room_for_others(bed: Bed, tmp_path_factory
 
     with small_disk(bed, 45):
         play(bed, tmp_path_factory.getbasetemp() / "libvirt-images", scene)
+
+
+def test_what_a_full_disk_cannot_hold_is_not_there_and_what_runs_goes_on(
+    bed: Bed, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    ids = Ids(np.random.default_rng())
+
+    def make_spec(**facts: object) -> ServerSpec:
+        uuid, project = str(ids.uuid()), str(ids.uuid())
+        return ServerSpec(uuid, 1, "full", project, 1, 96, image=guest_reference(), **facts)  # type: ignore[arg-type]
+
+    def fill() -> None:
+        filled = bed.run(1, ["sh", "-c", f"cat /dev/zero > {POOL}/filling; ls -s {POOL}/filling"], capture_output=True)
+        assert "No space left" in filled.stderr
+
+    def files() -> set[str]:
+        return set(bed.run(1, ["ls", POOL], capture_output=True).stdout.split()) - {"filling"}
+
+    async def scene(driver: LibvirtDriver, _trouble: BedTrouble) -> None:
+        full, other = (link.uuid for link in driver.links)
+        runs, comes = make_spec(), make_spec()
+        await driver.spawn(full, runs, deadline=120)
+        await driver.spawn(other, comes, deadline=120, start=False)
+        before = files()
+        fill()
+        for attempt in (
+            driver.spawn(full, make_spec(config_drive=True, drive={"a": "x" * 10**6}), deadline=60),
+            driver.resize_begin(other, comes.key, full, replace(comes, generation=2), deadline=60),
+        ):
+            with pytest.raises(BackendFailed, match=r"[Nn]o space left"):
+                await attempt
+        assert files() == before
+        bed.run(1, ["rm", f"{POOL}/filling"])
+        assert [(copy.key, copy.power_state) for copy in await driver.list_servers(full, deadline=60)] == [
+            (runs.key, "running")
+        ]
+        (there,) = await driver.list_servers(other, deadline=60)
+        assert (there.key, there.kept) == (comes.key, False)
+        await driver.resize_begin(other, comes.key, full, replace(comes, generation=2), deadline=60)
+        for link in driver.links:
+            for copy in await driver.list_servers(link.uuid, deadline=60):
+                await driver.destroy(link.uuid, copy.key, deadline=60)
+
+    with small_disk(bed, 64):
+        play(bed, tmp_path_factory.getbasetemp() / "libvirt-images", scene)

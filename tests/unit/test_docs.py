@@ -358,3 +358,26 @@ def test_the_glossary_is_in_order_and_has_one_entry_a_word() -> None:
 def test_the_documentation_names_no_place_of_somebodys_machine() -> None:
     for page in PAGES:
         assert not re.search(r"/(work|home|root|tmp|Users)/", page.read_text(encoding="utf-8")), page
+
+
+def test_every_test_of_an_advisory_is_there_and_bears_its_number() -> None:
+    page = (DOCS / "reference/security.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| advisory")]
+    assert len(rows) >= 25
+    for row in rows:
+        advisories, _, tests = (cell.strip() for cell in row.strip("|").split("|")[:3])
+        named = re.findall(r"`(tests/[^`]*)::([^`]*)`", row)
+        assert named or tests == "not yet", row
+        for file, test in named:
+            assert f"def {test}(" in (DOCS.parent / file).read_text(encoding="utf-8"), f"{file} has no {test}"
+        numbers = [number.replace("-", "_").lower() for number in re.findall(r"OSSA-[0-9-]*[0-9]", advisories)]
+        if tests != "not yet":
+            first = numbers[0]
+            assert all(first in test for _, test in named), row
+    listed = set(re.findall(r"::(test_[a-z0-9_]*)`", page))
+    written = {
+        name
+        for file in (DOCS.parent / "tests").rglob("test_*.py")
+        for name in re.findall(r"def (test_\w*ossa_\d\w*)\(", file.read_text(encoding="utf-8"))
+    }
+    assert written <= listed, f"docs/reference/security.md misses {sorted(written - listed)}"

@@ -193,7 +193,7 @@ def test_s11_04_a_token_is_guessed_or_forged() -> None:
     attack(main)
 
 
-def test_s11_05_a_page_of_somebody_else_asks() -> None:
+def test_s11_05_ossa_2015_005_a_page_of_somebody_else_asks() -> None:
     async def main(api: Api, server: str, refused: Any) -> None:
         where = await target(api, server)
         for origin in (
@@ -235,7 +235,7 @@ def test_s11_07_a_token_is_used_after_its_server_moved(deed: str) -> None:
     attack(main)
 
 
-def test_s11_08_a_token_is_used_after_its_server_was_deleted() -> None:
+def test_s11_08_ossa_2013_006_a_token_is_used_after_its_server_was_deleted() -> None:
     async def main(api: Api, server: str, refused: Any) -> None:
         where = await target(api, server)
         socket = await Socket.connect(api.app, await target(api, server))
@@ -260,7 +260,9 @@ def test_s11_09_a_token_is_used_after_its_server_was_stopped_and_started() -> No
     attack(main)
 
 
-def test_s11_10_a_token_is_looked_for_in_logs_answers_and_the_store(caplog: pytest.LogCaptureFixture) -> None:
+def test_s11_10_ossa_2020_001_a_token_is_looked_for_in_logs_answers_and_the_store(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     seen: list[str] = []
 
     async def main(api: Api, server: str, refused: Any) -> None:
@@ -287,7 +289,7 @@ def test_s11_10_a_token_is_looked_for_in_logs_answers_and_the_store(caplog: pyte
     assert not any(token in ours for token in seen)
 
 
-def test_s11_11_a_redirect_is_looked_for() -> None:
+def test_s11_11_ossa_2021_002_a_redirect_is_looked_for() -> None:
     async def main(api: Api, server: str, refused: Any) -> None:
         where = await target(api, server)
         transport = httpx.ASGITransport(app=api.app)

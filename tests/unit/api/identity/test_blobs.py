@@ -85,7 +85,7 @@ def test_nobody_reaches_the_credentials_of_others(cloud, project, eve):
     assert cloud.admin.get(path).status_code == 200
 
 
-def test_an_application_credential_reaches_no_credential_beyond_its_project(cloud: Cloud, project, eve):
+def test_ossa_2026_005_an_application_credential_reaches_no_credential_beyond_its_project(cloud: Cloud, project, eve):
     mine = eve.post(f"{V3}/credentials", json={"credential": {"type": "totp", "blob": "canary"}}).json()["credential"]
     user = whoever(eve)
 

@@ -108,6 +108,22 @@ def test_what_leaves_has_an_address_of_the_port_or_is_dropped(port: WiredPort) -
 
 
 @given(ports)
+def test_ossa_2016_009_no_guest_is_a_dhcp_server_or_a_router_to_others(port: WiredPort) -> None:
+    """CVE-2016-5362: what a guest sends as one is dropped before anything that it may send is let through."""
+    frames = [each for each in rules_of(write_filter(port).xml) if len(each) and each.get("direction") == "out"]
+    for kind, what in (
+        ("ip", {"protocol": "udp", "srcportstart": "67"}),
+        ("ipv6", {"protocol": "icmpv6", "type": "134"}),
+        ("ipv6", {"protocol": "udp", "srcportstart": "547"}),
+    ):
+        of_kind = [each for each in frames if each[0].tag == kind]
+        at = next(n for n, each in enumerate(of_kind) if (each.get("action"), each[0].attrib) == ("drop", what))
+        before = [each[0].attrib for each in of_kind[:at] if each.get("action") == "accept"]
+        # All that comes first is that it asks for an address, from another port.
+        assert [each for each in before if each.get("srcportstart") != "68"] == []
+
+
+@given(ports)
 def test_nothing_is_let_in_but_by_a_rule(port: WiredPort) -> None:
     made = write_filter(port)
     packets = [each for each in rules_of(made.xml) if int(each.get("priority", "")) > 0]
@@ -153,7 +169,7 @@ def test_a_card_names_its_filter_where_hosts_have_filters_and_not_elsewhere() ->
 
 
 @given(st.lists(st.builds(DhcpOption, st.text(max_size=20), st.text(max_size=40)), max_size=4))
-def test_dhcp_option_injection(options: list[DhcpOption]) -> None:
+def test_ossa_2021_005_a_dhcp_option_says_itself_alone(options: list[DhcpOption]) -> None:
     """OSSA-2021-005: whatever a client calls an option, it says that one option to that one port."""
     port = replace(WEB, dhcp_options=tuple(options))
     plain = dnsmasq.files(replace(TENANT, ports=(replace(WEB, dhcp_options=()),)))

@@ -71,7 +71,7 @@ def test_a_stopped_server_stays_stopped() -> None:
     run(main)
 
 
-def test_after_a_hundred_rebuilds_nothing_more_is_held() -> None:
+def test_ossa_2017_006_after_a_hundred_rebuilds_nothing_more_is_held() -> None:
     async def main(cloud: Small) -> None:
         server, other = await active(cloud), await upload(cloud.images, name="other")
         used, ports = cloud.placement.pool.used.copy(), cloud.compute.servers.ports(server)
@@ -85,7 +85,7 @@ def test_after_a_hundred_rebuilds_nothing_more_is_held() -> None:
     run(main)
 
 
-def test_an_image_that_its_host_may_not_run_is_refused_and_the_old_disk_stays() -> None:
+def test_ossa_2017_005_an_image_that_its_host_may_not_run_is_refused_and_the_old_disk_stays() -> None:
     async def main(cloud: Small) -> None:
         server = await active(cloud)
         wanting = await upload(cloud.images, name="gold", properties={"trait:CUSTOM_GOLD": "required"})

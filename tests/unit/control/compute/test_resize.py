@@ -304,7 +304,7 @@ def test_the_control_plane_may_die_at_any_moment_of_a_resize(end: End | None) ->
 
 
 @pytest.mark.parametrize("end", [None, confirm, revert])
-def test_a_server_that_is_deleted_at_any_moment_of_a_resize_leaves_nothing(end: End | None) -> None:
+def test_ossa_2015_015_a_server_that_is_deleted_at_any_moment_of_a_resize_leaves_nothing(end: End | None) -> None:
     async def main(cloud: Small) -> None:
         for step in range(30):
             server = await built(cloud)
