@@ -9,7 +9,7 @@ from enum import Enum, IntEnum
 from typing import Final
 
 from sundog.backends.contract import ServerKey
-from sundog.errors import BackendFailed, HostDown, NoSuchServer, NotSupported, OutcomeUnknown, SundogError
+from sundog.errors import BackendFailed, HostDown, NoSuchServer, NotSupported, OutcomeUnknown, PlainFailure, SundogError
 
 
 class Code(IntEnum):
@@ -27,6 +27,7 @@ class Code(IntEnum):
     OPERATION_INVALID = 55
     NO_NWFILTER = 62
     AUTH_CANCELLED = 79
+    AGENT_UNRESPONSIVE = 86
     STORAGE_VOL_EXIST = 90
     AUTH_UNAVAILABLE = 94
 
@@ -44,6 +45,8 @@ class Meaning(Enum):
     """The connection broke, with the operation under way."""
     IMPOSSIBLE = "impossible"
     """This host's libvirt never can."""
+    DEAF = "deaf"
+    """The guest has no agent that answers."""
 
 
 _MEANINGS: Final[dict[int, Meaning]] = {
@@ -55,6 +58,7 @@ _MEANINGS: Final[dict[int, Meaning]] = {
     Code.INVALID_CONN: Meaning.BROKEN,
     Code.RPC: Meaning.BROKEN,
     Code.NO_DOMAIN: Meaning.GONE,
+    Code.AGENT_UNRESPONSIVE: Meaning.DEAF,
 }
 
 
@@ -87,4 +91,8 @@ def translate(
             )
         case Meaning.IMPOSSIBLE:
             return NotSupported(f"{where} is not possible with its libvirt: {message}", **facts)
+        case Meaning.DEAF:
+            return PlainFailure(
+                "the guest has no QEMU agent that answers; install qemu-guest-agent in it, and ask again", **facts
+            )
     return BackendFailed(f"{where} failed: {message}", **facts)

@@ -7,7 +7,7 @@ import pytest
 from sundog.backends.contract import EventKind, PowerState, ServerKey
 from sundog.backends.libvirt.failures import Code, Meaning, meaning, translate
 from sundog.backends.libvirt.states import SHUTOFF_CRASHED, DomainEvent, DomainState, kind_of, power_of
-from sundog.errors import BackendFailed, HostDown, NoSuchServer, NotSupported, OutcomeUnknown, SundogError
+from sundog.errors import BackendFailed, HostDown, NoSuchServer, NotSupported, OutcomeUnknown, PlainFailure, SundogError
 
 KEY = ServerKey("6f9a1b52-3a57-4c66-9d0f-5b7b1b1a0c11", 2)
 
@@ -87,6 +87,15 @@ def test_every_code_is_one_of_the_contracts_errors(code: int, expected: type[Sun
     assert "host-1" in error.message
     assert "said libvirt" in error.message
     assert error.facts["operation"] == "spawn"
+
+
+def test_a_guest_without_an_agent_is_its_owners_to_mend() -> None:
+    error = translate(
+        meaning(Code.AGENT_UNRESPONSIVE), "said libvirt", operation="x", host="h", name="host-1", server=KEY
+    )
+    assert type(error) is PlainFailure
+    assert "install qemu-guest-agent" in error.message
+    assert "host-1" not in error.message
 
 
 def test_an_error_while_connecting_is_that_of_a_host_out_of_reach_whatever_its_code() -> None:
