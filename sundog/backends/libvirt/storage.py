@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from sundog.backends.libvirt.failures import Code
@@ -72,7 +72,7 @@ class Storage:
             return _started(_defined(connection, name, path))
         pool = _started(pool)
         there = read_pool_path(pool.XMLDesc(0))
-        if there == path:
+        if PurePosixPath(there) == PurePosixPath(path):  # libvirt leaves out a slash at the end
             return pool
         pool.refresh(0)
         file = self._link.library.VIR_STORAGE_VOL_FILE  # folders are listed as volumes too

@@ -217,8 +217,8 @@ class Pool:
     """A folder with its files."""
 
     def __init__(self, host: Host, text: str) -> None:
-        self.host, self.text = host, text
-        self.name, self.path = (ET.fromstring(text).findtext(each) or "" for each in ("name", "target/path"))
+        self.host, self.text = host, text.replace("/</path>", "</path>")
+        self.name, self.path = (ET.fromstring(self.text).findtext(each) or "" for each in ("name", "target/path"))
         self.volumes: dict[str, Volume] = {}
         self.active = False
 

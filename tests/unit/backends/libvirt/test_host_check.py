@@ -32,15 +32,21 @@ def missing(found: HostCheck) -> list[Finding]:
     return [each for each in found.findings if each.verdict == "missing"]
 
 
-def theirs() -> Host:
+def left(**facts: str) -> Host:
+    """A host with a file that says what it was."""
     host = Host()
     pool = Connection(host).storagePoolDefineXML(
         f"<pool><name>{POOL}</name><target><path>{SPEC.pool}</path></target></pool>", 0
     )
     pool.create(0)
     volume = pool.createXML(f"<volume><name>{FILE}</name><capacity>0</capacity></volume>", 0)
-    volume.data = bytearray(write_identity(Identity(UUID, host.name, "host-1", "theirs")))
+    was = {"uuid": UUID, "hostname": host.name, "name": "host-1", "cloud": "ours"}
+    volume.data = bytearray(write_identity(Identity(**was | facts)))
     return host
+
+
+def theirs() -> Host:
+    return left(cloud="theirs")
 
 
 def test_a_host_in_order_is_usable_and_nothing_is_left_on_it_but_its_pools() -> None:
@@ -138,13 +144,14 @@ def test_another_place_for_disks_is_refused_where_the_first_has_files() -> None:
 # ------------------------------------------------------------------------------------------ when it is connected later
 
 
-def connected(host: Host, **facts: object) -> Link:
-    """A host as it is when somebody has tried to connect it."""
+def connected(host: Host, *, twin: str | None = None, **facts: object) -> Link:
+    """A host as it is when somebody has tried to connect it. ``twin`` is another one with its uuid."""
     spec = HostSpec("host-1", SPEC.uri, uuid=UUID, cloud="ours", **facts)  # type: ignore[arg-type]
     seen: list[Link] = []
 
     async def main() -> None:
-        link = Link(0, spec, Library(a=host), lambda _event: None, Patience(pulse=0.01, connect=5.0, call=5.0))
+        link = Link(0, spec, Library(a=host), lambda _event: None, Patience(pulse=0.01, connect=5.0, call=5.0),
+                    lambda _link, _uuid: twin)  # fmt: skip
         seen.append(link)
         task = asyncio.create_task(link.run())
         async with asyncio.timeout(30):
@@ -180,8 +187,32 @@ def test_a_host_with_something_wrong_is_down_and_says_why(name: str, why: str) -
     assert why in record.reason
 
 
-def test_a_host_in_order_is_up() -> None:
+def test_a_host_in_order_is_up_with_a_slash_after_its_pool_too() -> None:
     assert connected(Host()).state is HostState.UP
+    host = left()
+    for _ in range(2):
+        assert connected(host, pool=f"{SPEC.pool}/").state is HostState.UP
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        ({"hostname": "before"}, "the host name of host host-1 was before and is now host-1.example.org"),
+        ({"uuid": "0" * 36}, "the uuid of host host-1 was"),
+    ],
+)
+def test_a_host_that_is_not_what_it_was_is_left_alone_with_its_file(facts: dict[str, str], why: str) -> None:
+    host = left(**facts)
+    before = bytes(host.pools[POOL].volumes[FILE].data)
+    link = connected(host)
+    assert (link.state, link.quarantined, why in link.reason) == (HostState.DOWN, True, True)
+    assert bytes(host.pools[POOL].volumes[FILE].data) == before
+
+
+def test_of_two_hosts_with_one_uuid_the_second_is_left_alone() -> None:
+    link = connected(Host(), twin="host-0")
+    assert (link.state, link.quarantined) == (HostState.DOWN, True)
+    assert "which host host-0 is" in link.reason
 
 
 def test_a_host_that_cannot_be_reached_is_said_by_libvirt_itself() -> None:
