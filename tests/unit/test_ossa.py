@@ -301,6 +301,22 @@ def test_ossa_2021_005_nothing_reaches_dnsmasq_but_what_it_is(network: NetworkCl
     assert network.alice.get(f"{v2}/subnets").json()["subnets"] == [subnet]
 
 
+def test_ossa_2021_005_a_host_name_is_a_host_name() -> None:
+    async def main(api: Api) -> None:
+        for end in ("\n", "\r", "\x00", "\u2028", "\n10.0.0.66 router"):
+            answer = await api.alice.post("/servers", api.wish(f"web{end}", v="2.90"), v="2.90")
+            assert answer.status_code == 400, repr(end)
+        for end in ("\n", ",", "\x00", " ", "/", "é", "\n10.0.0.66 router"):
+            for version in ("2.90", "2.94"):
+                answer = await api.alice.post("/servers", api.wish(v=version, hostname=f"web{end}"), v=version)
+                assert answer.status_code == 400, repr(end)
+        server = await api.boot("<&'\" ,é>", v="2.90")
+        hostname = (await api.shown(server, v="2.90"))["OS-EXT-SRV-ATTR:hostname"]
+        assert re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?", hostname)
+
+    with_api(main)
+
+
 def test_ossa_2024_005_tags_of_others_are_not_seen_and_not_changed(network: NetworkCloud) -> None:
     made, subnet = network.wired(network.alice)
     owned = {
