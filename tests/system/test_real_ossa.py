@@ -9,6 +9,7 @@ import random
 import re
 import subprocess
 import time
+import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from functools import partial
@@ -70,6 +71,12 @@ def canary(bed: Bed) -> Iterator[None]:
         bed.run(place.number, ["rm", "-f", CANARY])
 
 
+def flavor(cloud: RealCloud, **facts: object) -> str:
+    """A new size of servers, large enough for the tiny guest."""
+    wanted = {"name": f"size-{uuid.uuid4().hex[:8]}", "ram": 128, "vcpus": 1, "disk": 1} | facts
+    return str(cloud.ask("POST", "compute", "/flavors", {"flavor": wanted})["flavor"]["id"])
+
+
 def hostile(folder: Path) -> bytes:
     """A disk whose first bytes say that it is qcow2, above a file of the host's."""
     made = folder / "hostile"
@@ -105,12 +112,7 @@ def test_ossa_2026_002_a_qcow2_header_in_a_guests_own_disk_leads_nowhere(
     """And OSSA-2016-007, OSSA-2016-001, OSSA-2014-009: live migration, snapshot, rescue, resize."""
     header = hostile(tmp_path)
     image, network = cloud.upload(guest_disk()), cloud.network()
-    sizes = [
-        cloud.ask("POST", "compute", "/flavors", {"flavor": {
-            "name": f"disks-{gib}", "ram": 128, "vcpus": 1, "disk": gib, "OS-FLV-EXT-DATA:ephemeral": 1,
-        }})["flavor"]["id"]
-        for gib in (1, 2)
-    ]  # fmt: skip
+    sizes = [flavor(cloud, disk=gib, **{"OS-FLV-EXT-DATA:ephemeral": 1}) for gib in (1, 2)]
     script = WRITES.format(header=base64.encodebytes(gzip.compress(header)).decode())
     told = {"user_data": base64.b64encode(script.encode()).decode(), "config_drive": True}
     server = cloud.boot(image, sizes[0], network, **told)
@@ -167,7 +169,7 @@ SIGNS = "<domain/>&'\"]]>${HOME}$(id)`id`%s;é"
 def test_a_name_and_user_data_of_any_signs_are_themselves_on_hosts_and_in_guests(cloud: RealCloud, bed: Bed) -> None:
     script = f"#!/bin/sh\ncat <<'END' >/dev/console\ntold {SIGNS}\n]]><&'\"\nEND\n"
     told = {"user_data": base64.b64encode(script.encode()).decode(), "config_drive": True, "metadata": {"a": SIGNS}}
-    server = cloud.boot(cloud.upload(guest_disk()), cloud.flavor(), cloud.network(), SIGNS, **told)
+    server = cloud.boot(cloud.upload(guest_disk()), flavor(cloud), cloud.network(), SIGNS, **told)
     host = cloud.settled(server, "ACTIVE")["OS-EXT-SRV-ATTR:host"]
     place = next(each for each in bed.hosts() if each.name == host)
     text = virsh(place, "dumpxml", f"sundog-{server}").stdout
@@ -186,8 +188,8 @@ def test_ossa_2015_015_a_server_that_is_deleted_while_it_is_resized_leaves_nothi
     cloud: RealCloud, bed: Bed, rounds: int, at_once: int
 ) -> None:
     """And OSSA-2015-017: no disk, no place and no part of a quota."""
-    image, network, small = cloud.upload(guest_disk()), cloud.network(), cloud.flavor()
-    large = cloud.ask("POST", "compute", "/flavors", {"flavor": {"name": "l", "ram": 160, "vcpus": 1, "disk": 2}})
+    image, network = cloud.upload(guest_disk()), cloud.network()
+    small, large = flavor(cloud), flavor(cloud, ram=160, disk=2)
     cloud.overcommit()
     dice = random.Random(5)
     for _ in range(rounds):
@@ -196,7 +198,7 @@ def test_ossa_2015_015_a_server_that_is_deleted_while_it_is_resized_leaves_nothi
             cloud.settled(server, "ACTIVE")
             cloud.wait_for_console(server, "guest: ready")  # it obeys its power button, so the move goes on
         for server in servers:
-            cloud.act(server, resize={"flavorRef": large["flavor"]["id"]})
+            cloud.act(server, resize={"flavorRef": large})
         for server in servers:
             time.sleep(dice.uniform(0.0, 2.0))
             cloud.ask("DELETE", "compute", f"/servers/{server}")

@@ -32,7 +32,7 @@ def small_disk(bed: Bed, megabytes: int) -> Iterator[None]:
         done = bed.run(1, ["sh", "-c", script], capture_output=True)
         assert done.returncode == 0, done.stderr
 
-    restart = "kill -KILL $(cat /run/libvirtd.pid)"
+    restart = "until kill -KILL $(cat /run/libvirtd.pid); do sleep 0.1; done 2>/dev/null"  # the last may just be coming
     run(f"mkdir -p {POOL} && mount -t tmpfs -o size={megabytes}m small {POOL} && mkdir {POOL}/console-logs; {restart}")
     try:
         yield
