@@ -19,7 +19,17 @@ from sundog.api.kit.service import NO_TOKEN, Operation, Service
 from sundog.backends.contract import ImageReference
 from sundog.backends.libvirt.images import Images, qcow2_size
 from sundog.backends.simulated.faults import FaultKind, OperationFault
-from sundog.errors import BackendFailed
+from sundog.control.compute.work import for_owners
+from sundog.errors import (
+    BackendFailed,
+    Conflict,
+    HostDown,
+    NoSuchServer,
+    NotSupported,
+    OutcomeUnknown,
+    PlainFailure,
+    SundogError,
+)
 from tests.moving import QUICK
 from tests.unit.api.compute.servers_api import Api, with_api
 from tests.unit.api.identity.cloud import Cloud as IdentityCloud
@@ -388,6 +398,22 @@ def test_ossa_2019_003_what_a_host_says_is_for_administrators(operation: str, ki
             assert SAID.search(fault["details"]), fault
 
     with_api(main, settings=QUICK)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (BackendFailed("host h1: /var/lib"), "The host of the server could not do this."),
+        (HostDown("host h1"), "The host of the server does not answer."),
+        (NoSuchServer("host h1"), "The host of the server could not do this."),
+        (OutcomeUnknown("host h1"), "Nobody knows whether the host of the server has done this."),
+        (NotSupported("spawn on host h1 is not possible", host="1"), "The host of the server cannot do this."),
+        (PlainFailure("the image is none"), "the image is none"),
+        (Conflict("No valid host was found. "), "No valid host was found. "),
+    ],
+)
+def test_ossa_2019_003_each_kind_of_failure_has_its_words_for_owners(error: SundogError, told: str) -> None:
+    assert for_owners(error) == told
 
 
 SAID = re.compile(r"\bh[0-9]\b|as was ordered|no answer|reconcile")

@@ -178,9 +178,11 @@ def _granted(reader: Reader, token: str, now: datetime) -> ConsoleGrant:
 
 
 async def _ready(server: Server, work: Awaitable[_T]) -> _T:
-    """What a host answers. Raises: Conflict if it does not, or not for this server."""
+    """What a host answers. Raises: Conflict if it does not, or not for this server; NotSupported in our own words."""
     try:
         return await work
+    except NotSupported as error:
+        raise _not_supported() from error
     except (BackendFailed, OutcomeUnknown) as error:
         raise not_ready(server) from error
 

@@ -35,6 +35,7 @@ from sundog.errors import (
     BackendFailed,
     HostDown,
     InvariantError,
+    NotSupported,
     OutcomeUnknown,
     PlainFailure,
     StoreUnavailable,
@@ -371,6 +372,8 @@ def for_owners(error: SundogError) -> str:
             return "Nobody knows whether the host of the server has done this."
         case BackendFailed():
             return "The host of the server could not do this."
+        case NotSupported() if "host" in error.facts:
+            return "The host of the server cannot do this."
     return error.message
 
 
