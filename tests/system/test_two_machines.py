@@ -63,7 +63,7 @@ BETWEEN = {
 befalls kill
 until is down; do sleep 0.2; done""",
     "sundog backup": """\
-until [ "$(openstack server show -f value -c status web)" = SHUTOFF ]; do sleep 0.5; done
+until [ "$(openstack server show -f value -c status web)" = ACTIVE ]; do sleep 0.5; done
 befalls revive
 until is up; do sleep 0.2; done""",
 }
