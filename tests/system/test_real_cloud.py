@@ -27,6 +27,12 @@ def test_a_server_lives_on_two_hosts_and_leaves_nothing(cloud: RealCloud, bed: B
     image, flavor, network = cloud.upload(guest_image().disk), cloud.flavor(), cloud.network()
     server = cloud.boot(image, flavor, network)
     first = cloud.settled(server, "ACTIVE")["OS-EXT-SRV-ATTR:host"]
+    cloud.act(server, **{"os-stop": None})
+    cloud.settled(server, "SHUTOFF")
+    # It was still booting, and heard of it all the same: it was not cut off.
+    assert "sundog-guest: power-off" in cloud.console(server)
+    cloud.act(server, **{"os-start": None})
+    cloud.settled(server, "ACTIVE")
     cloud.wait_for_console(server, "sundog-guest: start")
 
     cloud.act(server, **{"os-migrateLive": {"host": None, "block_migration": "auto"}})

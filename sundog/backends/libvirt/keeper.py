@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 # How often an end is looked for that libvirt does not announce, in seconds.
 LOOK_S: Final = 0.2
+# How often a guest is asked to shut down, in seconds: as often as Nova does.
+ASK_S: Final = 10.0
 # How long what moves a guest's memory or disk may take, in seconds.
 LONG_S: Final = 3600.0
 
@@ -357,12 +359,18 @@ class Keeper:
         )
 
     async def _shut_down(self, link: Link, seen: Seen, grace: Seconds) -> None:
-        """Ask the guest to shut down, and cut it off after ``grace`` seconds."""
+        """Ask the guest to shut down, again and again, and cut it off after ``grace`` seconds.
+
+        A guest that is booting does not hear the first time.
+        """
         if grace > 0 and seen.power is PowerState.RUNNING:
             flag, due = self._native.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN, clock.now() + grace
-            with contextlib.suppress(BackendFailed):  # a guest that cannot be asked is cut off
-                await self._do(link, seen, "shut down", lambda domain: domain.shutdownFlags(flag))
+            ask = clock.now()
             while clock.now() < due:
+                if clock.now() >= ask:
+                    ask += ASK_S
+                    with contextlib.suppress(BackendFailed):  # a guest that cannot be asked is cut off
+                        await self._do(link, seen, "shut down", lambda domain: domain.shutdownFlags(flag))
                 await aio.sleep(LOOK_S)
                 if not await self._do(link, seen, "look", lambda domain: domain.isActive()):
                     return
