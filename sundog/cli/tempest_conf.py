@@ -45,26 +45,10 @@ _FEATURES: Final[Sections] = {
     },
     "compute-feature-enabled": {
         "disk_config": True,
-        "change_password": True,
         "enable_instance_password": True,
-        "console_output": True,
-        "vnc_console": False,
-        "serial_console": False,
-        "spice_console": False,
-        "pause": True,
-        "suspend": True,
-        "shelve": True,
-        "rescue": True,
         "stable_rescue": False,
-        "resize": True,
-        "cold_migration": True,
-        "live_migration": True,
-        "block_migration_for_live_migration": True,
         "volume_backed_live_migration": False,
         "can_migrate_between_any_hosts": True,
-        "interface_attach": True,
-        "snapshot": True,
-        "config_drive": True,
         "personality": False,
         "attach_encrypted_volume": False,
         "swap_volume": False,
@@ -84,6 +68,25 @@ _FEATURES: Final[Sections] = {
         "port_security": True,
     },
 }
+
+
+# What Tempest may expect of servers, and what hosts must be able to do for it.
+_OF_HOSTS: Final = {
+    "change_password": "set_password",
+    "console_output": "console_log",
+    "pause": "pause",
+    "suspend": "suspend",
+    "shelve": "snapshot",
+    "rescue": "rescue",
+    "resize": "resize",
+    "cold_migration": "resize",
+    "live_migration": "live_migration",
+    "block_migration_for_live_migration": "live_migration",
+    "interface_attach": "plug_running",
+    "snapshot": "snapshot",
+    "config_drive": "config_drive",
+}
+_CONSOLES: Final = {"vnc_console": "novnc", "serial_console": "serial", "spice_console": "spice-html5"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,14 @@ class Answer:
     body: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Guests:
+    """What is known of the images' guests: who may log in with a key (None: nobody), and how long they may boot."""
+
+    user: str | None = None
+    patience: int | None = None
+
+
 Send = Callable[[str, str, Mapping[str, str], bytes | None], Answer]
 """``(method, address, headers, body) -> answer``."""
 
@@ -124,6 +135,7 @@ class Facts:
     """What Tempest must be told of a cloud; what is empty or None is not there.
 
     ``versions`` are the newest microversions of services by their types, ``hosts`` how many take servers.
+    ``capabilities`` is what hosts can do, None if the cloud has no word for it, as OpenStack has none.
     """
 
     domain: str
@@ -135,6 +147,7 @@ class Facts:
     versions: Mapping[str, str] = field(default_factory=dict)
     hosts: int = 0
     rate: float = 1.0
+    capabilities: Mapping[str, Any] | None = None
 
 
 def tempest_conf(
@@ -147,11 +160,21 @@ def tempest_conf(
     only: Annotated[
         list[str] | None, typer.Option(metavar="SERVICE", help="Say that others are missing: image. Repeatable.")
     ] = None,
+    network: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The external network of floating IPs; the first if left out.")
+    ] = None,
+    ssh_user: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who logs in to guests with a key; nobody if left out.")
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(min=1, metavar="SECONDS", help="How long a guest may take to boot; 300 if left out.")
+    ] = None,
 ) -> None:
     """Print a tempest.conf for a cloud that runs."""
     access = read_clouds(clouds.expanduser(), cloud)
-    facts = find_out(access, sender(access))
-    print(text(sections(access, facts, work.absolute(), only=only)), end="")
+    facts = find_out(access, sender(access), network=network)
+    guests = Guests(ssh_user, patience)
+    print(text(sections(access, facts, work.absolute(), only=only, guests=guests)), end="")
 
 
 def read_clouds(path: Path, name: str) -> Access:
@@ -215,8 +238,11 @@ def _answer(status: int, headers: Any, body: bytes) -> Answer:
 # ---------------------------------------------------------------- what the cloud says
 
 
-def find_out(access: Access, send: Send) -> Facts:
-    """Ask a cloud. Raises: InputError if it does not let the administrator in, or answers something else."""
+def find_out(access: Access, send: Send, *, network: str | None = None) -> Facts:
+    """Ask a cloud. ``network`` is the name of the external network that is meant; the first, if it is not given.
+
+    Raises: InputError if it does not let the administrator in, answers something else, or has no such network.
+    """
     token, told = log_in(access, send)
     at = {
         each["type"]: next(e["url"] for e in each["endpoints"] if e["interface"] == "public").rstrip("/")
@@ -237,6 +263,11 @@ def find_out(access: Access, send: Send) -> Facts:
         return answer.body
 
     networks = (get("network", "/v2.0/networks?router:external=true") or {}).get("networks", [])
+    if network is not None:
+        known = ", ".join(each["name"] for each in networks) or "none"
+        networks = [each for each in networks if each["name"] == network]
+        if not networks:
+            raise InputError(f"--network {network}: there is no such external network; there is {known}", name=network)
     extensions = (get("network", "/v2.0/extensions") or {}).get("extensions", [])
     images = (get("image", "/v2/images?visibility=public&status=active&sort=created_at:asc") or {}).get("images", [])
     hosts = (get("compute", "/os-services?binary=nova-compute") or {}).get("services", [])
@@ -251,6 +282,7 @@ def find_out(access: Access, send: Send) -> Facts:
         versions=_versions(get("compute", "/"), get("placement", "/")),
         hosts=sum(1 for each in hosts if (each["state"], each["status"]) == ("up", "enabled")),
         rate=float(clock.get("rate", 1.0)),
+        capabilities=(get("sundog", "/capabilities") or {}).get("capabilities"),
     )
 
 
@@ -294,8 +326,12 @@ def _versions(compute: Any, placement: Any) -> dict[str, str]:
 # ---------------------------------------------------------------- tempest.conf
 
 
-def sections(access: Access, facts: Facts, work: Path, *, only: Collection[str] | None = None) -> Sections:
+def sections(
+    access: Access, facts: Facts, work: Path, *, only: Collection[str] | None = None, guests: Guests | None = None
+) -> Sections:
     """A tempest.conf as sections of values; those that are None stay Tempest's own.
+
+    Tests log in to guests if it is known as whom: by a floating IP if there is a network of those.
 
     With ``only``, service types of the catalogue, other services are said to be missing, so that their tests are left
     out. Raises: InputError for one that the cloud does not have.
@@ -305,6 +341,7 @@ def sections(access: Access, facts: Facts, work: Path, *, only: Collection[str] 
             known = ", ".join(sorted(facts.services))
             raise InputError(f"--only {name}: the cloud has no such service; it has {known}", service=name)
     there = facts.services if only is None else facts.services & frozenset(only)
+    guests = guests or Guests()
     one, other = (*facts.images, None, None)[:2]
     small, large = (*facts.flavors, None, None)[:2]
     network = facts.public_network or (None, None)
@@ -336,6 +373,7 @@ def sections(access: Access, facts: Facts, work: Path, *, only: Collection[str] 
             "flavor_ref_alt": large or small,
             "max_microversion": facts.versions.get("compute"),
             "min_compute_nodes": facts.hosts or None,
+            "build_timeout": guests.patience,
             "build_interval": interval,
         },
         "placement": {"max_microversion": facts.versions.get("placement")},
@@ -346,12 +384,33 @@ def sections(access: Access, facts: Facts, work: Path, *, only: Collection[str] 
             "project_network_cidr": "10.100.0.0/16",
             "build_interval": interval,
         },
-        "validation": {"run_validation": False},
+        "validation": _validation(facts, guests),
         **_FEATURES,
+        "compute-feature-enabled": _FEATURES["compute-feature-enabled"] | features(facts.capabilities),
         "network-feature-enabled": {
             **_FEATURES["network-feature-enabled"], "api_extensions": ",".join(facts.extensions),
         },
     }  # fmt: skip
+
+
+def _validation(facts: Facts, guests: Guests) -> dict[str, Any]:
+    if guests.user is None:
+        return {"run_validation": False}
+    return {
+        "run_validation": True,
+        "connect_method": "floating" if facts.public_network else "fixed",
+        "image_ssh_user": guests.user,
+        "image_alt_ssh_user": guests.user,
+        "ssh_timeout": guests.patience,
+    }
+
+
+def features(capabilities: Mapping[str, Any] | None) -> dict[str, bool]:
+    """What Tempest may expect of servers on hosts that can do this; of others, everything but consoles."""
+    if capabilities is None:
+        return dict.fromkeys(_OF_HOSTS, True) | dict.fromkeys(_CONSOLES, False)
+    can = {feature: bool(capabilities.get(name)) for feature, name in _OF_HOSTS.items()}
+    return can | {feature: kind in capabilities.get("consoles", ()) for feature, kind in _CONSOLES.items()}
 
 
 def text(sections: Sections) -> str:

@@ -8,4 +8,4 @@ from sundog.api.sundog import policy
 
 SERVICE = Service("sundog", prefix="/sundog/v1", fault=plain, rules=(policy.PLACEMENT_HOSTS,))
 
-from sundog.api.sundog.routes import clock, events, faults, fleet, servers, wires  # noqa: E402, F401 - fill the table
+from sundog.api.sundog.routes import capabilities, clock, events, faults, fleet, servers, wires  # noqa: E402, F401 - fill the table

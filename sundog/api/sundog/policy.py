@@ -1,6 +1,7 @@
-"""Who may do what: everybody may look at the clock; hosts are administrators' only, as everywhere in OpenStack.
+"""Who may do what: everybody may look at the clock, and ask what hosts can do.
 
-Administrators of a domain have no part in what all domains share.
+Hosts themselves are administrators' only, as everywhere in OpenStack. Administrators of a domain have no part
+in what all domains share.
 """
 
 from sundog.api.kit.policy import ADMIN, ANYBODY, OF_PROJECTS_AND_SYSTEM, PROJECT_READER_OR_ADMIN, Rule
@@ -9,6 +10,7 @@ CLOCK_SHOW = Rule("sundog:clock:show", ANYBODY, "Show the clock")
 CLOCK_SET = Rule("sundog:clock:set", ADMIN, "Change the clock's rate, pause it, step it", OF_PROJECTS_AND_SYSTEM)
 
 FLEET_LIST = Rule("sundog:fleet:list", ADMIN, "List and show hosts and their types", OF_PROJECTS_AND_SYSTEM)
+CAPABILITIES_SHOW = Rule("sundog:capabilities:show", ANYBODY, "Show what hosts can do")
 FLEET_ADD = Rule("sundog:fleet:add", ADMIN, "Add simulated hosts", OF_PROJECTS_AND_SYSTEM)
 FLEET_DRAIN = Rule(
     "sundog:fleet:drain", ADMIN, "Give hosts no new servers, and give them some again", OF_PROJECTS_AND_SYSTEM

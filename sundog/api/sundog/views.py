@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Final
 
+from sundog.backends.contract import Capabilities
 from sundog.backends.networks import Report
 from sundog.backends.playground import StandingOrder
 from sundog.control.clock import Reading
@@ -54,6 +55,13 @@ def host_in_short(told: FleetHost) -> dict[str, Any]:
         "zone": record.zone,
         "enabled": told.enabled,
         "reason": told.reason,
+    }
+
+
+def capabilities(told: Capabilities) -> dict[str, Any]:
+    """What hosts can do: the driver's record, a list where there are kinds."""
+    return {
+        "capabilities": {name: list(each) if isinstance(each, tuple) else each for name, each in asdict(told).items()}
     }
 
 

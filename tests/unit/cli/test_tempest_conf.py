@@ -14,6 +14,7 @@ from sundog.cli.tempest_conf import (
     Access,
     Answer,
     Facts,
+    Guests,
     find_out,
     read_clouds,
     sections,
@@ -135,6 +136,54 @@ def test_a_value_can_neither_end_its_line_nor_name_an_option():
         with pytest.raises(InputError, match="cannot stand in a tempest") as refused:
             text(sections(replace(ACCESS, username=wrong), FACTS, Path("/w")))
         assert refused.value.key == "admin_username"
+
+
+def test_features_of_servers_are_what_hosts_can_do(cloud):
+    access, send, _ = cloud
+    facts = find_out(access, send)
+    assert facts.capabilities is not None
+    assert facts.capabilities["name"] == "simulated"
+
+    def said(**more):
+        known = facts.capabilities | more
+        return parsed(sections(ACCESS, replace(facts, capabilities=known), Path("/w")))["compute-feature-enabled"]
+
+    assert {said()[name] for name in ("change_password", "resize", "shelve", "serial_console")} == {"true"}
+    assert {said()[name] for name in ("vnc_console", "spice_console", "personality")} == {"false"}
+    assert said(consoles=["novnc"])["vnc_console"] == "true"
+    assert said(consoles=[])["serial_console"] == "false"
+    assert said(set_password=False)["change_password"] == "false"
+    without = said(resize=False, live_migration=False, snapshot=False)
+    gone = {name for name, told in without.items() if told != said()[name]}
+    assert gone == {
+        "resize", "cold_migration", "live_migration", "block_migration_for_live_migration", "shelve", "snapshot",
+    }  # fmt: skip
+    # A cloud that is not ours does not say.
+    of_another = parsed(sections(ACCESS, replace(facts, capabilities=None), Path("/w")))["compute-feature-enabled"]
+    assert (of_another["pause"], of_another["vnc_console"]) == ("true", "false")
+
+
+def test_tests_log_in_to_guests_if_it_is_known_as_whom(cloud):
+    known = replace(FACTS, public_network=("n1", "public"))
+    conf = parsed(sections(ACCESS, known, Path("/w")))
+    assert dict(conf["validation"]) == {"run_validation": "false"}
+    assert "build_timeout" not in conf["compute"]
+    conf = parsed(sections(ACCESS, known, Path("/w"), guests=Guests("root", 900)))
+    assert dict(conf["validation"]) == {
+        "run_validation": "true", "connect_method": "floating", "image_ssh_user": "root", "image_alt_ssh_user": "root",
+        "ssh_timeout": "900",
+    }  # fmt: skip
+    assert conf["compute"]["build_timeout"] == "900"
+    conf = parsed(sections(ACCESS, FACTS, Path("/w"), guests=Guests("root")))
+    assert (conf["validation"]["connect_method"], conf["validation"].get("ssh_timeout")) == ("fixed", None)
+
+
+def test_the_external_network_can_be_named(cloud):
+    access, send, _ = cloud
+    first = find_out(access, send)
+    assert find_out(access, send, network="public") == first
+    with pytest.raises(InputError, match="no such external network; there is public"):
+        find_out(access, send, network="lan")
 
 
 def flavor(name, vcpus, ram, disk):

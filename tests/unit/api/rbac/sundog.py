@@ -7,6 +7,7 @@ TABLE = table(
     sundog:clock:show    anybody
     sundog:clock:set     admin
     sundog:fleet:list    admin
+    sundog:capabilities:show  anybody
     sundog:fleet:add     admin
     sundog:fleet:drain   admin
     sundog:faults:list   admin

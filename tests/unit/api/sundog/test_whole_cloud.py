@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 from sundog.runtime import warp
 from tests.unit.api.whole import Whole
 
@@ -47,6 +50,15 @@ def test_a_drained_host_is_disabled_for_the_scheduler(tmp_path):
         assert (service.disabled, service.disabled_reason) == (True, "a new switch")
         await ask("POST", "/sundog/v1/fleet/undrain", {"undrain": {"scope": {}}})
         assert len(enabled()) == 4
+
+    play(tmp_path, main)
+
+
+def test_everybody_may_ask_what_hosts_can_do(tmp_path):
+    async def main(here, ask):
+        told = (await ask("GET", "/sundog/v1/capabilities"))["capabilities"]
+        assert told == json.loads(json.dumps(asdict(here.cloud.compute.driver.capabilities)))
+        assert (told["name"], told["pause"], told["consoles"]) == ("simulated", True, ["serial"])
 
     play(tmp_path, main)
 
