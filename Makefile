@@ -1,6 +1,6 @@
 # Two commands do everything: `make demo` runs the quickstart, `make test` passes every test.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow test-libvirt proofs conformance soak lint types contracts coverage fuzz libvirt-test bench test-pythons clean
+.PHONY: help demo test test-fast test-slow test-libvirt proofs conformance soak lint types contracts coverage fuzz libvirt-test bed bench test-pythons clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -49,8 +49,9 @@ types: $(VENV)/.dev  ## Types: strict in core and runtime
 contracts: $(VENV)/.dev  ## Who may import whom
 	$(BIN)/lint-imports
 
-conformance: $(VENV)/.dev  ## OpenStack's own suite for one service: make conformance SERVICE=identity|placement
-	tools/conformance $(SERVICE)
+BACKEND ?= simulated
+conformance: $(if $(filter libvirt,$(BACKEND)),bed,$(VENV)/.dev)  ## OpenStack's own tests: SERVICE=identity, or SERVICE=compute BACKEND=libvirt as root
+	tools/conformance $(SERVICE) --backend $(BACKEND)
 
 fuzz: $(VENV)/.dev  ## What schemathesis makes of our OpenAPI, ten minutes long: nothing may end in a 5xx
 	tools/fuzz --seconds $(FUZZ_SECONDS)
@@ -68,9 +69,11 @@ test-libvirt:  ## The same as libvirt-test where there can be real hosts; elsewh
 	@if tools/libvirt-bed needs --install; then $(MAKE) libvirt-test; \
 	else echo "The tests on real hosts were left out: see above."; fi
 
-libvirt-test: $(VENV)/.libvirt  ## The tests on real libvirt hosts, which are set up for them and go with them: as root
+bed: $(VENV)/.libvirt
 	tools/libvirt-bed needs --install
 	tools/guest-image --install
+
+libvirt-test: bed  ## The tests on real libvirt hosts, which are set up for them and go with them: as root
 	$(BIN)/pytest -q -m "libvirt and not proof" tests/system tests/conformance
 
 bench: $(VENV)/.dev  ## Measure again what the tables in README and benchmarks/ say
