@@ -15,6 +15,7 @@ from sundog.errors import BackendFailed, HostDown, NoSuchServer, NotSupported, O
 class Code(IntEnum):
     """The codes of ``virErrorNumber`` that mean something to us."""
 
+    INTERNAL_ERROR = 1
     NO_SUPPORT = 3
     NO_CONNECT = 5
     INVALID_CONN = 6

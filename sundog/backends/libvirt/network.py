@@ -161,7 +161,7 @@ class LibvirtNetworks:
             made = self._filter(port)
             if self._told.get((host.uuid, port.id)) != made.xml:
                 self._told.pop((host.uuid, port.id), None)
-                await host.call("filter", partial(_define, made))
+                await host.call("filter", partial(_define, host, made))
                 self._told[host.uuid, port.id] = made.xml
 
     # -- tunnels
@@ -232,8 +232,14 @@ def _network_of(name: str) -> str:
     return name.removeprefix(network_name(""))
 
 
-def _define(made: Filter, connection: Connection) -> None:
-    connection.nwfilterDefineXML(made.xml)
+def _define(host: Link, made: Filter, connection: Connection) -> None:
+    try:
+        connection.nwfilterDefineXML(made.xml)
+    except host.library.libvirtError as error:
+        if error.get_error_code() != Code.INTERNAL_ERROR:
+            raise
+        # It stumbles over the card of a guest that has just ended, and then knows of it.
+        connection.nwfilterDefineXML(made.xml)
 
 
 def _remove_filter(host: Link, name: str, connection: Connection) -> None:
