@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from sundog.errors import InputError
 from sundog.sim.workload.arrivals import arrival_times, expected_arrivals
@@ -17,8 +18,6 @@ from sundog.sim.workload.spec import SyntheticFlavor, SyntheticSpec
 from sundog.units import Seconds
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from sundog.runtime.seeds import Streams
 
 MOST_VMS: Final = 100_000_000
@@ -134,8 +133,6 @@ def _frame(
     lifetime: Floats,
 ) -> pd.DataFrame:
     """The normalised trace. Shapes: ``times`` to ``asks`` one a batch; ``batch`` and ``lifetime`` one a VM."""
-    import pandas as pd  # here: it takes 80 MB, and whoever serves a cloud has no use for it
-
     code = flavor[batch]
     alone = (size == 1)[batch]
     columns: dict[str, object] = {
@@ -161,8 +158,6 @@ def _frame(
 
 
 def _priorities(flavors: tuple[SyntheticFlavor, ...], code: npt.NDArray[np.intp]) -> pd.arrays.IntegerArray:
-    import pandas as pd
-
     values = np.array([f.priority or 0 for f in flavors], dtype=np.int64)
     missing = np.array([f.priority is None for f in flavors])
     return pd.arrays.IntegerArray(values[code], missing[code])
