@@ -324,7 +324,7 @@ def test_a_terminal_is_not_assumed_from_the_environment(
 
 def test_commands_of_a_cloud_do_without_what_studies_need() -> None:
     modules = "sundog.cli.main, sundog.cli.serve, sundog.app, sundog.app.real, sundog.api.kit.server"
-    heavy = "{'pandas', 'pyarrow', 'matplotlib', 'numba'}"
+    heavy = "{'pandas', 'pyarrow', 'scipy', 'matplotlib', 'numba'}"
     program = f"import sys, {modules}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
