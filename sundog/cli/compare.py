@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
 from rich.console import Console
 
 from sundog.errors import InputError
-from sundog.scenarios.folder import RUN_FILE
-from sundog.scenarios.sweep.folder import FIXED, SWEEP_FILE, read_sweep
-from sundog.scenarios.sweep.plan import label_of, parse_vary
 
 # Statistics and plots take a second to import, for which no other command should wait.
 if TYPE_CHECKING:
+    import pandas as pd
+
     from sundog.analysis.compare_report import Progress
 
 
@@ -57,6 +55,8 @@ def compare(
 
 def _sweep(folder: Path) -> tuple[pd.DataFrame, dict[str, tuple[Any, ...]], dict[str, str], Progress]:
     from sundog.analysis.compare_report import Progress
+    from sundog.scenarios.folder import RUN_FILE
+    from sundog.scenarios.sweep.folder import FIXED, SWEEP_FILE, read_sweep
 
     if not folder.is_dir():
         raise InputError("is not a folder; give one that `sundog sweep --out DIR` wrote", path=folder)
@@ -75,7 +75,10 @@ def _sweep(folder: Path) -> tuple[pd.DataFrame, dict[str, tuple[Any, ...]], dict
 
 def _runs(folders: Sequence[Path]) -> tuple[pd.DataFrame, dict[str, tuple[Any, ...]], dict[str, str], Progress]:
     """Result folders as cells: those of one policy and scenario are runs of one variant if their seeds differ."""
+    import pandas as pd
+
     from sundog.analysis.compare_report import Progress
+    from sundog.scenarios.sweep.plan import label_of
 
     rows: list[dict[str, Any]] = []
     units: dict[str, str] = {}
@@ -102,6 +105,8 @@ def _runs(folders: Sequence[Path]) -> tuple[pd.DataFrame, dict[str, tuple[Any, .
 
 def _labels(given: Sequence[str], levels: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
     """``key=value`` pairs as values of the results: by what tables call them, or as they were given to ``--vary``."""
+    from sundog.scenarios.sweep.plan import parse_vary
+
     labels: dict[str, Any] = {}
     for option in given:
         key, equals, text = option.partition("=")

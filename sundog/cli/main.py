@@ -12,39 +12,32 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 import sundog
-from sundog.analysis import analyse, render_summary
-from sundog.cli import explain as explanations
-from sundog.cli import place as placing
 from sundog.cli.audit import audit
 from sundog.cli.backup import backup, restore
 from sundog.cli.calibrate import calibrate
 from sundog.cli.compare import compare
 from sundog.cli.host import host_app
 from sundog.cli.network_node import network_node
-from sundog.cli.progress import Progress
 from sundog.cli.serve import serve
 from sundog.cli.soak import soak
 from sundog.cli.sweep import sweep
 from sundog.cli.systemd_unit import systemd_unit
 from sundog.cli.tempest_conf import tempest_conf
 from sundog.cli.twin import twin
-from sundog.core.scheduler import ELSEWHERE, policy_names
 from sundog.errors import InputError, OutputError, SundogError
-from sundog.runtime.seeds import Streams
-from sundog.scenarios.folder import check_free
-from sundog.scenarios.load import library, load_scenario
-from sundog.scenarios.lock import changed_files
-from sundog.scenarios.run import prepare, run_study
-from sundog.scenarios.traces import FORMATS, read_trace, trace_info, write_normalised
-from sundog.sim.engine import Engine
 from sundog.units import format_duration
+
+# What studies need takes a second and 120 MB to import; commands of a cloud have no use for it.
+if TYPE_CHECKING:
+    from sundog.runtime.seeds import Streams
+    from sundog.sim.engine import Engine
 
 app = typer.Typer(
     help="Sundog: an emulated cloud with a real mode.",
@@ -64,7 +57,7 @@ SetOption = Annotated[
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Use this seed instead of the scenario's.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
-FormatOption = Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")]
+FormatOption = Annotated[str, typer.Option("--format", help="One of those that 'sundog trace formats' lists.")]
 
 PARTIAL = 130
 """Exit code of a run that Ctrl-C cut short: the shell's own for an interrupted command."""
@@ -119,6 +112,12 @@ def run(
 
     Ctrl-C ends it early; what was done so far is kept and marked as partial.
     """
+    from sundog.cli.progress import Progress
+    from sundog.scenarios.folder import check_free
+    from sundog.scenarios.load import load_scenario
+    from sundog.scenarios.lock import changed_files
+    from sundog.scenarios.run import prepare, run_study
+
     loaded = load_scenario(scenario, options or [], seed=seed)
     out = out if out is not None else Path("runs") / _folder_name(loaded.scenario.name)
     check_free(out, force=force)  # before a long trace is read
@@ -151,6 +150,8 @@ def run(
 
 
 def _print_summary(summary: dict[str, Any], folder: Path) -> None:
+    from sundog.analysis import render_summary
+
     console = Console(highlight=False)
     console.print(render_summary(summary))
     page = folder / "report.html"
@@ -164,6 +165,8 @@ def _folder_name(name: str) -> str:
 
 
 def _analysed(out: Path, messages: Console, *, report: bool = True) -> dict[str, Any]:
+    from sundog.analysis import analyse
+
     if messages.is_terminal:
         with messages.status("analysing and drawing"):
             return analyse(out, report=report)
@@ -195,6 +198,9 @@ def _interruptible() -> Iterator[Callable[[Engine], None]]:
 @app.command()
 def validate(scenario: ScenarioArgument, options: SetOption = None, seed: SeedOption = None) -> None:
     """Check a scenario and everything it reads, without running it."""
+    from sundog.scenarios.load import load_scenario
+    from sundog.scenarios.run import prepare
+
     study = prepare(load_scenario(scenario, options or [], seed=seed))
     console = Console(highlight=False, soft_wrap=True, markup=False)
     for note in study.notes:
@@ -210,6 +216,9 @@ def validate(scenario: ScenarioArgument, options: SetOption = None, seed: SeedOp
 @app.command()
 def scenarios(as_json: JsonOption = False) -> None:
     """List the scenarios that come with Sundog, and the policies."""
+    from sundog.core.scheduler import ELSEWHERE, policy_names
+    from sundog.scenarios.load import library, load_scenario
+
     rows = []
     for name, path in library().items():
         scenario = load_scenario(path).scenario
@@ -257,7 +266,9 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Say why a VM was put where it is, or nowhere, by playing the run again up to that decision."""
-    told = explanations.explain_decision(folder, vm_id, host=host, best=best)
+    from sundog.cli.explain import explain_decision
+
+    told = explain_decision(folder, vm_id, host=host, best=best)
     if as_json:
         _print_json(told.as_dict())
     else:
@@ -292,14 +303,16 @@ def place(
     seed: Annotated[int, typer.Option("--seed", help="For policies that throw dice.")] = 0,
 ) -> None:
     """Say where servers would go on the hosts of a file, as Nova would place them: what-if without a scenario."""
-    told = placing.place_files(hosts, requests, policy, settings or [], explain=reasons, seed=seed)
+    from sundog.cli.place import place_files, write_decisions
+
+    told = place_files(hosts, requests, policy, settings or [], explain=reasons, seed=seed)
     messages = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     for note in told.notes:
         messages.print(f"note: {note}")
     if out is None:
         print(told.text(), end="")
     else:
-        placing.write_decisions(told, out)
+        write_decisions(told, out)
         messages.print(f"{out}: {told.summary()}")
 
 
@@ -337,7 +350,9 @@ def trace_info_command(
     as_json: JsonOption = False,
 ) -> None:
     """Say what is in a trace: counts, sizes, lifetimes, peaks."""
-    streams = Streams(seed).child("trace")
+    from sundog.scenarios.traces import read_trace, trace_info
+
+    streams = _streams(seed)
     info = trace_info(read_trace(format_name, path, limit=limit, streams=streams, options=_options(options)))
     if as_json:
         _print_json(info)
@@ -353,6 +368,12 @@ def trace_info_command(
                 console.print(f"  {inner}: {_figure(figure)}")
         elif value is not None:
             console.print(f"{key}: {_figure(value)}")
+
+
+def _streams(seed: int) -> Streams:
+    from sundog.runtime.seeds import Streams
+
+    return Streams(seed).child("trace")
 
 
 def _figure(value: Any) -> str:
@@ -374,9 +395,11 @@ def trace_convert(
     force: ForceOption = False,
 ) -> None:
     """Write a trace in the normalised form."""
+    from sundog.scenarios.traces import read_trace, write_normalised
+
     if target.exists() and not force:
         raise OutputError(f"{target} exists; choose another name, or replace it with --force")
-    trace = read_trace(format_name, path, limit=limit, streams=Streams(seed).child("trace"), options=_options(options))
+    trace = read_trace(format_name, path, limit=limit, streams=_streams(seed), options=_options(options))
     write_normalised(trace, target, force=force)
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     for note in trace.notes:
@@ -387,6 +410,8 @@ def trace_convert(
 @trace_app.command("formats")
 def trace_formats() -> None:
     """List the formats and their options."""
+    from sundog.scenarios.traces import FORMATS
+
     console = Console(highlight=False, soft_wrap=True, markup=False)
     for each in FORMATS.values():
         console.print(f"{each.name}: {each.description}")

@@ -10,18 +10,20 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from sundog.analysis import measure
 from sundog.errors import InputError
-from sundog.scenarios.sweep.crew import Crew, Processes, conduct
-from sundog.scenarios.sweep.folder import RESULTS, Row, SweepFolder, opened
-from sundog.scenarios.sweep.plan import Plan, plan_sweep
+
+# What studies need takes a second to import, for which no other command should wait.
+if TYPE_CHECKING:
+    from sundog.scenarios.sweep.crew import Crew
+    from sundog.scenarios.sweep.folder import Row, SweepFolder
+    from sundog.scenarios.sweep.plan import Plan
 
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as of any command."""
@@ -57,6 +59,9 @@ def sweep(
 
     The same command again goes on where it was interrupted.
     """
+    from sundog.scenarios.sweep.folder import RESULTS, opened
+    from sundog.scenarios.sweep.plan import plan_sweep
+
     if address is not None and engine != "ray":
         raise InputError("--address is that of a Ray cluster; give --engine ray with it")
     plan = plan_sweep(scenario, vary or [], replicates=seeds, options=options or [], seed0=seed0)
@@ -90,6 +95,9 @@ def sweep(
 
 def _crew(plan: Plan, cells: int, jobs: int | None, engine: str, address: str | None) -> Crew | None:
     """Who plays the cells; None where there are none to play, since even an idle crew takes seconds to start."""
+    from sundog.analysis import measure
+    from sundog.scenarios.sweep.crew import Processes
+
     if not cells:
         return None
     if engine == "ray":
@@ -100,6 +108,8 @@ def _crew(plan: Plan, cells: int, jobs: int | None, engine: str, address: str | 
 
 
 def _play(plan: Plan, folder: SweepFolder, crew: Crew | None) -> None:
+    from sundog.scenarios.sweep.crew import conduct
+
     if crew is None:
         return
     with (

@@ -14,13 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from sundog.cli.state import DEFAULT_STATE, api_packages
-from sundog.core.scheduler import Decision, Explanation
 from sundog.errors import InputError
-from sundog.scenarios.load import load_scenario
-from sundog.scenarios.run import prepare
 
+# What studies need takes a second to import, for which no other command should wait.
 if TYPE_CHECKING:
     from sundog.app.twin import Compared, Decided, Twins
+    from sundog.core.scheduler import Explanation
 
 DIFFERENT: Final = 3
 """Exit code where the two sides did not decide the same."""
@@ -62,6 +61,8 @@ def twin(
         from sundog.app import twin as twins
     from sundog.backends.durations import DurationsFile
     from sundog.backends.simulated import load_timings, read_timings
+    from sundog.scenarios.load import load_scenario
+    from sundog.scenarios.run import prepare
 
     if backend not in (_LIBVIRT, _SIMULATED):
         raise InputError(f"--backend: there is no backend {backend!r}; use {_LIBVIRT} or {_SIMULATED}")
@@ -136,6 +137,8 @@ def why(decided: Decided) -> str:
 
 
 def _explained(explanation: Explanation) -> list[str]:
+    from sundog.core.scheduler import Decision
+
     decision = explanation.decision
     parts = [f"the scheduler chose {decision.host}" if isinstance(decision, Decision) else decision.reason]
     parts += [f"{each.filter} refused {each.refused} of {each.hosts}" for each in explanation.funnel if each.refused]

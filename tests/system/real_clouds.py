@@ -121,12 +121,12 @@ class RealCloud:
         flavor = {"name": "tiny", "ram": 128, "vcpus": 1, "disk": 1}
         return str(self.ask("POST", "compute", "/flavors", {"flavor": flavor})["flavor"]["id"])
 
-    def overcommit(self) -> None:
+    def overcommit(self, ratio: float = 16.0) -> None:
         """Let more servers be on the hosts than they have processors."""
         for provider in self.ask("GET", "placement", "/resource_providers")["resource_providers"]:
             path = f"/resource_providers/{provider['uuid']}/inventories/VCPU"
             inventory = self.ask("GET", "placement", path)
-            self.ask("PUT", "placement", path, inventory | {"allocation_ratio": 16.0})
+            self.ask("PUT", "placement", path, inventory | {"allocation_ratio": ratio})
 
     def boot(self, image: str, flavor: str, network: str, name: str = "web", **more: Any) -> str:
         """A server, asked for; ``more`` as the API has it."""

@@ -122,7 +122,7 @@ def _groups(root: Element, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
             continue
         direction = "in" if rule.direction == "ingress" else "out"
         facts = _ports(rule)
-        for remote in (None,) if rule.remotes is None else rule.remotes:
+        for remote in (None,) if rule.remotes is None else _joined(rule.remotes):
             _rule(root, "accept", direction, 500, kind, state="NEW", **facts, **_remote(rule, remote))
     for kind in ("all", "all-ipv6"):
         _drop(root, 900, kind)
@@ -152,10 +152,17 @@ def _ports(rule: Rule) -> dict[str, str]:
     return {name: str(value) for name, value in said.items() if value is not None}
 
 
-def _remote(rule: Rule, remote: str | None) -> dict[str, str]:
-    if remote is None:
+def _joined(remotes: Iterable[str]) -> list[_Net]:
+    """The same addresses in as few prefixes as can be: a host runs iptables once for each, at every change."""
+    nets = [ipaddress.ip_network(each, strict=False) for each in remotes]
+    four = [net for net in nets if isinstance(net, ipaddress.IPv4Network)]
+    six = [net for net in nets if isinstance(net, ipaddress.IPv6Network)]
+    return [*ipaddress.collapse_addresses(four), *ipaddress.collapse_addresses(six)]
+
+
+def _remote(rule: Rule, net: _Net | None) -> dict[str, str]:
+    if net is None:
         return {}
-    net = ipaddress.ip_network(remote, strict=False)
     end = "src" if rule.direction == "ingress" else "dst"
     return {f"{end}ipaddr": str(net.network_address), f"{end}ipmask": str(net.prefixlen)}
 

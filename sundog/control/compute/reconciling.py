@@ -18,7 +18,7 @@ from sundog.control.viewer import EVERYTHING
 from sundog.core.lifecycle import reconcile as rules
 from sundog.core.lifecycle.servers import Power, VmState
 from sundog.errors import BackendFailed, NotFound, OutcomeUnknown, SundogError
-from sundog.runtime import aio
+from sundog.runtime import aio, clock
 from sundog.units import Seconds
 
 _LOG: Final = logging.getLogger("sundog.compute")
@@ -101,13 +101,15 @@ class Reconciler:
 
         Raises: BackendFailed, OutcomeUnknown.
         """
+        begun = clock.now()
         steps = await self.differences(host)
         for step in steps:
-            await self._take(host, step)
+            await self._take(host, step, begun)
         return steps
 
     async def differences(self, host: str) -> list[rules.Step]:
         """What would make the books and a host agree. Changes nothing. Raises: BackendFailed, OutcomeUnknown."""
+        begun = clock.now()
         copies = await self._parts.driver.list_servers(host, deadline=self._parts.settings.quick)
         if not copies and self._parts.placement.is_unused(host):
             return []
@@ -118,17 +120,18 @@ class Reconciler:
             (server.id, server.generation): rules.Known(
                 VmState(server.vm_state),
                 Power(server.power_state),
-                self._is_settled(server),
+                self._is_settled(server, begun),
                 tuple(mine.get(server.id, ())),
             )
             for server in known
         }
         return rules.reconcile(states, allowed, {(each.uuid, each.generation): _held(each) for each in copies})
 
-    def _is_settled(self, server: Server) -> bool:
-        return server.task_state is None and not self._worker.is_busy(server.id)
+    def _is_settled(self, server: Server, since: Seconds) -> bool:
+        """Whether nothing is under way on a server, nor was since its host was asked: what that said may be old."""
+        return server.task_state is None and not self._worker.was_busy_after(server.id, since)
 
-    async def _take(self, host: str, step: rules.Step) -> None:
+    async def _take(self, host: str, step: rules.Step, since: Seconds) -> None:
         parts, key = self._parts, ServerKey(*step.copy)
         deadline = parts.settings.quick
         if isinstance(step, rules.Remove):
@@ -142,16 +145,16 @@ class Reconciler:
                 _LOG.warning("host %s holds a copy of server %s that should not be there; it is removed", host, key)
                 await parts.driver.destroy(host, key, deadline=deadline)
         elif isinstance(step, rules.PowerOff):
-            if self._still(step.copy) is not None:
+            if self._still(step.copy, since) is not None:
                 await parts.driver.power_off(host, key, deadline=deadline, grace=parts.settings.grace)
         elif isinstance(step, rules.Release):
-            if self._still(step.copy) is not None:
+            if self._still(step.copy, since) is not None:
                 await parts.driver.resize_revert(host, key, deadline=deadline, start=False)
                 self.wake([host])  # it can be compared now
         elif isinstance(step, rules.Plug | rules.Unplug):
-            await self._replug(host, step)
+            await self._replug(host, step, since)
         else:
-            self._write(step)
+            self._write(step, since)
 
     async def _is_the_only_one(self, host: str, key: ServerKey) -> bool:
         """Whether a copy is the server itself, as far as anybody knows: it is not stale, and not where it should be.
@@ -171,10 +174,10 @@ class Reconciler:
             return True
         return key not in [each.key for each in there]
 
-    async def _replug(self, host: str, step: rules.Plug | rules.Unplug) -> None:
+    async def _replug(self, host: str, step: rules.Plug | rules.Unplug, since: Seconds) -> None:
         """Let a copy have a port, or not, as its server has it or not."""
         driver, key, deadline = self._parts.driver, ServerKey(*step.copy), self._parts.settings.quick
-        server = self._still(step.copy)
+        server = self._still(step.copy, since)
         if server is None:
             return
         with self._parts.books.reading() as tx:
@@ -185,17 +188,17 @@ class Reconciler:
         elif spec is None and isinstance(step, rules.Unplug):
             await driver.unplug(host, key, step.port, deadline=deadline)
 
-    def _still(self, copy: rules.Copy) -> Server | None:
-        """The server, if it is still the one that was looked at and nothing is under way on it."""
+    def _still(self, copy: rules.Copy, since: Seconds) -> Server | None:
+        """The server, if it is still the one that was looked at, and nothing was done to it since."""
         with self._parts.books.reading() as tx:
             try:
                 server = get_server(tx, EVERYTHING, copy[0])
             except NotFound:
                 return None
-        return server if server.generation == copy[1] and self._is_settled(server) else None
+        return server if server.generation == copy[1] and self._is_settled(server, since) else None
 
-    def _write(self, step: rules.Become | rules.Missing) -> None:
-        server = self._still(step.copy)
+    def _write(self, step: rules.Become | rules.Missing, since: Seconds) -> None:
+        server = self._still(step.copy, since)
         if server is None:
             return
         with self._parts.books.writing() as tx:

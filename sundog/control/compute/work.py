@@ -257,6 +257,10 @@ class Worker:
         """Whether something is under way on a server, or has ended since an instant of the loop's clock."""
         return server_id in self._tasks or self._ended.get(server_id, -math.inf) >= at
 
+    def was_busy_after(self, server_id: str, at: Seconds) -> bool:
+        """Whether something is under way on a server, or has ended later than an instant of the loop's clock."""
+        return server_id in self._tasks or self._ended.get(server_id, -math.inf) > at
+
     def resume(self) -> int:
         """Go on with every action that is not done; how many those are. For the start."""
         with self._parts.books.reading() as tx:

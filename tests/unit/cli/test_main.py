@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -318,3 +320,11 @@ def test_a_terminal_is_not_assumed_from_the_environment(
     ran = sundog("run", by_hand(tmp_path), "--out", tmp_path / "out")
     assert no_escapes(ran)
     assert os.environ["TERM"] == "xterm-256color"
+
+
+def test_commands_of_a_cloud_do_without_what_studies_need() -> None:
+    modules = "sundog.cli.main, sundog.cli.serve, sundog.app, sundog.app.real, sundog.api.kit.server"
+    heavy = "{'pandas', 'pyarrow', 'scipy', 'matplotlib', 'numba'}"
+    program = f"import sys, {modules}; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -128,10 +128,22 @@ def test_nothing_is_let_in_but_by_a_rule(port: WiredPort) -> None:
     made = write_filter(port)
     packets = [each for each in rules_of(made.xml) if int(each.get("priority", "")) > 0]
     news = [each for each in packets if each[0].get("state") == "NEW"]
-    expected = sum(1 if rule.remotes is None else len(rule.remotes) for rule in port.rules if rule not in made.left_out)
-    assert len(news) == expected
+    kept = [rule.remotes for rule in port.rules if rule not in made.left_out]
+    fewest = [
+        1 if each is None else len(list(ipaddress.collapse_addresses(map(ipaddress.ip_network, each)))) for each in kept
+    ]
+    assert len(news) == sum(fewest)
     last = [(each.get("action"), each.get("direction"), each[0].tag) for each in packets[-4:]]
     assert last == [("drop", direction, kind) for kind in ("all", "all-ipv6") for direction in ("out", "in")]
+
+
+@given(st.sets(st.integers(0, 63)))
+def test_a_group_is_let_in_to_its_last_address_and_nobody_else(members: set[int]) -> None:
+    rule = Rule("ingress", 4, 6, 80, 80, tuple(f"10.5.0.{number}/32" for number in sorted(members)))
+    packets = [each[0].attrib for each in rules_of(write_filter(replace(WEB, rules=(rule,))).xml) if len(each)]
+    nets = [ipaddress.ip_network(f"{told['srcipaddr']}/{told['srcipmask']}") for told in packets if "srcipmask" in told]
+    let_in = [int(each) & 255 for net in nets if net.subnet_of(ipaddress.ip_network("10.5.0.0/26")) for each in net]
+    assert sorted(let_in) == sorted(members)
 
 
 def test_a_rule_that_libvirt_has_no_words_for_stays_closed_and_is_named() -> None:
