@@ -30,8 +30,8 @@ pytest.importorskip("libvirt", reason="libvirt-python is not installed: pip inst
 
 pytestmark = [pytest.mark.libvirt, pytest.mark.slow]
 
-AROUND = ("resize", "live-migration", "ports", "host-down")
-"""The clauses in which ports are plugged, or hosts switched off."""
+AROUND = ("resize", "live-migration", "ports", "lost-reply", "host-down")
+"""The clauses in which ports come and go, or hosts are switched off."""
 
 
 async def check(driver: ComputeDriver, trouble: BedTrouble, clause: str) -> None:
@@ -79,7 +79,7 @@ class Wired:
     async def _wire(self, port: PortSpec, server: str) -> None:
         number = next(self.numbers)
         network = self.wired.get(port.network_id) or WiredNetwork(
-            port.network_id, segment=9000 + number, mtu=1400,
+            port.network_id, segment=1 + int(self.ids.hex(5), 16), mtu=1400,
             subnets=(WiredSubnet(str(self.ids.uuid()), "192.0.2.0/24", "192.0.2.1"),),
         )  # fmt: skip
         if port.id not in [each.id for each in network.ports]:
@@ -127,8 +127,11 @@ def test_real_hosts_with_networks_that_can_be_fenced_keep_the_contract(
             report = await networks.apply(Wiring(), deadline=60)
         assert report.failed == ()
         for link in driver.links:
-            filters = await link.call("test", lambda each: [one.name() for one in each.listAllNWFilters(0)])
-            assert [name for name in filters if name.startswith("sundog-")] == []
+            for listing in ("listAllNWFilters", "listAllNetworks"):
+                there = await link.call(
+                    "test", lambda each, what=listing: [one.name() for one in getattr(each, what)(0)]
+                )
+                assert [name for name in there if name.startswith("sundog-")] == []
 
     images = tmp_path_factory.getbasetemp() / "libvirt-images"
     settings = replace(SETTINGS, soft_s=5.0)  # a guest that has not booted does not hear that it is to stop

@@ -11,6 +11,7 @@ import asyncio
 import re
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -101,6 +102,8 @@ class Images:
         self._source, self._folder, self._fetched = source, folder, fetched
         self._locks: dict[tuple[str, str], aio.Lock] = {}
         self._holders: dict[tuple[str, str], dict[asyncio.Task[Any], None]] = {}
+        self._coming: dict[tuple[str, str], int] = {}  # the bytes of bases that are being brought
+        self._going: dict[tuple[str, str], None] = {}  # bases that are being removed
         self._wanted: dict[tuple[str, str], int] = {}  # when a base was wanted last, as a number that grows
         self._count = 0
         self._files = Workers("sundog-images", size=2)
@@ -119,8 +122,8 @@ class Images:
             if capacity is None:
                 begin = clock.now()
                 path, capacity = await self.local(image, limit=limit)
-                await self._make_room(link, base, path.stat().st_size)
-                await self._bring(link.storage, path, base, capacity)
+                async with self._room_for(link, base, path.stat().st_size):
+                    await self._bring(link.storage, path, base, capacity)
                 self._fetched(link.uuid, image, clock.now() - begin)
         return Base(base, capacity)
 
@@ -145,13 +148,13 @@ class Images:
         async with self._lock(target.name, _image_of(base)):
             self._hold(target, base)
             if await self._complete(target.storage, base) is None:
-                await self._make_room(target, base, await source.storage.taken(base))
                 scratch = self.scratch(f"{target.name}-{base}")
-                try:
-                    await copy_volume(source.storage, base, target.storage, base, "qcow2", scratch)
-                    await target.storage.create(_mark(base), "raw", 0)
-                finally:
-                    scratch.unlink(missing_ok=True)
+                async with self._room_for(target, base, await source.storage.taken(base)):
+                    try:
+                        await copy_volume(source.storage, base, target.storage, base, "qcow2", scratch)
+                        await target.storage.create(_mark(base), "raw", 0)
+                    finally:
+                        scratch.unlink(missing_ok=True)
 
     def scratch(self, name: str) -> Path:
         """A file for what is under way."""
@@ -175,27 +178,49 @@ class Images:
         if not self._holders[place]:
             del self._holders[place]
 
-    async def _make_room(self, link: Link, base: str, need: int) -> None:
-        """Remove bases that nobody uses from a host, if there is no room for another. Raises: BackendFailed."""
-        free, idle = await link.storage.room()
+    @asynccontextmanager
+    async def _room_for(self, link: Link, base: str, need: int) -> AsyncIterator[None]:
+        """Room for a base on a host while it is brought, taken from bases that nobody uses. Raises: BackendFailed."""
+        before = dict(self._coming), dict(self._going)
+        room = await link.storage.room()
+        # From here on nobody else has a turn until it is written down what ours will take. What came or went since the
+        # room was looked at is still what it was in what was told.
+        coming, going = before[0] | self._coming, before[1] | self._going
+        lacking = (max(0, size - room.taken.get(name, 0)) for (host, name), size in coming.items() if host == link.name)
+        leaving = (room.idle.get(name, 0) for host, name in going if host == link.name)
+        free = room.free - sum(lacking) + sum(leaving)
         # A base whose lock is taken is being brought: whoever brings it may be waiting for ours.
         mine = {
             name: size
-            for name, size in idle.items()
-            if name != base and _BASE.fullmatch(name) and not self._lock(link.name, _image_of(name)).locked()
+            for name, size in room.idle.items()
+            if name != base
+            and (link.name, name) not in going
+            and _BASE.fullmatch(name)
+            and not self._lock(link.name, _image_of(name)).locked()
         }
         mine = {name: size for name, size in mine.items() if (link.name, name) not in self._holders}
         chosen = to_evict(need, free, mine, {name: self._wanted.get((link.name, name), 0) for name in mine})
         if chosen is None:
             raise BackendFailed(
-                f"host {link.name} has {free} bytes left, and the image in {base} takes {need}; no more images can be "
-                "removed, so remove servers or give it a larger disk",
+                f"host {link.name} has {max(0, free)} bytes left, and the image in {base} takes {need}; no more images "
+                "can be removed, so remove servers or give it a larger disk",
                 host=link.uuid,
             )
-        for name in chosen:
-            async with self._lock(link.name, _image_of(name)):
-                if (link.name, name) not in self._holders:
-                    await link.storage.delete(_mark(name), name)  # in this order: what has a mark is complete
+        self._coming[link.name, base] = need
+        self._going |= {(link.name, name): None for name in chosen}
+        try:
+            for name in chosen:
+                try:
+                    async with self._lock(link.name, _image_of(name)):
+                        if (link.name, name) not in self._holders:
+                            await link.storage.delete(_mark(name), name)  # in this order: what has a mark is complete
+                finally:
+                    self._going.pop((link.name, name), None)
+            yield
+        finally:
+            del self._coming[link.name, base]
+            for name in chosen:
+                self._going.pop((link.name, name), None)
 
     async def _complete(self, storage: Storage, base: str) -> int | None:
         """The size of the disk in a base that was brought to its end; None if there is none."""

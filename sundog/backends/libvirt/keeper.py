@@ -295,8 +295,8 @@ class Keeper:
         await self._stop(link, domain)
         await self._delete_files(link, domain, domain.disks)
         await link.storage.delete_logs(PurePosixPath(domain.console_log).name)
-        await self._undefine(link, domain)
         await self._leave_networks(link, domain)
+        await self._undefine(link, domain)
 
     async def _delete_files(self, link: Link, domain: Domain, disks: Iterable[Disk]) -> None:
         """Delete disks that are the copy's own; a path that is not one of ours is somebody's idea, and left alone."""

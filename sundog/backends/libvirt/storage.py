@@ -7,7 +7,8 @@ or of this machine, is brought there through libvirt's streams, whatever the hos
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -39,6 +40,18 @@ class Reader(Protocol):
     def read(self, size: int, /) -> bytes:
         """The next bytes, at most ``size``; none at the end."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The free bytes of a disk, and what each volume takes on which no other and no domain lies, whosever.
+
+    ``taken`` is what each volume takes of what is not free any more; empty where that is not known.
+    """
+
+    free: int
+    idle: Mapping[str, int]
+    taken: Mapping[str, int]
 
 
 class Storage:
@@ -180,23 +193,25 @@ class Storage:
 
         return await self._link.call("inspect volume", ask)
 
-    async def room(self) -> tuple[int, dict[str, int]]:
-        """The free bytes of the disk, and what each volume takes on which no other and no domain lies, whosever."""
+    async def room(self) -> Room:
+        """How much room there is on the disk, and what takes it."""
 
-        def ask(connection: Connection) -> tuple[int, dict[str, int]]:
-            native = self._link.library
+        def ask(connection: Connection) -> Room:
+            native, fresh = self._link.library, False
             pool = connection.storagePoolLookupByName(POOL)
             with contextlib.suppress(native.libvirtError):  # not while something is being made there
                 pool.refresh(0)
+                fresh = True
             used: set[str] = set()
-            idle: dict[str, int] = {}
+            taken: dict[str, int] = {}
             for domain in connection.listAllDomains(0):
                 for flag in (0, native.VIR_DOMAIN_XML_INACTIVE):
                     used |= read_files(self._unless_gone("<domain/>", domain.XMLDesc, flag))
             for volume in pool.listAllVolumes(0):
                 used.add(read_backing(self._unless_gone("<volume/>", volume.XMLDesc, 0)))
-                idle[volume.name()] = self._unless_gone((0, 0, 0), volume.info)[2]
-            return int(pool.info()[3]), {name: size for name, size in idle.items() if self.path(name) not in used}
+                taken[volume.name()] = self._unless_gone((0, 0, 0), volume.info)[2]
+            idle = {name: size for name, size in taken.items() if self.path(name) not in used}
+            return Room(int(pool.info()[3]), idle, taken if fresh else {})
 
         return await self._link.call("look for room", ask)
 

@@ -7,7 +7,9 @@ import contextlib
 import shutil
 import struct
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 
 from sundog.backends.contract import ImageReference
 from sundog.backends.libvirt.images import Images, qcow2_size, to_evict
+from sundog.backends.libvirt.storage import Room
 from sundog.errors import BackendFailed
 
 GIB = 2**30
@@ -156,6 +159,77 @@ def test_an_image_that_no_host_can_have_is_refused_before_it_is_fetched(
 
     asyncio.run(main())
     assert source.fetched == 0
+
+
+@dataclass
+class SmallDisk:
+    """A host's storage of ``size`` bytes, into which an upload goes byte by byte."""
+
+    size: int
+    files: dict[str, int] = field(default_factory=dict)
+
+    async def room(self) -> Room:
+        await asyncio.sleep(0)
+        free, files = self.size - sum(self.files.values()), dict(self.files)
+        await asyncio.sleep(0)  # the answer takes its time
+        return Room(free, files, files)
+
+    async def capacity(self, name: str) -> int | None:
+        return self.files.get(name)
+
+    async def create(self, name: str, _format: str, _capacity: int) -> None:
+        self.files[name] = 0
+
+    async def upload(self, name: str, _file: object, size: int) -> None:
+        for _ in range(size):
+            await asyncio.sleep(0)
+            assert sum(self.files.values()) < self.size, "No space left on device"
+            self.files[name] += 1
+
+    async def delete(self, *names: str) -> None:
+        for name in names:
+            await asyncio.sleep(0)
+            self.files.pop(name, None)
+
+
+@dataclass
+class SmallHost:
+    """As much of a link as images ask for."""
+
+    storage: SmallDisk
+    name: str = "host-1"
+    uuid: str = "1"
+
+
+class Flat(Images):
+    """Images of nine bytes that are flat already."""
+
+    async def local(self, image: ImageReference, *, limit: float = 600.0) -> tuple[Path, int]:
+        path = self.scratch(image.id)
+        path.write_bytes(bytes(9))
+        return path, 9
+
+
+@given(st.integers(0, 4), st.integers(1, 4), st.integers(0, 20), st.lists(st.integers(0, 30), min_size=4, max_size=4))
+def test_images_that_come_at_the_same_time_do_not_take_each_others_room(
+    old: int, new: int, spare: int, pauses: list[int]
+) -> None:
+    disk = SmallDisk(9 * max(old, new) + spare, {f"base-old{n}.qcow2": 9 for n in range(old)})
+
+    async def main(folder: Path) -> None:
+        images = Flat(Given(b""), folder)
+
+        async def bring(number: int) -> None:
+            for _ in range(pauses[number]):
+                await asyncio.sleep(0)
+            await images.on_host(SmallHost(disk), ImageReference(f"new{number}", 9, "raw"))  # type: ignore[arg-type]
+
+        await asyncio.gather(*(asyncio.create_task(bring(number)) for number in range(new)))
+        images.close()
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(main(Path(folder)))
+    assert {f"base-new{number}.qcow2": 9 for number in range(new)}.items() <= disk.files.items()
 
 
 @given(
