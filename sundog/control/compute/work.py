@@ -47,6 +47,8 @@ from sundog.units import Seconds
 _LOG: Final = logging.getLogger("sundog.compute")
 _PAUSE: Final[Seconds] = 1.0
 _LONGEST_PAUSE: Final[Seconds] = 60.0
+# For how long it is known when the last action on a server ended: much longer than a host may take to list its servers.
+_REMEMBERED: Final[Seconds] = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +287,11 @@ class Worker:
     def _forget(self, server_id: str, task: asyncio.Task[SundogError | None]) -> None:
         if self._tasks.get(server_id) is task:
             del self._tasks[server_id], self._numbers[server_id]
-            self._ended[server_id] = clock.now()
+            now = clock.now()
+            self._ended.pop(server_id, None)
+            self._ended[server_id] = now  # the last one, so that those that ended long ago come first
+            while self._ended[first := next(iter(self._ended))] < now - _REMEMBERED:
+                del self._ended[first]
         if not task.cancelled() and task.exception() is not None:
             _LOG.error("an action was left unfinished", exc_info=task.exception())
 
