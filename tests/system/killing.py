@@ -61,6 +61,10 @@ class KillingStore(Store):
     def __init__(self, inner: Store, killer: Killer) -> None:
         self.name, self._inner, self._killer = inner.name, inner, killer
 
+    @property
+    def changes(self) -> int:  # type: ignore[override]
+        return self._inner.changes
+
     def close(self) -> None:
         self._inner.close()
 

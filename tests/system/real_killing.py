@@ -25,6 +25,7 @@ from sundog.backends.contract import HostState, ServerKey
 from sundog.backends.libvirt.driver import LibvirtDriver
 from sundog.backends.libvirt.images import Images
 from sundog.backends.libvirt.native import library
+from sundog.backends.libvirt.network import LibvirtNetworks
 from sundog.control.audit import audit
 from sundog.control.cloud import Cloud
 from sundog.control.compute.records import Flavor, NewServer, Server, ServerQuery
@@ -115,7 +116,10 @@ async def work(state: app._State, operation: str, instant: Instant, disk: Path) 
         driver = LibvirtDriver(KillingLibrary(library(), instant), specs, images, group, None, settings)
         while not all(link.state is HostState.UP for link in driver.links):
             await aio.sleep(0.05)
-        cloud = app.make_cloud(store, state.folder, state.beginning.ids_seed, driver=driver)
+        networks = LibvirtNetworks(lambda: driver.links)
+        driver.plug_into(networks)
+        cloud = app.make_cloud(store, state.folder, state.beginning.ids_seed, driver=driver, networks=networks)
+        wires = group.create_task(cloud.network.wires.run())
         cloud.image.recover()
         await cloud.compute.start()
         if not list(cloud.image.list(OWNER.principal, Wanted())):
@@ -130,6 +134,7 @@ async def work(state: app._State, operation: str, instant: Instant, disk: Path) 
             await cloud.compute.worker.idle()
             print(json.dumps({"commits": instant.count, "calls": instant.calls}), flush=True)
         await cloud.compute.stop()
+        wires.cancel()
         driver.close()
         driver.disconnect()
 
@@ -149,6 +154,8 @@ async def _prepare(cloud: Cloud, disk: Path) -> None:
     for name, host in zip(BYSTANDERS, cloud.compute.hosts.list_all(), strict=True):
         _create(cloud, name, forced_host=host.name)
     await cloud.compute.worker.idle()
+    for each in cloud.compute.servers.list_all(EVERYTHING, ServerQuery()):
+        assert each.vm_state == "active", each.fault
 
 
 def _create(cloud: Cloud, name: str, **facts: Any) -> None:
