@@ -57,7 +57,8 @@ class Wire:
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            there_reader, there_writer = await asyncio.wait_for(asyncio.open_connection(self.host, self.port), 3)
+            async with asyncio.timeout(3):  # wait_for loses a connection that came as it was cancelled
+                there_reader, there_writer = await asyncio.open_connection(self.host, self.port)
         except (OSError, TimeoutError):
             writer.close()
             return
