@@ -34,6 +34,7 @@ from sundog.control.image.listing import Wanted
 from sundog.control.image.records import NewImage
 from sundog.control.viewer import EVERYTHING
 from sundog.core.lifecycle.servers import Power
+from sundog.errors import NoSuchServer
 from sundog.runtime import aio
 from tests.computing import ADMIN, OWNER, add_network
 from tests.real_hosts import SETTINGS
@@ -190,10 +191,13 @@ async def _settled(cloud: Cloud) -> dict[str, Any]:
 
 
 async def _boots(cloud: Cloud, server: Server) -> int:
-    """How often a server's copy wrote that it begins."""
+    """How often a server's copy wrote that it begins; -1 if there is none where it should be."""
     key = ServerKey(server.id, server.generation)
     assert server.host is not None
-    return (await cloud.compute.driver.console_log(server.host, key, deadline=60)).count(b"sundog-guest: start")
+    try:
+        return (await cloud.compute.driver.console_log(server.host, key, deadline=60)).count(b"sundog-guest: start")
+    except NoSuchServer:
+        return -1
 
 
 async def _runs(driver: LibvirtDriver) -> dict[str, dict[str, int]]:

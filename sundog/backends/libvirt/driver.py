@@ -148,7 +148,7 @@ class LibvirtDriver(Mover):
             if each.key not in found or stamp.kept:  # while a copy steps aside, it is there twice for a moment
                 ports = tuple(card.port for card in each.domain.interfaces)
                 found[each.key] = ServerCopy(
-                    stamp.server, stamp.generation, each.power, stamp.kept, each.key in busy, ports
+                    stamp.server, stamp.generation, each.power, stamp.kept, each.arriving or each.key in busy, ports
                 )
         for key, making in busy.items():
             if making and key not in found:

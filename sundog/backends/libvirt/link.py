@@ -25,7 +25,7 @@ from sundog.backends.libvirt.identity import FILE, Identity, read_identity, why_
 from sundog.backends.libvirt.inventory import host_record
 from sundog.backends.libvirt.native import OLDEST, Connection, Library, dotted
 from sundog.backends.libvirt.records import Domain, VirtType
-from sundog.backends.libvirt.states import kind_of, power_of
+from sundog.backends.libvirt.states import is_arriving, kind_of, power_of
 from sundog.backends.libvirt.storage import Storage
 from sundog.backends.libvirt.threads import NoAnswer, NotStarted, Workers
 from sundog.errors import BackendFailed, HostDown, OutcomeUnknown, SundogError
@@ -84,6 +84,8 @@ class Seen:
 
     domain: Domain
     power: PowerState
+    arriving: bool = False
+    """It is being moved here, and may yet stay where it was."""
 
     @property
     def key(self) -> ServerKey:
@@ -458,6 +460,7 @@ class Link:
             read = replace(read, stamp=replace(read.stamp, cloud=self.spec.cloud))
             state, reason = domain.state(0)
             saved = bool(domain.hasManagedSaveImage(0))
+            arriving = is_arriving(state, reason, persistent=bool(domain.isPersistent()))
         except self._library.libvirtError as error:
             if error.get_error_code() == Code.NO_DOMAIN:
                 return None
@@ -465,7 +468,7 @@ class Link:
         except BackendFailed as error:
             _LOG.warning("host %s: %s", self.name, error.message)
             return None
-        return Seen(read, power_of(state, reason, saved=saved, finished=read.stamp.finished))
+        return Seen(read, power_of(state, reason, saved=saved, finished=read.stamp.finished), arriving)
 
     def expect(self, domain: Domain) -> None:
         """From now on events of this domain are those of its copy. To be said before it is defined."""

@@ -27,7 +27,7 @@ from sundog.backends.libvirt.records import Disk, Domain, domain_name, domain_uu
 from sundog.backends.libvirt.states import LIVE, PAUSED_BY_USER, DomainState
 from sundog.backends.libvirt.storage import copy_volume
 from sundog.errors import BackendFailed, OutcomeUnknown
-from sundog.runtime import aio
+from sundog.runtime import aio, clock
 from sundog.units import Seconds
 
 _GIB: Final = 2**30
@@ -158,7 +158,7 @@ class Mover(Keeper):
             raise BackendFailed(f"server {server} is on host {source.name} already; choose another", host=host)
 
         async def work() -> None:
-            there = await self._copies(goal, server.uuid)
+            there = await self._landed(goal, server.uuid)
             arrived = next((seen for seen in there if seen.key == key), None)
             here = [seen for seen in await self._copies(source, server.uuid) if seen.key == server]
             if arrived is not None and arrived.power in LIVE:
@@ -176,6 +176,15 @@ class Mover(Keeper):
             await self._migrate(source, goal, seen.domain, next_generation(seen.domain, generation))
 
         await self._operations.ask("live_migrate", deadline, work, (source, server), (goal, key))
+
+    async def _landed(self, goal: Link, server: str) -> list[Seen]:
+        """The copies of a server on a host, once none of them is on its way: whoever began to move it is no more."""
+        due = clock.now() + goal.patience.call
+        while True:
+            there = await self._copies(goal, server)
+            if clock.now() >= due or not any(seen.arriving for seen in there):
+                return there
+            await aio.sleep(LOOK_S)
 
     async def _migrate(self, source: Link, goal: Link, domain: Domain, arriving: Domain) -> None:
         key = domain.stamp.key

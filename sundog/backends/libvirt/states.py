@@ -30,7 +30,9 @@ SHUTOFF_CRASHED: Final = 3
 PAUSED_BY_USER: Final = 1
 """``VIR_DOMAIN_PAUSED_USER``: paused because somebody asked for it."""
 PAUSED_MIGRATION: Final = 2
-"""``VIR_DOMAIN_PAUSED_MIGRATION``: paused for the last moment of a live migration."""
+"""``VIR_DOMAIN_PAUSED_MIGRATION``: paused for the last moment of a live migration, or not here yet."""
+PAUSED_STARTING_UP: Final = 11
+"""``VIR_DOMAIN_PAUSED_STARTING_UP``: its process is only just there."""
 
 LIVE: Final = (PowerState.RUNNING, PowerState.PAUSED)
 
@@ -48,6 +50,12 @@ def power_of(state: int, reason: int, *, saved: bool, finished: bool = True) -> 
     if state == DomainState.CRASHED or (state == DomainState.SHUTOFF and reason == SHUTOFF_CRASHED):
         return PowerState.CRASHED
     return PowerState.SHUTDOWN
+
+
+def is_arriving(state: int, reason: int, *, persistent: bool) -> bool:
+    """Whether a live migration may still bring the guest, or not: libvirt defines one that has come, and lets go of
+    one whose sender went away."""
+    return state == DomainState.PAUSED and reason in (PAUSED_MIGRATION, PAUSED_STARTING_UP) and not persistent
 
 
 class DomainEvent(IntEnum):

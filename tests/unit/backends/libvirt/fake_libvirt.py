@@ -176,6 +176,9 @@ class Domain:
     def hasManagedSaveImage(self, _flags: int) -> bool:  # noqa: N802
         return False
 
+    def isPersistent(self) -> bool:  # noqa: N802
+        return True
+
 
 class Filter:
     """Of a port."""

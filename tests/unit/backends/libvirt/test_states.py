@@ -6,7 +6,16 @@ import pytest
 
 from sundog.backends.contract import EventKind, PowerState, ServerKey
 from sundog.backends.libvirt.failures import Code, Meaning, meaning, translate
-from sundog.backends.libvirt.states import SHUTOFF_CRASHED, DomainEvent, DomainState, kind_of, power_of
+from sundog.backends.libvirt.states import (
+    PAUSED_MIGRATION,
+    PAUSED_STARTING_UP,
+    SHUTOFF_CRASHED,
+    DomainEvent,
+    DomainState,
+    is_arriving,
+    kind_of,
+    power_of,
+)
 from sundog.errors import BackendFailed, HostDown, NoSuchServer, NotSupported, OutcomeUnknown, PlainFailure, SundogError
 
 KEY = ServerKey("6f9a1b52-3a57-4c66-9d0f-5b7b1b1a0c11", 2)
@@ -29,6 +38,20 @@ def test_power_is_told_from_state_reason_and_saved_memory(
     state: int, reason: int, saved: bool, finished: bool, expected: PowerState
 ) -> None:
     assert power_of(state, reason, saved=saved, finished=finished) is expected
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "persistent", "arriving"),
+    [
+        (DomainState.PAUSED, PAUSED_MIGRATION, False, True),
+        (DomainState.PAUSED, PAUSED_STARTING_UP, False, True),
+        (DomainState.PAUSED, PAUSED_MIGRATION, True, False),  # at home, for the last moment of its move
+        (DomainState.PAUSED, 1, False, False),  # somebody paused it, and somebody undefined it
+        (DomainState.RUNNING, 1, False, False),
+    ],
+)
+def test_a_guest_that_is_on_its_way_has_not_come(state: int, reason: int, persistent: bool, arriving: bool) -> None:
+    assert is_arriving(state, reason, persistent=persistent) is arriving
 
 
 def told(*events: tuple[int, int], before: PowerState | None = None) -> list[EventKind]:
