@@ -12,6 +12,7 @@ from sundog.control.compute.imaging import drop_shelved_image
 from sundog.control.compute.migrations import OPEN, set_status
 from sundog.control.compute.records import Migration, Server
 from sundog.control.compute.sagas.common import COPIES
+from sundog.control.compute.sagas.moving import give_back, has_arrived, let_source_go
 from sundog.control.compute.work import Saga, Work, work_server
 from sundog.control.store import Reader
 from sundog.control.store.tables import compute as tables
@@ -44,10 +45,19 @@ async def do(work: Work) -> None:
 
 
 async def undo(work: Work) -> None:
-    """The server is in ERROR, and can be deleted again."""
+    """The server is in ERROR, and can be deleted again; a move that was broken off for this is over.
+
+    What is left of that on the other host is nobody's, and is removed as such.
+    """
     message = work.action.message or ""
     with work.parts.books.writing() as tx:
         server = work_server(tx, work)
+        for move in _open_moves(tx, server):
+            set_status(tx, work.parts.books, move, "error")
+            if has_arrived(server, move):
+                let_source_go(tx, work, move)
+            else:
+                give_back(tx, work, move)
         work.finish(tx, server, failure=message, vm_state=VmState.ERROR, fault=work.fault(message))
 
 

@@ -316,3 +316,25 @@ def test_ossa_2015_015_a_server_that_is_deleted_at_any_moment_of_a_resize_leaves
             await deleted(cloud, server)
 
     run(main)
+
+
+@pytest.mark.parametrize("end", [None, confirm, revert])
+def test_a_delete_that_fails_ends_the_resize_that_it_broke_off(end: End | None) -> None:
+    async def main(cloud: Small) -> None:
+        for step in range(30):
+            server = await built(cloud)
+            cloud.compute.moves.resize(OWNER, server.id, LARGE)
+            if end is not None:
+                await cloud.idle()
+                end(cloud, server.id)
+            await aio.sleep(0.19 * step)
+            cloud.driver.faults.order(OperationFault(FaultKind.FAIL, "destroy", count=None))
+            cloud.compute.servers.delete(OWNER, server.id)
+            await cloud.idle()
+            cloud.driver.faults.clear()
+            assert cloud.show(server).vm_state == "error"
+            assert cloud.held(server.id)
+            await agreed(cloud)
+            await deleted(cloud, server)
+
+    run(main, settings=QUICK)
