@@ -43,7 +43,8 @@ SHIMS = {
 case "$1 $2" in
     "host add") exec PYTHON -m sundog "$@" --virt-type qemu;;
     "serve --backend")
-        PYTHON -m sundog "$@" >serve.log 2>&1 &
+        : >serve.log
+        PYTHON -m sundog "$@" >>serve.log 2>&1 &
         echo $! >serve.pid
         until grep -q "openstack token issue" serve.log; do
             kill -0 $! || { cat serve.log; exit 1; }
