@@ -116,9 +116,9 @@ class RealCloud:
         self.ask("POST", "network", "/v2.0/subnets", {"subnet": subnet})
         return str(network)
 
-    def flavor(self) -> str:
-        """One that is large enough for the tiny guest."""
-        flavor = {"name": "tiny", "ram": 128, "vcpus": 1, "disk": 1}
+    def flavor(self, name: str = "tiny", ram: int = 128) -> str:
+        """One that is large enough for the tiny guest, unless other ``ram`` is said, in MiB."""
+        flavor = {"name": name, "ram": ram, "vcpus": 1, "disk": 1}
         return str(self.ask("POST", "compute", "/flavors", {"flavor": flavor})["flavor"]["id"])
 
     def overcommit(self, ratio: float = 16.0) -> None:

@@ -139,9 +139,7 @@ def test_lives_behind_the_api_leave_nothing_in_the_control_plane_and_in_networks
     lives: int,
 ) -> None:
     raise_limits(cloud, AT_ONCE)
-    image = cloud.upload(halting_disk(tmp_path))
-    asked = {"flavor": {"name": "halts", "ram": 32, "vcpus": 1, "disk": 1}}
-    flavor = str(cloud.ask("POST", "compute", "/flavors", asked)["flavor"]["id"])
+    image, flavor = cloud.upload(halting_disk(tmp_path)), cloud.flavor("halts", 32)
     assert cloud.process is not None
     served = cloud.process.pid
 

@@ -55,7 +55,7 @@ class Reconciler:
         elif event.kind is EventKind.LOST:
             self._parts.network.wires.forget()
             self.wake([event.host] if event.host else [host.uuid for host in hosts.list_all()])
-        elif event.server is not None and not self._worker.was_busy(event.server.uuid, event.time):
+        elif event.server is not None and self._worker.busy_until(event.server.uuid) < event.time:
             self.wake([event.host])  # nobody asked for it
 
     async def serve(self) -> None:
@@ -129,7 +129,7 @@ class Reconciler:
 
     def _is_settled(self, server: Server, since: Seconds) -> bool:
         """Whether nothing is under way on a server, nor was since its host was asked: what that said may be old."""
-        return server.task_state is None and not self._worker.was_busy_after(server.id, since)
+        return server.task_state is None and self._worker.busy_until(server.id) <= since
 
     async def _take(self, host: str, step: rules.Step, since: Seconds) -> None:
         parts, key = self._parts, ServerKey(*step.copy)

@@ -255,13 +255,9 @@ class Worker:
         """Whether something is under way on a server."""
         return server_id in self._tasks
 
-    def was_busy(self, server_id: str, at: Seconds) -> bool:
-        """Whether something is under way on a server, or has ended since an instant of the loop's clock."""
-        return server_id in self._tasks or self._ended.get(server_id, -math.inf) >= at
-
-    def was_busy_after(self, server_id: str, at: Seconds) -> bool:
-        """Whether something is under way on a server, or has ended later than an instant of the loop's clock."""
-        return server_id in self._tasks or self._ended.get(server_id, -math.inf) > at
+    def busy_until(self, server_id: str) -> Seconds:
+        """When the last thing that was done to a server ended, by the loop's clock: no end if it is under way."""
+        return math.inf if self.is_busy(server_id) else self._ended.get(server_id, -math.inf)
 
     def resume(self) -> int:
         """Go on with every action that is not done; how many those are. For the start."""

@@ -9,7 +9,7 @@ import pytest
 
 from sundog.backends.simulated.faults import FaultKind, HostFault, OperationFault, Scope
 from sundog.control.compute import Settings
-from sundog.control.compute.records import Flavor
+from sundog.control.compute.records import Flavor, Server
 from sundog.core.lifecycle.servers import Power
 from sundog.errors import Conflict, Invalid, QuotaExceeded
 from sundog.runtime import aio
@@ -25,6 +25,17 @@ def confirm(cloud: Small, server_id: str) -> None:
 
 def revert(cloud: Small, server_id: str) -> None:
     cloud.compute.moves.revert_resize(OWNER, server_id)
+
+
+async def caught(cloud: Small, end: End | None, seconds: float) -> Server:
+    """A server in the midst of its resize, or of that resize's end: so many seconds after it was asked for."""
+    server = await built(cloud)
+    cloud.compute.moves.resize(OWNER, server.id, LARGE)
+    if end is not None:
+        await cloud.idle()
+        end(cloud, server.id)
+    await aio.sleep(seconds)
+    return server
 
 
 @pytest.mark.parametrize("stopped", [False, True])
@@ -282,12 +293,7 @@ def test_a_target_that_is_said_to_be_dead_is_not_waited_for() -> None:
 def test_the_control_plane_may_die_at_any_moment_of_a_resize(end: End | None) -> None:
     async def main(cloud: Small) -> None:
         for step in range(12):
-            before = await built(cloud)
-            cloud.compute.moves.resize(OWNER, before.id, LARGE)
-            if end is not None:
-                await cloud.idle()
-                end(cloud, before.id)
-            await aio.sleep(0.5 * step)
+            before = await caught(cloud, end, 0.5 * step)
             cloud = await restart(cloud)
             await agreed(cloud)
             if end is None:
@@ -307,12 +313,7 @@ def test_the_control_plane_may_die_at_any_moment_of_a_resize(end: End | None) ->
 def test_ossa_2015_015_a_server_that_is_deleted_at_any_moment_of_a_resize_leaves_nothing(end: End | None) -> None:
     async def main(cloud: Small) -> None:
         for step in range(30):
-            server = await built(cloud)
-            cloud.compute.moves.resize(OWNER, server.id, LARGE)
-            if end is not None:
-                await cloud.idle()
-                end(cloud, server.id)
-            await aio.sleep(0.19 * step)
+            server = await caught(cloud, end, 0.19 * step)
             await deleted(cloud, server)
 
     run(main)
@@ -322,12 +323,7 @@ def test_ossa_2015_015_a_server_that_is_deleted_at_any_moment_of_a_resize_leaves
 def test_a_delete_that_fails_ends_the_resize_that_it_broke_off(end: End | None) -> None:
     async def main(cloud: Small) -> None:
         for step in range(30):
-            server = await built(cloud)
-            cloud.compute.moves.resize(OWNER, server.id, LARGE)
-            if end is not None:
-                await cloud.idle()
-                end(cloud, server.id)
-            await aio.sleep(0.19 * step)
+            server = await caught(cloud, end, 0.19 * step)
             cloud.driver.faults.order(OperationFault(FaultKind.FAIL, "destroy", count=None))
             cloud.compute.servers.delete(OWNER, server.id)
             await cloud.idle()
