@@ -15,7 +15,7 @@ from sundog.backends.contract import HostState, ImageReference
 from sundog.backends.libvirt.driver import LibvirtDriver, connected
 from sundog.backends.libvirt.fencing import CommandFencer
 from sundog.backends.libvirt.images import Fetched
-from sundog.backends.libvirt.network import LibvirtNetworks
+from sundog.backends.libvirt.network import LibvirtNetworks, networks_over
 from sundog.backends.libvirt.network_metadata import Doors
 from sundog.backends.libvirt.network_node import why_no_node
 from sundog.control.compute import Compute
@@ -78,8 +78,8 @@ async def real_hosts(
     hosts = read_hosts(folder)
     fencer = CommandFencer(fence_commands(hosts))
     specs = [host.spec(cloud, node=node is not None) for host in hosts]
-    async with connected(specs, images=images, folder=work / "flat-images", fetched=fetched, fencer=fencer) as driver:
-        networks = LibvirtNetworks(lambda: driver.links, node, why=why_no_node())
+    made = connected(specs, images=images, folder=work / "flat-images", fetched=fetched, fencer=fencer)
+    async with made as driver, networks_over(lambda: driver.links, node, why=why_no_node()) as networks:
         driver.plug_into(networks)
         with suppress(TimeoutError):
             async with aio.timeout(_PATIENCE):

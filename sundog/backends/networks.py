@@ -183,7 +183,7 @@ class NetworkCapabilities:
 class Report:
     """What became of a wiring. Sentences say what of it is not so, and why.
 
-    ``left_out`` stays so until somebody changes something; what ``failed`` is worth another try soon.
+    ``left_out`` is not mended by saying it again; what ``failed`` is worth another try soon.
     """
 
     left_out: tuple[str, ...] = field(default=())
@@ -198,11 +198,18 @@ class NetworkDriver(Protocol):
         """What it can do. The same for as long as it lives."""
         ...
 
-    async def apply(self, wiring: Wiring, *, deadline: Seconds) -> Report:
-        """Make everything so, where it is not so already, and remove what was of ours and is not in it.
+    @property
+    def report(self) -> Report:
+        """What of the last wiring is not so, as far as it is known by now."""
+        ...
 
-        Several at once are done one after the other. Filters are changed on every host that answers; one that does not
-        is named in the report, and gets them when it is said again, which it must be once the host is back.
+    async def apply(self, wiring: Wiring, *, deadline: Seconds) -> Report:
+        """Have everything be so, where it is not so already, and remove what was of ours and is not in it.
+
+        Several at once are done one after the other. It returns when networks and routers are as they are to be where
+        they are served; what hosts have of them follows, and what becomes of that is in ``report`` then. A host that
+        does not answer is named there, and gets its filters when everything is said again, which it must be once the
+        host is back. Returns the report as it is by then.
         """
         ...
 
@@ -213,6 +220,13 @@ class NetworkDriver(Protocol):
         """
         ...
 
+    async def done(self, *, deadline: Seconds) -> Report:
+        """Return when every host that answers has all that was said, with what became of it.
+
+        For who must know; a server waits for its own host alone. Raises: OutcomeUnknown.
+        """
+        ...
+
 
 class NoWires:
     """A network driver of a world in which nothing is sent: it remembers, and refuses what the contract refuses."""
@@ -220,16 +234,21 @@ class NoWires:
     capabilities = NetworkCapabilities("none")
 
     def __init__(self) -> None:
+        self.report = Report()
         self._known: frozenset[str] = frozenset()
 
     async def apply(self, wiring: Wiring, *, deadline: Seconds) -> Report:
         """Remember which ports there are."""
         self._known = frozenset(port.id for network in wiring.networks for port in network.ports)
-        return Report()
+        return self.report
 
     async def bind(self, host: str, ports: Sequence[str], *, deadline: Seconds) -> None:
         """Nothing, for ports that there are."""
         check_known(self._known, host, ports)
+
+    async def done(self, *, deadline: Seconds) -> Report:
+        """There is nothing to wait for."""
+        return self.report
 
 
 def check_known(known: frozenset[str], host: str, ports: Sequence[str]) -> None:

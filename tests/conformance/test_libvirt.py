@@ -19,7 +19,7 @@ from sundog.backends.conformance import CLAUSES, check_driver
 from sundog.backends.contract import ComputeDriver, PortSpec, ServerKey, ServerSpec
 from sundog.backends.libvirt import network_links as links
 from sundog.backends.libvirt.driver import LibvirtDriver
-from sundog.backends.libvirt.network import LibvirtNetworks
+from sundog.backends.libvirt.network import LibvirtNetworks, networks_over
 from sundog.backends.libvirt.network_node import NetworkNode, NodeSpec
 from sundog.backends.networks import Address, WiredNetwork, WiredPort, WiredSubnet, Wiring
 from sundog.runtime.ids import Ids
@@ -86,7 +86,8 @@ class Wired:
             where = Address(network.subnets[0].id, f"192.0.2.{number}")
             new = WiredPort(port.id, port.mac_address, (where,), server_id=server, project_id="p")
             self.wired[network.id] = replace(network, ports=(*network.ports, new))
-            report = await self.networks.apply(Wiring(tuple(self.wired.values())), deadline=60)
+            await self.networks.apply(Wiring(tuple(self.wired.values())), deadline=60)
+            report = await self.networks.done(deadline=60)
             assert report.failed == ()
 
     async def spawn(self, host: str, spec: ServerSpec, **options: Any) -> None:
@@ -117,14 +118,15 @@ def test_real_hosts_with_networks_that_can_be_fenced_keep_the_contract(
 
     async def scene(driver: LibvirtDriver, trouble: BedTrouble) -> None:
         node = NetworkNode(NodeSpec(bed.layout.bridges[1], tmp_path / "dnsmasq", spaces=spaces))
-        networks = LibvirtNetworks(lambda: driver.links, node)
-        driver.plug_into(networks)
-        around: Any = Wired(driver, networks)
-        assert driver.capabilities.fence
-        try:
-            await check(around, trouble, clause)
-        finally:
-            report = await networks.apply(Wiring(), deadline=60)
+        async with networks_over(lambda: driver.links, node) as networks:
+            driver.plug_into(networks)
+            around: Any = Wired(driver, networks)
+            assert driver.capabilities.fence
+            try:
+                await check(around, trouble, clause)
+            finally:
+                await networks.apply(Wiring(), deadline=60)
+                report = await networks.done(deadline=60)
         assert report.failed == ()
         for link in driver.links:
             for listing in ("listAllNWFilters", "listAllNetworks"):

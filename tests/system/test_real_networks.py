@@ -21,7 +21,7 @@ from sundog.backends.contract import PortSpec, ServerSpec
 from sundog.backends.libvirt import network_links as links
 from sundog.backends.libvirt.driver import LibvirtDriver, connected
 from sundog.backends.libvirt.link import HostSpec
-from sundog.backends.libvirt.network import LibvirtNetworks
+from sundog.backends.libvirt.network import LibvirtNetworks, networks_over
 from sundog.backends.libvirt.network_metadata import Caller, Doors, Reply
 from sundog.backends.libvirt.network_node import NetworkNode, NodeSpec
 from sundog.backends.networks import (
@@ -81,6 +81,7 @@ class Scene:
         network = replace(self.network, ports=tuple(ports))
         self.wiring = replace(self.wiring, networks=(network, *self.wiring.networks[1:]))
         await self.networks.apply(self.wiring, deadline=60)
+        assert await self.networks.done(deadline=60) == Report()
 
     async def boot(self, host: str, port: WiredPort, script: str) -> ServerSpec:
         """A guest with a port, which runs a script that it has from the metadata service."""
@@ -152,20 +153,21 @@ async def wired(bed: Bed, folder: Path) -> AsyncIterator[Scene]:
     spaces = links.Spaces(f"sdtest{bed.layout.number}")
     public, wire = bed.layout.bridges
     node = NetworkNode(NodeSpec(wire, folder / "dnsmasq", {"public": public}, spaces), doors)
-    async with connected(specs, images=File(guest_image().disk), folder=folder / "images", settings=SETTINGS) as driver:
+    made = connected(specs, images=File(guest_image().disk), folder=folder / "images", settings=SETTINGS)
+    async with made as driver, networks_over(lambda: driver.links, node) as networks:
         await wait_up(driver)
-        networks = LibvirtNetworks(lambda: driver.links, node)
         wiring = make_wiring(bed)
         scene = Scene(bed, driver, networks, wiring, spaces.network(wiring.networks[0].id), scripts, asked)
         try:
-            report = await networks.apply(wiring, deadline=60)
-            assert report == Report()
+            await networks.apply(wiring, deadline=60)
+            assert await networks.done(deadline=60) == Report()
             driver.plug_into(networks)
             yield scene
         finally:
             try:
                 await emptied(driver)
                 await networks.apply(Wiring(), deadline=60)
+                await networks.done(deadline=60)
             finally:
                 doors.close_all()
 
@@ -364,6 +366,7 @@ def test_no_guest_runs_without_its_filter_and_the_filter_goes_with_it(bed: Bed, 
         plug = PortSpec(two.id, scene.network.id, two.mac, ("10.5.0.12",), scene.network.mtu)
         bare = ServerSpec(two.server_id, 1, "bare", two.project_id, 1, 96, image=guest_reference(), ports=(plug,))
         await scene.networks.apply(Wiring(), deadline=60)
+        await scene.networks.done(deadline=60)
         with pytest.raises(BackendFailed, match="apply the wiring first"):
             await scene.driver.spawn(a, bare, deadline=60)
         await scene.networks.apply(scene.wiring, deadline=60)

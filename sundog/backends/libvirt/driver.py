@@ -324,6 +324,8 @@ class LibvirtDriver(Mover):
                 return
             if seen.power is not before:
                 raise cannot(link, seen, operation)
+            if after is PowerState.RUNNING:
+                await self._catch_up(link, seen.domain)
             await self._do(link, seen, operation, act, limit=LONG_S)
 
         await self._on(operation, host, server, deadline, turn)

@@ -55,6 +55,10 @@ class Plugs(Protocol):
         """Return when they may be plugged. ``host.networks`` is held. Raises: BackendFailed."""
         ...
 
+    async def catch_up(self, host: Link, ports: Sequence[str]) -> None:
+        """Return when what is plugged may send again after it was quiet. Raises: BackendFailed."""
+        ...
+
     def left(self, host: Link, networks: Iterable[str]) -> None:
         """These networks of libvirt's were taken off a host."""
         ...
@@ -350,7 +354,13 @@ class Keeper:
 
     # -- power
 
+    async def _catch_up(self, link: Link, domain: Domain) -> None:
+        """Before a guest that was quiet sends again: its filters are as they are to be by now."""
+        if self._plugs is not None:
+            await self._plugs.catch_up(link, [card.port for card in domain.interfaces])
+
     async def _start(self, link: Link, domain: Domain) -> None:
+        await self._catch_up(link, domain)
         await link.call(
             "start",
             lambda connection: connection.lookupByUUIDString(domain.uuid).create(),

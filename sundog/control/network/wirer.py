@@ -35,7 +35,9 @@ class Wires(Protocol):
         ...
 
     async def settle(self) -> Report:
-        """Return when what is in the books is so, or said not to be; before anything is sent by a new or moved server.
+        """Return when the driver has what is in the books; before anything is sent by a new or moved server.
+
+        What a server needs on its own host the drivers see to; other hosts follow.
 
         Raises: BackendFailed, OutcomeUnknown.
         """
@@ -77,14 +79,13 @@ class Wirer:
         self._seen = -1
         self._rounds = 0
         self._told: frozenset[str] = frozenset()
-        self._report = Report()
         self.failure: SundogError | None = None
 
     @property
     def report(self) -> Report:
-        """What became of the books when they were last said, and why saying them failed, if it did."""
-        failure = () if self.failure is None else (self.failure.message,)
-        return Report(self._report.left_out, (*self._report.failed, *failure))
+        """What became of the books as they were last said, and why saying them failed, if it did."""
+        report, failure = self._driver.report, () if self.failure is None else (self.failure.message,)
+        return Report(report.left_out, (*report.failed, *failure))
 
     def forget(self) -> None:
         """Whoever settles next says everything again."""
@@ -99,16 +100,16 @@ class Wirer:
         async with self._turn:
             changes = self._books.changes
             if self._said is not None and changes == self._seen and not again:
-                return self._report
+                return self._driver.report
             with self._books.reading() as tx:
                 wiring = read_wiring(tx)
             self._seen = changes
             if again or wiring != self._said:
                 self._said, rounds = None, self._rounds
-                self._report = await self._driver.apply(wiring, deadline=deadline)
+                await self._driver.apply(wiring, deadline=deadline)
                 if rounds == self._rounds:  # nothing was forgotten meanwhile
                     self._said, self._said_at = wiring, clock.now()
-            return self._report
+            return self._driver.report
 
     async def run(self) -> None:
         """Look at the books for ever. What fails is kept in ``failure``, and tried again."""
@@ -126,7 +127,8 @@ class Wirer:
 
     def _is_due(self) -> bool:
         """Whether it is time to say everything again."""
-        return self._said is not None and clock.now() - self._said_at >= (SOON_S if self._report.failed else AGAIN_S)
+        wait = SOON_S if self._driver.report.failed else AGAIN_S
+        return self._said is not None and clock.now() - self._said_at >= wait
 
     def _tell(self) -> None:
         """Say what is new of what is not as it is to be, each once for as long as it stays."""

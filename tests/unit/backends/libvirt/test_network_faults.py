@@ -15,7 +15,7 @@ import pytest
 
 from sundog.backends.contract import HostState
 from sundog.backends.libvirt.link import HostSpec, Link
-from sundog.backends.libvirt.network import LibvirtNetworks
+from sundog.backends.libvirt.network import LibvirtNetworks, networks_over
 from sundog.backends.libvirt.network_node import NetworkNode, NodeSpec
 from sundog.backends.libvirt.network_shell import LIMIT_S
 from sundog.backends.libvirt.records import bridge_name
@@ -124,7 +124,8 @@ async def a_host(host: Host, machine: Commands | None, **facts: object) -> Async
         while link.state is not HostState.UP:
             await asyncio.sleep(0.001)
     try:
-        yield LibvirtNetworks(lambda: [link, other], machines=lambda *_: machine)
+        async with networks_over(lambda: [link, other], machines=lambda *_: machine) as networks:
+            yield networks
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -144,7 +145,8 @@ async def sentences(networks: LibvirtNetworks) -> list[str]:
     """What a wiring that is applied once a port is bound says of the first host."""
     await networks.apply(WIRING, deadline=60)
     await networks.bind(UUID, [WEB.id], deadline=60)
-    report = await networks.apply(WIRING, deadline=60)
+    await networks.apply(WIRING, deadline=60)
+    report = await networks.done(deadline=60)
     assert report.failed == ()
     return [line for line in report.left_out if "host host-1" in line]
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 from sundog.backends.contract import HostState
 from sundog.backends.libvirt.failures import Code
 from sundog.backends.libvirt.link import Link
-from sundog.backends.libvirt.network import LibvirtNetworks
+from sundog.backends.libvirt.network import networks_over
 from sundog.backends.libvirt.network_filters import filter_name
 from sundog.backends.networks import Report, Wiring
 from sundog.errors import BackendFailed
@@ -60,8 +60,12 @@ class Host:
 
 
 def applied(host: Host) -> Report:
-    networks = LibvirtNetworks(lambda: [cast(Link, host)])
-    return asyncio.run(networks.apply(Wiring((TENANT,)), deadline=5))
+    async def main() -> Report:
+        async with networks_over(lambda: [cast(Link, host)]) as networks:
+            await networks.apply(Wiring((TENANT,)), deadline=5)
+            return await networks.done(deadline=5)
+
+    return asyncio.run(main())
 
 
 def test_a_guest_that_ends_as_filters_change_delays_none_of_them() -> None:
