@@ -190,9 +190,10 @@ class LibvirtDriver(Mover):
             async with undo_on_failure() as undo:
                 domain = _plan(spec, link)
                 undo.push_async_callback(self._remove, link, domain)
-                await self._make(link, spec, domain)
-                if start:
-                    await self._start(link, domain)
+                with link.expecting():
+                    await self._make(link, spec, domain)
+                    if start:
+                        await self._start(link, domain)
 
         await self._operations.ask("spawn", deadline, work, (link, spec.key))
 

@@ -360,13 +360,14 @@ class Keeper:
             await self._plugs.catch_up(link, [card.port for card in domain.interfaces])
 
     async def _start(self, link: Link, domain: Domain) -> None:
-        await self._catch_up(link, domain)
-        await link.call(
-            "start",
-            lambda connection: connection.lookupByUUIDString(domain.uuid).create(),
-            server=domain.stamp.key,
-            limit=self._settings.patience.call * 2,
-        )
+        with link.expecting():
+            await self._catch_up(link, domain)
+            await link.call(
+                "start",
+                lambda connection: connection.lookupByUUIDString(domain.uuid).create(),
+                server=domain.stamp.key,
+                limit=self._settings.patience.call * 2,
+            )
 
     async def _shut_down(self, link: Link, seen: Seen, grace: Seconds) -> None:
         """Ask the guest to shut down, again and again, and cut it off after ``grace`` seconds.

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
@@ -126,6 +126,7 @@ class Link:
         self.known: dict[str, Known] = {}
         self.storage = Storage(self)
         self.networks = aio.Lock()
+        self.arriving = 0
         self.fencing = aio.Lock()
         self.lines: dict[SerialLine, None] = {}
         self.screens: dict[Screen, None] = {}
@@ -175,6 +176,15 @@ class Link:
             self.facts, self.name, self.state, virt_type=self.spec.virt_type, disk_gib=self._disk_gib,
             version=self._version, address=self.spec.address, reason=self.reason,
         )  # fmt: skip
+
+    @contextlib.contextmanager
+    def expecting(self) -> Iterator[None]:
+        """A server is about to run there; what can wait does, as long as ``arriving`` is not 0."""
+        self.arriving += 1
+        try:
+            yield
+        finally:
+            self.arriving -= 1
 
     def statistics(self) -> dict[str, int]:
         """How many threads the host has."""

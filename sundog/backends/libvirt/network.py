@@ -40,6 +40,12 @@ _LOG: Final = logging.getLogger("sundog.network")
 HOST_S: Final[Seconds] = 20.0
 """How long a host is waited for that is to let go of an address; and how long one takes before it is said."""
 
+CALM_S: Final[Seconds] = 10.0
+"""How long what only opens waits for servers that come to its host. libvirt lays one filter at a time, and the guest
+that starts waits for that; and what changes meanwhile is told at once."""
+
+_LOOK_S: Final[Seconds] = 0.1
+
 
 CAPABILITIES: Final = NetworkCapabilities(
     "libvirt", filters=True, stateful=True, between_hosts=True, dhcp=True, metadata=True, routers=True
@@ -71,9 +77,10 @@ class _Part:
         """Whether it is being told."""
         return self.task is not None and not self.task.done()
 
-    def closing(self) -> str | None:
-        """A port whose filter is to close something."""
-        return next((port for port, ends in self.owed.items() if ends is not None), None)
+    def next(self, *, closing: bool) -> str | None:
+        """The port whose filter it is to be told next; ``closing``: only if that closes something."""
+        first = next((port for port, ends in self.owed.items() if ends is not None), None)
+        return first if first is not None or closing else next(iter(self.owed), None)
 
     def lets_in(self, addresses: frozenset[str]) -> bool:
         """Whether it still lets one of these in that it is to let in no more."""
@@ -152,10 +159,12 @@ class LibvirtNetworks:
                 self._ports = {port.id: (each, port) for each in wiring.networks for port in each.ports}
                 self._filters = {port: made for port, made in self._filters.items() if port in self._ports}
                 hosts = self._hosts()
-                parts = {host.number: self._parts.pop(host.number, None) or _Part(host) for host in hosts}
-                self.stop()  # those that are no hosts any more
-                self._parts = parts
-                for part in parts.values():
+                numbers = {host.number: host for host in hosts}
+                for part in self._parts.values():
+                    if part.host.number not in numbers and part.task is not None:
+                        part.task.cancel()
+                self._parts = {number: self._parts.get(number) or _Part(host) for number, host in numbers.items()}
+                for part in self._parts.values():
                     self._set_off(part)
                 reports = [Report(tuple([line async for line in self._closed()]))]
                 if self._node is not None:
@@ -245,7 +254,7 @@ class LibvirtNetworks:
         for port in filters:
             if port in self._ports and port not in part.told:
                 part.owed[port] = frozenset()  # whatever it is that the host has
-        failed = await self._pay(part, _Part.closing)
+        failed = await self._pay(part, closing=True)
         for port in filters:
             async with host.networks:
                 if port not in self._ports:
@@ -256,15 +265,18 @@ class LibvirtNetworks:
             here = [self._networks[each] for each in bridges if each in self._networks]
             left_out = await self._join(host, here)
             part.joined = {each.id for each in here}
-        failed += await self._pay(part, lambda part: part.closing() or next(iter(part.owed), None))
+        failed += await self._pay(part)
         if part.told:
             left_out += await self._unfiltered(host)
         return Report(tuple(left_out), tuple(failed))
 
-    async def _pay(self, part: _Part, choose: Callable[[_Part], str | None]) -> list[str]:
-        """Tell a host what it is owed, as ``choose`` says; what it refused, in sentences."""
-        failed = []
-        while (port := choose(part)) is not None:
+    async def _pay(self, part: _Part, *, closing: bool = False) -> list[str]:
+        """Tell a host what it is owed, or only what closes something; what it refused, in sentences."""
+        failed, due = [], clock.now() + CALM_S
+        while (port := part.next(closing=closing)) is not None:
+            if part.owed[port] is None and part.host.arriving and clock.now() < due:
+                await aio.sleep(_LOOK_S)
+                continue
             try:
                 async with part.host.networks:
                     if port in part.owed:

@@ -4,6 +4,9 @@ What a guest sends must come from the port's own addresses (and its allowed pair
 IPv6 alike, and no guest is a DHCP server or a router to others. Then the rules of its security groups hold, with
 connections tracked. Whatever is not let through is dropped, in both directions.
 
+Each rule lets through what begins a connection, the rest of it and its answers, and nothing else does: where a rule
+goes, the connections that it let in end with the next packet. So no rule is for all that is ESTABLISHED.
+
 Reference: https://libvirt.org/formatnwfilter.html. "in" is towards the guest there.
 """
 
@@ -61,7 +64,7 @@ def write_filter(port: WiredPort) -> Filter:
     elif port.secured:
         own = [Pair(port.mac, address.ip) for address in port.addresses]
         _no_spoofing(root, port.mac, [*own, *port.pairs])
-        _tracked(root)
+        _needed(root)
         left_out = _groups(root, port.rules)
     ET.indent(root)
     return Filter(filter_name(port.id), ET.tostring(root, encoding="unicode") + "\n", left_out)
@@ -94,15 +97,14 @@ def _no_spoofing(root: Element, mac: str, sources: Iterable[Pair]) -> None:
     _drop(root, -500)
 
 
-def _tracked(root: Element) -> None:
-    """Packets: what answers is let through, and what a guest needs to be on a network at all."""
+def _needed(root: Element) -> None:
+    """Packets: what a guest needs to be on a network at all, and errors that connections of its own ran into."""
     for kind in ("all", "all-ipv6"):
         for direction in ("out", "in"):
-            _rule(root, "accept", direction, 100, kind, state="ESTABLISHED,RELATED")
+            _rule(root, "accept", direction, 100, kind, state="RELATED")
+    # libvirt lets the answers through by itself.
     _rule(root, "accept", "out", 110, "udp", statematch="false", srcportstart="68", dstportstart="67")
-    _rule(root, "accept", "in", 110, "udp", statematch="false", srcportstart="67", dstportstart="68")
     _rule(root, "accept", "out", 110, "udp-ipv6", statematch="false", srcportstart="546", dstportstart="547")
-    _rule(root, "accept", "in", 110, "udp-ipv6", statematch="false", srcportstart="547", dstportstart="546")
     for number, directions in _NEIGHBOURS.items():
         for direction in directions:
             _rule(root, "accept", direction, 110, "icmpv6", statematch="false", type=str(number))
@@ -120,13 +122,30 @@ def _groups(root: Element, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
         if kind is None:
             left_out.append(rule)
             continue
-        direction = "in" if rule.direction == "ingress" else "out"
-        facts = _ports(rule)
+        there, back = ("in", "out") if rule.direction == "ingress" else ("out", "in")
+        answer = _ANSWERS.get((rule.version, rule.low))
         for remote in (None,) if rule.remotes is None else _joined(rule.remotes):
-            _rule(root, "accept", direction, 500, kind, state="NEW", **facts, **_remote(rule, remote))
+            if rule.protocol not in (1, 58) or rule.low is None:
+                _rule(root, "accept", there, 500, kind, **_ports(rule), **_remote(there, remote))
+                continue
+            # Of these libvirt does not let the answers through by itself, since they are of another type.
+            _rule(root, "accept", there, 500, kind, state="NEW,ESTABLISHED", **_ports(rule), **_remote(there, remote))
+            if answer is not None:
+                _rule(root, "accept", back, 500, kind, state="ESTABLISHED", type=answer, **_remote(back, remote))
     for kind in ("all", "all-ipv6"):
-        _drop(root, 900, kind)
+        _rule(root, "drop", "inout", 900, kind)
     return tuple(left_out)
+
+
+# What is sent back to echo requests and the like, by IP version and the type of ICMP: whatever connections are of.
+_ANSWERS: Final[dict[tuple[int, int | None], str]] = {
+    (4, 8): "0",
+    (4, 13): "14",
+    (4, 15): "16",
+    (4, 17): "18",
+    (6, 128): "129",
+    (6, 139): "140",
+}
 
 
 def _kind(rule: Rule) -> str | None:
@@ -160,10 +179,10 @@ def _joined(remotes: Iterable[str]) -> list[_Net]:
     return [*ipaddress.collapse_addresses(four), *ipaddress.collapse_addresses(six)]
 
 
-def _remote(rule: Rule, net: _Net | None) -> dict[str, str]:
+def _remote(direction: str, net: _Net | None) -> dict[str, str]:
     if net is None:
         return {}
-    end = "src" if rule.direction == "ingress" else "dst"
+    end = "src" if direction == "in" else "dst"
     return {f"{end}ipaddr": str(net.network_address), f"{end}ipmask": str(net.prefixlen)}
 
 
@@ -187,10 +206,10 @@ def _link_local(mac: str) -> str:
     return str(ipaddress.ip_address("fe80::" + ":".join(groups)))
 
 
-def _drop(root: Element, priority: int, kind: str = "") -> None:
-    """Let nothing more through, in both directions."""
+def _drop(root: Element, priority: int) -> None:
+    """Let no more frames through, in both directions."""
     for direction in ("out", "in"):
-        _rule(root, "drop", direction, priority, kind)
+        _rule(root, "drop", direction, priority)
 
 
 def _rule(root: Element, action: str, direction: str, priority: int, kind: str = "", **facts: str) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sundog.backends.contract import HostState
 from sundog.backends.libvirt.link import Link
-from sundog.backends.libvirt.network import HOST_S, LibvirtNetworks, networks_over
+from sundog.backends.libvirt.network import CALM_S, HOST_S, LibvirtNetworks, networks_over
 from sundog.backends.libvirt.network_changes import taken_back
 from sundog.backends.libvirt.network_filters import filter_name, port_of
 from sundog.backends.networks import Address, Report, Rule, WiredNetwork, WiredPort, Wiring
@@ -99,7 +99,7 @@ class Host:
 
     def __init__(self, number: int) -> None:
         self.number, self.name, self.uuid, self.state = number, f"host-{number}", str(number), HostState.UP
-        self.networks = aio.Lock()
+        self.networks, self.arriving = aio.Lock(), 0
         self.filters: dict[str, str] = {}
         self.laid: list[tuple[float, str]] = []
         self.hangs = False
@@ -226,6 +226,29 @@ def test_what_closes_is_told_before_what_only_opens() -> None:
         await networks.done(deadline=60)
         (told,) = (at for at, port in host.laid if port == "port-9" and at > closed)
         assert told - closed <= 2.0
+
+    play(act)
+
+
+def test_what_only_opens_waits_for_servers_that_come_and_what_closes_does_not() -> None:
+    async def act(networks: LibvirtNetworks, host: Host, _other: Host) -> None:
+        await networks.apply(group_of(*range(5)), deadline=60)
+        await networks.bind(host.uuid, [f"port-{each}" for each in range(5)], deadline=60)
+        await networks.done(deadline=60)
+        host.laid.clear()
+        host.arriving = 1
+        for count in range(6, 12):
+            await networks.apply(group_of(*range(count)), deadline=60)
+            await aio.sleep(1.0)
+        assert host.laid == []
+        await networks.apply(group_of(*range(1, 11)), deadline=60)
+        await aio.sleep(4.5)
+        assert [port for _, port in host.laid][:4] == ["port-1", "port-2", "port-3", "port-4"]
+        await networks.apply(group_of(*range(1, 14)), deadline=60)
+        begun = clock.now()
+        await networks.done(deadline=60)
+        assert CALM_S < clock.now() - begun < 2 * CALM_S + 5
+        assert all(host.lets_in(f"port-{each}", "10.0.0.26") for each in range(1, 5))
 
     play(act)
 

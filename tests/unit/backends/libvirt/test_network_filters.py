@@ -37,7 +37,7 @@ class Host:
     library = SimpleNamespace(libvirtError=Refusal)
 
     def __init__(self, *refusals: int) -> None:
-        self.networks = aio.Lock()
+        self.networks, self.arriving = aio.Lock(), 0
         self.refusals = list(refusals)
         self.defined: list[str] = []
 
