@@ -40,7 +40,7 @@ _LOG: Final = logging.getLogger("sundog.network")
 HOST_S: Final[Seconds] = 20.0
 """How long a host is waited for that is to let go of an address; and how long one takes before it is said."""
 
-CALM_S: Final[Seconds] = 10.0
+CALM_S: Final[Seconds] = 20.0
 """How long what only opens waits for servers that come to its host. libvirt lays one filter at a time, and the guest
 that starts waits for that; and what changes meanwhile is told at once."""
 
