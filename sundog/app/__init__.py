@@ -120,6 +120,9 @@ _REAL_SYNC: Final[Seconds] = 60.0
 _REAL_PATIENCE: Final[Seconds] = 600.0
 """How long a repair waits for what is under way on real hosts."""
 
+_CONNECT_S: Final[Seconds] = 60.0
+"""How long an audit waits for hosts to be connected: what it does not reach it cannot compare."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -318,7 +321,7 @@ def audit_cloud(state: str, *, heal: bool = False) -> Audited:
 
 
 async def _audit_real(state: _State, *, heal: bool) -> Audited:
-    async with real_hosts(state.folder, state.beginning.cloud) as real:
+    async with real_hosts(state.folder, state.beginning.cloud, patience=_CONNECT_S) as real:
         return await _audit(state, real.driver, heal=heal, patience=_REAL_PATIENCE, networks=real.networks)
 
 

@@ -63,13 +63,14 @@ class Real:
 @asynccontextmanager
 async def real_hosts(
     folder: Path, cloud: str, *, work: Path | None = None,
-    fetched: Fetched = lambda _host, _image, _seconds: None,
+    fetched: Fetched = lambda _host, _image, _seconds: None, patience: Seconds = _PATIENCE,
 ) -> AsyncIterator[Real]:  # fmt: skip
     """The hosts of a state folder, those that answer connected, for as long as the block.
 
     ``cloud`` is the id of the cloud that they belong to. ``work`` is where images are, the same folder if it is left
-    out. ``fetched`` is told of each image that was brought to a host. Raises: InputError if the hosts cannot be read,
-    or libvirt-python is not installed.
+    out. ``fetched`` is told of each image that was brought to a host. Each host has ``patience`` to be connected once;
+    those that take longer come later. Raises: InputError if the hosts cannot be read, or libvirt-python is not
+    installed.
     """
     work = work or folder
     images, guests = Uploaded(ImageFiles(work / "images")), Guests()
@@ -82,8 +83,8 @@ async def real_hosts(
     async with made as driver, networks_over(lambda: driver.links, node, why=why_no_node()) as networks:
         driver.plug_into(networks)
         with suppress(TimeoutError):
-            async with aio.timeout(_PATIENCE):
-                while not all(link.state is HostState.UP for link in driver.links):
+            async with aio.timeout(patience):
+                while not all(link.is_known for link in driver.links):
                     await aio.sleep(0.05)
         for link in driver.links:
             if link.state is not HostState.UP:

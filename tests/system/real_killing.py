@@ -25,7 +25,7 @@ from sundog.backends.contract import HostState, ServerKey
 from sundog.backends.libvirt.driver import LibvirtDriver
 from sundog.backends.libvirt.images import Images
 from sundog.backends.libvirt.native import library
-from sundog.backends.libvirt.network import LibvirtNetworks
+from sundog.backends.libvirt.network import networks_over
 from sundog.control.audit import audit
 from sundog.control.cloud import Cloud
 from sundog.control.compute.records import Flavor, NewServer, Server, ServerQuery
@@ -117,25 +117,25 @@ async def work(state: app._State, operation: str, instant: Instant, disk: Path) 
         driver = LibvirtDriver(KillingLibrary(library(), instant), specs, images, group, None, settings)
         while not all(link.state is HostState.UP for link in driver.links):
             await aio.sleep(0.05)
-        networks = LibvirtNetworks(lambda: driver.links)
-        driver.plug_into(networks)
-        cloud = app.make_cloud(store, state.folder, state.beginning.ids_seed, driver=driver, networks=networks)
-        wires = group.create_task(cloud.network.wires.run())
-        cloud.image.recover()
-        await cloud.compute.start()
-        if not list(cloud.image.list(OWNER.principal, Wanted())):
-            await _prepare(cloud, disk)
-        print(json.dumps(await _settled(cloud) | {"runs": await _runs(driver)}), flush=True)
-        if operation:
-            await _rewind(cloud, operation)
-            instant.arm()
-            before = _tried(cloud)
-            _ask(cloud, operation, before)
-            print(json.dumps({"generation": 0 if before is None else before.generation}), flush=True)
-            await cloud.compute.worker.idle()
-            print(json.dumps({"commits": instant.count, "calls": instant.calls}), flush=True)
-        await cloud.compute.stop()
-        wires.cancel()
+        async with networks_over(lambda: driver.links) as networks:
+            driver.plug_into(networks)
+            cloud = app.make_cloud(store, state.folder, state.beginning.ids_seed, driver=driver, networks=networks)
+            wires = group.create_task(cloud.network.wires.run())
+            cloud.image.recover()
+            await cloud.compute.start()
+            if not list(cloud.image.list(OWNER.principal, Wanted())):
+                await _prepare(cloud, disk)
+            print(json.dumps(await _settled(cloud) | {"runs": await _runs(driver)}), flush=True)
+            if operation:
+                await _rewind(cloud, operation)
+                instant.arm()
+                before = _tried(cloud)
+                _ask(cloud, operation, before)
+                print(json.dumps({"generation": 0 if before is None else before.generation}), flush=True)
+                await cloud.compute.worker.idle()
+                print(json.dumps({"commits": instant.count, "calls": instant.calls}), flush=True)
+            await cloud.compute.stop()
+            wires.cancel()
         driver.close()
         driver.disconnect()
 

@@ -136,6 +136,7 @@ class Link:
         self._pulse: Connection = None
         self._subscription = 0
         self._round = 0  # of connections: what an older one says does not count
+        self._tries = 0
         self._broken = aio.Event()
         self._ready = aio.Event()
         self._heard_at = -math.inf
@@ -176,6 +177,11 @@ class Link:
             self.facts, self.name, self.state, virt_type=self.spec.virt_type, disk_gib=self._disk_gib,
             version=self._version, address=self.spec.address, reason=self.reason,
         )  # fmt: skip
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known to be up or down: it is up, or at least one attempt to connect it has ended."""
+        return self.state is HostState.UP or self._tries > 0
 
     @contextlib.contextmanager
     def expecting(self) -> Iterator[None]:
@@ -253,6 +259,7 @@ class Link:
                     self.reason = error.message
                 else:
                     await self._watch()
+                self._tries += 1
                 await self._drop()
                 if self._left() <= 0:
                     self._down()

@@ -153,9 +153,10 @@ def connected(host: Host, *, twin: str | None = None, **facts: object) -> Link:
         link = Link(0, spec, Library(a=host), lambda _event: None, Patience(pulse=0.01, connect=5.0, call=5.0),
                     lambda _link, _uuid: twin)  # fmt: skip
         seen.append(link)
+        assert not link.is_known
         task = asyncio.create_task(link.run())
         async with asyncio.timeout(30):
-            while link.state is not HostState.UP and link.reason == "it was not connected yet":
+            while not link.is_known:
                 await asyncio.sleep(0.001)
         state, reason = link.state, link.reason
         task.cancel()
