@@ -26,6 +26,14 @@ ROOT = Path("/var/lib/sundog-bed")
 WAIT_SECONDS = 60.0
 LIBVIRT = Path("/etc/libvirt")
 ENVIRONMENT = {"PATH": SEARCHED, "HOME": "/root", "LANG": "C.UTF-8"}
+_PROBE = (
+    *("unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--mount-proc", "sh", "-ec"),
+    "mount -t sysfs sys /sys; ip link add probe0 type bridge; ip link add probe1 type veth peer name probe2; "
+    "ip link add probe3 type vxlan id 1 dstport 4789 dev probe0; ip tuntap add probe4 mode tap; "
+    "nft add table inet probe; iptables -n -L",
+)
+"""What a host does first, and its guests' cards: whoever may not do this can have no host."""
+
 FAULTS = ("kill", "revive", "partition", "heal", "hang", "wake")
 
 
@@ -294,6 +302,9 @@ def check_machine(*, install: bool = False) -> None:
     if os.geteuid() != 0:
         raise BedError("a test bed needs root: it makes namespaces and bridges")
     need(HOSTS, install=install)
+    tried = subprocess.run(_PROBE, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    if tried.returncode:
+        raise BedError(f"no host can be in namespaces of this machine: {tried.stderr.strip()}")
 
 
 def answers(place: HostPlace) -> bool:
