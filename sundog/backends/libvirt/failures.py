@@ -5,6 +5,8 @@ The numbers are those of ``virErrorNumber``, which libvirt never changes; a test
 
 from __future__ import annotations
 
+import errno
+import os
 from enum import Enum, IntEnum
 from typing import Final
 
@@ -63,6 +65,9 @@ _MEANINGS: Final[dict[int, Meaning]] = {
 }
 
 
+_NO_MACHINE: Final = (errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH, errno.ETIMEDOUT)
+
+
 def meaning(code: int, *, opening: bool = False, alive: bool = True) -> Meaning:
     """What an error with a code means.
 
@@ -73,6 +78,14 @@ def meaning(code: int, *, opening: bool = False, alive: bool = True) -> Meaning:
         return Meaning.UNREACHABLE
     found = _MEANINGS.get(code, Meaning.FAILED)
     return Meaning.BROKEN if not alive and found is not Meaning.UNREACHABLE else found
+
+
+def tells_of_no_machine(message: str) -> bool:
+    """Whether a connection could not be made because no machine is there, rather than no daemon on it.
+
+    By the system's words, which are all that is left of it where SSH or TLS is between.
+    """
+    return any(os.strerror(number) in message for number in _NO_MACHINE)
 
 
 def translate(

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 from sundog.backends.contract import EventKind, HostRecord, HostState, LifecycleEvent, PowerState, ServerKey
 from sundog.backends.libvirt.consoles import Screen, SerialLine
 from sundog.backends.libvirt.domain_xml import read_domain
-from sundog.backends.libvirt.failures import Code, Meaning, meaning, translate
+from sundog.backends.libvirt.failures import Code, Meaning, meaning, tells_of_no_machine, translate
 from sundog.backends.libvirt.host_xml import HostFacts, read_capabilities, read_cpu, read_features
 from sundog.backends.libvirt.identity import FILE, Identity, read_identity, why_quarantined, write_identity
 from sundog.backends.libvirt.inventory import host_record
@@ -74,6 +74,8 @@ class Patience:
     """Between one sign of life and the next."""
     silent: Seconds = 8.0
     """Without a sign of life before a host is down."""
+    restart: Seconds = 20.0
+    """The same after its daemon ended, for as long as nothing says that the machine went with it."""
     keepalives: int = 3
     """How many keepalives, a pulse apart, may be missing before a connection is given up."""
 
@@ -139,7 +141,7 @@ class Link:
         self._tries = 0
         self._broken = aio.Event()
         self._ready = aio.Event()
-        self._heard_at = -math.inf
+        self._heard_at = self._ended_at = -math.inf
         self._workers = Workers(f"libvirt-{spec.name}")
         self._openers = Workers(f"libvirt-open-{spec.name}", size=1, most=4)
         self._pulses = Workers(f"libvirt-pulse-{spec.name}", size=1, most=4)
@@ -214,7 +216,7 @@ class Link:
         """The connection; while a host that is up is being connected again, that is waited for. Raises: HostDown."""
         with contextlib.suppress(TimeoutError):
             if self.state is HostState.UP:
-                async with aio.timeout(self.patience.silent + self.patience.pulse):
+                async with aio.timeout(max(self.patience.silent, self.patience.restart) + self.patience.pulse):
                     await self._ready.wait()
         return self.connection
 
@@ -257,6 +259,10 @@ class Link:
                     self._down()
                 except SundogError as error:
                     self.reason = error.message
+                    if tells_of_no_machine(error.message):
+                        self._ended_at = -math.inf
+                    elif self._connection is not None:
+                        self._end()
                 else:
                     await self._watch()
                 self._tries += 1
@@ -272,7 +278,10 @@ class Link:
 
     def _left(self) -> Seconds:
         """How long the host may still be silent before it is down."""
-        return self.patience.silent - (clock.now() - self._heard_at) if self.state is HostState.UP else 0.0
+        if self.state is not HostState.UP:
+            return 0.0
+        left = self.patience.silent - (clock.now() - self._heard_at)
+        return max(left, self.patience.restart - (clock.now() - self._ended_at))
 
     def _down(self) -> None:
         if self.state is HostState.UP:
@@ -325,6 +334,7 @@ class Link:
             ) from error
         except (NotStarted, NoAnswer) as error:
             raise HostDown(f"host {self.name} cannot be connected: {error}", host=self.uuid) from error
+        self._heard_at = clock.now()
         await self._get_to_know()
 
     async def _get_to_know(self) -> None:
@@ -400,6 +410,7 @@ class Link:
                 return
             except self._library.libvirtError as error:
                 self.reason = f"its connection broke: {error}"
+                self._end()
                 return
             with contextlib.suppress(TimeoutError):
                 async with aio.timeout(self.patience.pulse):
@@ -409,7 +420,13 @@ class Link:
         if number == self._round:
             words = ("an error", "its end", "keepalives without an answer", "the client")
             self.reason = f"its connection ended by {words[reason] if reason < len(words) else reason}"
+            self._end()
             self._broken.set()
+
+    def _end(self) -> None:
+        """A connection ended. Where there were signs of life just before, the daemon did; else it is silence's end."""
+        if clock.now() - self._heard_at <= 2.0 * self.patience.pulse:
+            self._ended_at = clock.now()
 
     async def _drop(self) -> None:
         """Let both connections go, without waiting for a host that does not answer."""

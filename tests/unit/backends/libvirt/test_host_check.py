@@ -236,3 +236,45 @@ def test_a_key_that_ssh_does_not_take_is_said_with_what_to_try(tmp_path: Path) -
     (each,) = missing(asyncio.run(check_host(HostSpec("", uri), native=library())))
     assert "Permission denied" in each.told
     assert "ssh root@host-1 virsh" in each.advice
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        ("unable to connect to server at 'a:16509': Connection refused", HostState.UP),
+        ("Cannot recv data: ssh: connect to host a port 22: No route to host", HostState.DOWN),
+        ("unable to connect to server at 'a:16509': Connection timed out", HostState.DOWN),
+    ],
+)
+def test_a_daemon_that_ended_has_time_to_start_again_where_its_machine_is_there(said: str, state: HostState) -> None:
+    host, patience = Host(), Patience(pulse=0.01, silent=0.1, restart=60.0, connect=5.0, call=5.0)
+    opened = host.opened
+
+    async def main() -> None:
+        link = Link(0, HostSpec("host-1", SPEC.uri, uuid=UUID, cloud="ours"), library, lambda _event: None, patience)
+        task = asyncio.create_task(link.run())
+        async with asyncio.timeout(30):
+            while not link.is_known:
+                await asyncio.sleep(0.001)
+            host.refuses = {
+                "open": LibvirtError(said, 38),
+                "getLibVersion": LibvirtError("End of file while reading data: Input/output error", 38),
+            }
+            while link.state is HostState.UP and library.refused < 4:
+                await asyncio.sleep(0.001)
+            assert link.state is state
+            host.refuses = {}
+            while host.opened == opened + 2 or link.state is not HostState.UP:
+                await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    class Counting(Library):
+        refused = 0
+
+        def open(self, uri: str) -> Connection:
+            self.refused += bool(host.refuses)
+            return super().open(uri)
+
+    library = Counting(a=host)
+    asyncio.run(main())
