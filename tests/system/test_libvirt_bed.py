@@ -303,7 +303,10 @@ def traces(bed: Bed) -> dict[str, object]:
         ],
         "files": bed.layout.folder.exists(),
         "control groups": {str(path) for path in Path("/sys/fs/cgroup").rglob("*machine*") if path.is_dir()},
-        "namespaces with names": sorted(str(path) for path in Path("/run/netns").glob("*")),
+        # Clouds and tests that other beds have at the same time make some as well.
+        "namespaces with names": {
+            path.name for path in Path("/run/netns").glob("*") if not path.name.startswith(("sundog-", "sdtest"))
+        },
     }
 
 

@@ -78,6 +78,11 @@ def state(place: HostPlace, name: str) -> str:
     return virsh(place, "domstate", name, check=False).stdout.strip()
 
 
+def files(place: HostPlace, server: str) -> list[str]:
+    """What a host has that is called as a server's."""
+    return sorted(path.name for path in (place.folder / "lib/sundog").rglob(f"{server}-*"))
+
+
 def test_servers_are_right_or_in_error_and_others_domains_as_they_were(cloud: RealCloud, bed: Bed) -> None:  # noqa: F811
     image, flavor, network = cloud.upload(guest_disk()), cloud.flavor(), cloud.network()
     cloud.overcommit()
@@ -111,6 +116,12 @@ def test_servers_are_right_or_in_error_and_others_domains_as_they_were(cloud: Re
     for uuid, (place, text) in theirs.items():
         assert virsh(place, "dumpxml", f"sundog-{uuid}").stdout == text
         assert state(place, f"sundog-{uuid}") == "running"
+
+    for drift in (undefined, unstamped):
+        cloud.delete(servers[drift])
+    assert files(at[undefined], servers[undefined]) == []  # nobody else would remove them
+    assert state(at[unstamped], f"sundog-{servers[unstamped]}") == "running"
+    assert len(files(at[unstamped], servers[unstamped])) >= 2  # its disk and its log: somebody has taken it
 
 
 def test_a_server_that_somebody_moved_by_hand_is_not_destroyed(cloud: RealCloud, bed: Bed) -> None:  # noqa: F811

@@ -200,5 +200,8 @@ def test_what_is_done_behind_our_back_is_seen(bed: Bed, folder: Path) -> None:
             assert (event.kind, event.server) == (kind, spec.key)
             assert await power(driver, link.uuid, spec.key) is state
         stream.close()
+        await driver.destroy(link.uuid, spec.key, deadline=30)
+        files = ["find", "/var/lib/libvirt/sundog", "-name", f"{spec.uuid}*"]
+        assert bed.run(1, files, capture_output=True).stdout == ""
 
     play(bed, folder, scene)

@@ -229,9 +229,11 @@ class LibvirtDriver(Mover):
                     await self._stop(link, seen.domain)
 
         async def work() -> None:
-            for seen in await self._copies(link, server.uuid):
-                if seen.key == server:
-                    await self._remove(link, seen.domain)
+            mine = [seen for seen in await self._copies(link, server.uuid) if seen.key == server]
+            for seen in mine:
+                await self._remove(link, seen.domain)
+            if not mine:
+                await self._remove_files(link, server)
 
         await self._operations.ask("destroy", deadline, work, (link, server), first=cut)
 

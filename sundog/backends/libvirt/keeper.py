@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, get_args
 
 from sundog.backends.contract import HostState, PowerState, ServerKey
 from sundog.backends.events import EventPublisher
@@ -21,7 +21,8 @@ from sundog.backends.libvirt.images import Images
 from sundog.backends.libvirt.link import HostSpec, Link, Patience, Seen
 from sundog.backends.libvirt.native import Connection, Library
 from sundog.backends.libvirt.operations import Operations
-from sundog.backends.libvirt.records import Disk, Domain, Interface, bridge_name
+from sundog.backends.libvirt.plan import log_name, volume_name
+from sundog.backends.libvirt.records import Disk, DiskRole, Domain, Interface, bridge_name, domain_name
 from sundog.errors import BackendFailed, HostDown, InputError, NoSuchServer, OutcomeUnknown
 from sundog.runtime import aio, clock
 from sundog.units import Seconds
@@ -301,6 +302,17 @@ class Keeper:
         await link.storage.delete_logs(PurePosixPath(domain.console_log).name)
         await self._leave_networks(link, domain)
         await self._undefine(link, domain)
+
+    async def _remove_files(self, link: Link, key: ServerKey) -> None:
+        """Delete what is left of a copy whose domain somebody undefined; not below a domain that has its name still."""
+        if not await link.call("look", partial(self._is_defined, key)):
+            await link.storage.delete(*(volume_name(key, role) for role in get_args(DiskRole)))
+            await link.storage.delete_logs(log_name(key))
+
+    def _is_defined(self, key: ServerKey, connection: Connection) -> bool:
+        """Whether a host has a domain that is called as one of this server's, whoever's it is by now."""
+        domains = connection.listAllDomains(0)
+        return any(each.UUIDString() == key.uuid or each.name().startswith(domain_name(key)) for each in domains)
 
     async def _delete_files(self, link: Link, domain: Domain, disks: Iterable[Disk]) -> None:
         """Delete disks that are the copy's own; a path that is not one of ours is somebody's idea, and left alone."""
