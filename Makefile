@@ -69,8 +69,10 @@ bed: $(VENV)/.libvirt
 	tools/libvirt-bed needs --install
 	tools/guest-image --install
 
+LONGEST := tests/system/test_two_machines.py
 libvirt-test: bed  ## The tests on real libvirt hosts, which are set up for them and go with them: as root
-	$(BIN)/pytest -n $(JOBS) --dist loadfile -q -m "libvirt and not proof" tests/system tests/conformance
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -q -m "libvirt and not proof" \
+		$(LONGEST) $(filter-out $(LONGEST),$(wildcard tests/system/test_*.py)) tests/conformance
 
 test-libvirt: $(VENV)/.dev  ## libvirt-test where real hosts can be; elsewhere it says what stands in the way
 	@if tools/libvirt-bed needs --install; then $(MAKE) libvirt-test; \
