@@ -132,9 +132,10 @@ def test_the_page_does_what_it_says(machines: Bed, client: Path, ssh_key: Path, 
     (home / ".ssh").mkdir(parents=True, mode=0o700)
     shutil.copy(ssh_key, home / ".ssh/id_ed25519")
     shutil.copy(guest_disk(), home / "debian-12.qcow2")
+    for machine in machines.hosts():  # a machine that does not know its own name asks a server, which is not there
+        with (machine.folder / "hosts").open("a") as names:
+            names.writelines(f"{each.address} host-{each.number}\n" for each in hosts)
     (home / ".ssh/known_hosts").write_text("".join(switch_on(each, machines, unpacked, ssh_key) for each in hosts))
-    with (serves.folder / "hosts").open("a") as names:
-        names.writelines(f"{each.address} host-{each.number}\n" for each in hosts)
     shims.mkdir()
     for name, text in SHIMS.items():
         (shims / name).write_text(f"#!/bin/sh\n{text.replace('PYTHON', shlex.quote(sys.executable))}\n")
