@@ -94,6 +94,11 @@ class SerialLine:
 
     # -- on the loop
 
+    def give_up(self) -> None:
+        """Have a stream that is still being opened be given back at once."""
+        with self._guard:
+            self._given_up = True
+
     async def run(self) -> None:
         """Listen until it ends, and give the line back."""
         try:

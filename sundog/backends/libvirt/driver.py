@@ -487,7 +487,7 @@ class LibvirtDriver(Mover):
         line = SerialLine(link, seen.key)
         link.lines[line] = None
         try:
-            await link.call("open_console", lambda connection: line.open(connection, seen.domain.uuid), server=seen.key)
+            await link.open_line(line, seen.domain.uuid)
         except BaseException:
             with contextlib.suppress(BackendFailed):
                 await aio.shield(link.let_go(line))

@@ -1,9 +1,10 @@
 """One host: its connections, whether it answers, what it holds as far as it told, and calls to it.
 
-Two connections lead to a host. One does the work. The other does nothing but ask, every other second, whether anybody
-is there, in a thread of its own: so work that hangs is never taken for a dead host, nor a dead host for slow work. Both
-send keepalives. When either ends, both are made again: subscribe to events first, list then, and only then is the host
-up; so nothing that happened meanwhile is missed.
+Connections lead to a host. The first hears events and does the work, with as many beside it as there are calls at a
+time; one is for serial lines. Another does nothing but ask, every other second, whether anybody is there, in a thread
+of its own: so work that hangs is never taken for a dead host, nor a dead host for slow work. All send keepalives. When
+the first or that one ends, all are made again: subscribe to events first, list then, and only then is the host up; so
+nothing that happened meanwhile is missed.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from sundog.backends.contract import EventKind, HostRecord, HostState, LifecycleEvent, PowerState, ServerKey
@@ -23,6 +26,7 @@ from sundog.backends.libvirt.failures import Code, Meaning, meaning, tells_of_no
 from sundog.backends.libvirt.host_xml import HostFacts, read_capabilities, read_cpu, read_features
 from sundog.backends.libvirt.identity import FILE, Identity, read_identity, why_quarantined, write_identity
 from sundog.backends.libvirt.inventory import host_record
+from sundog.backends.libvirt.lanes import Lane, NotOpened
 from sundog.backends.libvirt.native import OLDEST, Connection, Library, dotted
 from sundog.backends.libvirt.records import Domain, VirtType
 from sundog.backends.libvirt.states import is_arriving, kind_of, power_of
@@ -134,9 +138,9 @@ class Link:
         self.screens: dict[Screen, None] = {}
         self._library, self._publish, self._twin_of = library, publish, twin_of
         self._version, self._disk_gib = 0, 0
-        self._connection: Connection = None
-        self._pulse: Connection = None
-        self._subscription = 0
+        self._lanes: set[Lane] = set()
+        self._free: list[Lane] = []
+        self._line_lane = self._pulse = self._lane()
         self._round = 0  # of connections: what an older one says does not count
         self._tries = 0
         self._broken = aio.Event()
@@ -145,7 +149,7 @@ class Link:
         self._workers = Workers(f"libvirt-{spec.name}")
         self._openers = Workers(f"libvirt-open-{spec.name}", size=1, most=4)
         self._pulses = Workers(f"libvirt-pulse-{spec.name}", size=1, most=4)
-        self._listeners = Workers(f"libvirt-console-{spec.name}", size=2, most=6)
+        self._listeners = Workers(f"libvirt-console-{spec.name}", size=1, most=4)
 
     @property
     def uuid(self) -> str:
@@ -156,13 +160,6 @@ class Link:
     def name(self) -> str:
         """The host's name, for people."""
         return self.spec.name
-
-    @property
-    def connection(self) -> Connection:
-        """The connection that does the work, for a call that concerns two hosts. Raises: HostDown."""
-        if self.state is not HostState.UP or not self._ready.is_set():
-            raise HostDown(f"host {self.name} is {self.state}: {self.reason}", host=self.uuid)
-        return self._connection
 
     @property
     def library(self) -> Library:
@@ -203,33 +200,79 @@ class Link:
 
     async def call(
         self, operation: str, fn: Callable[[Connection], T], *, server: ServerKey | None = None,
-        limit: Seconds | None = None,
+        limit: Seconds | None = None, lane: Lane | None = None,
     ) -> T:  # fmt: skip
-        """What ``fn`` makes of the connection, in a thread.
+        """What ``fn`` makes of a connection, in a thread; of that of a ``lane``, if its holder asks.
 
         Raises: HostDown; what ``translate`` makes of an error of libvirt; OutcomeUnknown after ``limit`` seconds.
         """
-        connection = await self._reach()
-        return await self._through(self._workers, operation, connection, fn, server, limit or self.patience.call)
+        limit = limit or self.patience.call
+        if lane is not None:
+            await self._reach()
+            return await self._through(self._workers, operation, lane, fn, server, limit)
+        async with self.lane() as own:
+            return await self._through(self._workers, operation, own, fn, server, limit)
 
-    async def _reach(self) -> Connection:
-        """The connection; while a host that is up is being connected again, that is waited for. Raises: HostDown."""
+    @contextlib.asynccontextmanager
+    async def lane(self) -> AsyncIterator[Lane]:
+        """A connection for the block alone: for what takes several calls, as streams do, or concerns two hosts.
+
+        Raises: HostDown.
+        """
+        await self._reach()
+        while self._free and not self._is_alive(self._free[-1]):
+            self._discard([self._free.pop()])
+        lane = self._free.pop() if self._free else self._lane()
+        try:
+            yield lane
+        finally:
+            if lane in self._lanes and self._is_alive(lane):
+                self._free.append(lane)
+            else:
+                self._discard([lane])
+
+    def _lane(self, connection: Connection = None, end: Callable[[Connection], None] | None = None) -> Lane:
+        """A connection of this round, there already or to be made when it is used."""
+        lane = Lane(self._open, end or self._close, connection)
+        self._lanes.add(lane)
+        return lane
+
+    def _discard(self, lanes: Iterable[Lane], lines: Iterable[SerialLine] = ()) -> None:
+        """Let connections go that are of no use any more, without waiting for whoever is at their other end."""
+        lanes = list(lanes)
+        self._lanes.difference_update(lanes)
+        ends: list[Callable[[], None]] = [partial(line.release, abort=False) for line in lines]
+        ends += [lane.close for lane in lanes if lane.give_up()]
+        if ends:
+            name = f"libvirt-close-{self.name}"
+            threading.Thread(target=lambda: [end() for end in ends], name=name, daemon=True).start()
+
+    async def _reach(self) -> None:
+        """Return while the host is connected. One that is up and is being connected again is waited for.
+
+        Raises: HostDown.
+        """
         with contextlib.suppress(TimeoutError):
             if self.state is HostState.UP:
                 async with aio.timeout(max(self.patience.silent, self.patience.restart) + self.patience.pulse):
                     await self._ready.wait()
-        return self.connection
+        if self.state is not HostState.UP or not self._ready.is_set():
+            raise HostDown(f"host {self.name} is {self.state}: {self.reason}", host=self.uuid)
 
     async def _through(
-        self, workers: Workers, operation: str, connection: Connection, fn: Callable[[Connection], T],
+        self, workers: Workers, operation: str, lane: Lane, fn: Callable[[Connection], T],
         server: ServerKey | None, limit: Seconds,
     ) -> T:  # fmt: skip
         try:
-            return await workers.call(lambda: holding(connection, fn), limit)
+            return await workers.call(lambda: lane.use(fn), limit)
         except self._library.libvirtError as error:
-            said = meaning(error.get_error_code(), alive=self._is_alive(connection))
+            said = meaning(error.get_error_code(), alive=self._is_alive(lane))
             raise translate(
                 said, str(error), operation=operation, host=self.uuid, name=self.name, server=server
+            ) from error
+        except NotOpened as error:
+            raise translate(
+                Meaning.UNREACHABLE, str(error), operation=operation, host=self.uuid, name=self.name, server=server
             ) from error
         except NotStarted as error:
             raise BackendFailed(f"{operation} on host {self.name} was not begun: {error}", host=self.uuid) from error
@@ -238,12 +281,10 @@ class Link:
                 f"{operation} on host {self.name} may or may not have happened: {error}; reconcile", host=self.uuid
             ) from error
 
-    def _is_alive(self, connection: Connection) -> bool:
-        """Whether a connection still stands. One that was given up meanwhile cannot even be asked."""
-        if connection is not self._connection:
-            return False
+    def _is_alive(self, lane: Lane) -> bool:
+        """Whether a connection still stands."""
         with contextlib.suppress(self._library.libvirtError):
-            return bool(connection.isAlive())
+            return lane.is_usable()
         return False
 
     # ------------------------------------------------------------------------------------------------- connections
@@ -261,18 +302,18 @@ class Link:
                     self.reason = error.message
                     if tells_of_no_machine(error.message):
                         self._ended_at = -math.inf
-                    elif self._connection is not None:
+                    elif self._lanes:
                         self._end()
                 else:
                     await self._watch()
                 self._tries += 1
-                await self._drop()
+                self._drop()
                 if self._left() <= 0:
                     self._down()
                 await aio.sleep(0.2 if self.state is HostState.UP else self.patience.pulse)
         finally:
             self._hang_up()
-            await aio.shield(self._drop())
+            self._drop()
             for workers in (self._workers, self._openers, self._pulses, self._listeners):
                 workers.close()
 
@@ -312,36 +353,55 @@ class Link:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._heard, number, domain.UUIDString(), event, detail)
 
-        def make() -> tuple[Connection, Connection]:
+        def make() -> tuple[Connection, Connection, int]:
             made = []
             for _ in range(2):
-                connection = self._library.open(self.spec.uri)
+                connection = self._open()
                 made.append(connection)
                 with contextlib.suppress(self._library.libvirtError):  # a driver inside this process has none
-                    connection.setKeepAlive(max(1, round(self.patience.pulse)), self.patience.keepalives)
                     connection.registerCloseCallback(broke, None)
             kind = self._library.VIR_DOMAIN_EVENT_ID_LIFECYCLE
-            self._subscription = made[0].domainEventRegisterAny(None, kind, happened, None)
-            return made[0], made[1]
+            return made[0], made[1], made[0].domainEventRegisterAny(None, kind, happened, None)
 
         try:
-            self._connection, self._pulse = await self._openers.call(
+            first, pulse, subscription = await self._openers.call(
                 make, min(self.patience.connect, max(1.0, self._left())) if self._left() > 0 else self.patience.connect
             )
-        except self._library.libvirtError as error:
+        except (self._library.libvirtError, NotOpened) as error:
             raise translate(
                 Meaning.UNREACHABLE, str(error), operation="connect", host=self.uuid, name=self.name
             ) from error
         except (NotStarted, NoAnswer) as error:
             raise HostDown(f"host {self.name} cannot be connected: {error}", host=self.uuid) from error
         self._heard_at = clock.now()
-        await self._get_to_know()
 
-    async def _get_to_know(self) -> None:
-        connection = self._connection
+        def close_first(connection: Connection) -> None:
+            with contextlib.suppress(self._library.libvirtError):
+                connection.domainEventDeregisterAny(subscription)
+            self._close(connection)
 
+        lane, self._pulse, self._line_lane = self._lane(first, close_first), self._lane(pulse), self._lane()
+        await self._get_to_know(lane)
+        self._free.append(lane)
+        self._ready.set()
+
+    def _open(self) -> Connection:
+        try:
+            connection = self._library.open(self.spec.uri)
+        except self._library.libvirtError as error:
+            raise NotOpened(str(error)) from error
+        with contextlib.suppress(self._library.libvirtError):  # a driver inside this process has none
+            connection.setKeepAlive(max(1, round(self.patience.pulse)), self.patience.keepalives)
+        return connection
+
+    def _close(self, connection: Connection) -> None:
+        for end in (connection.unregisterCloseCallback, connection.close):
+            with contextlib.suppress(self._library.libvirtError):
+                end()
+
+    async def _get_to_know(self, lane: Lane) -> None:
         async def ask(operation: str, fn: Callable[[Connection], T]) -> T:
-            return await self._through(self._workers, operation, connection, fn, None, self.patience.call)
+            return await self._through(self._workers, operation, lane, fn, None, self.patience.call)
 
         facts, version, lib_version, hostname = await ask("inventory", self._inventory)
         if lib_version < OLDEST:
@@ -373,7 +433,6 @@ class Link:
             for each in seen
         }
         self.state, self.reason, self._heard_at = HostState.UP, "", clock.now()
-        self._ready.set()
         self._tell(EventKind.LOST if before is HostState.UP else EventKind.HOST_UP)
 
     def _judge(self, found: Identity, data: bytes | None = None, copies: int = 0) -> None:
@@ -402,7 +461,7 @@ class Link:
         while not self._broken.is_set():
             try:
                 await self._pulses.call(
-                    lambda: holding(pulse, lambda connection: connection.getLibVersion()), self.patience.silent
+                    lambda: pulse.use(lambda connection: connection.getLibVersion()), self.patience.silent
                 )
                 self._heard_at = clock.now()
             except (NoAnswer, NotStarted) as error:
@@ -428,47 +487,41 @@ class Link:
         if clock.now() - self._heard_at <= 2.0 * self.patience.pulse:
             self._ended_at = clock.now()
 
-    async def _drop(self) -> None:
-        """Let both connections go, without waiting for a host that does not answer."""
-        old = [each for each in (self._connection, self._pulse) if each is not None]
-        self._connection = self._pulse = None
+    def _drop(self) -> None:
+        """Let all connections go, without waiting for a host that does not answer."""
         self._ready.clear()
         self._round += 1
         lines = list(self.lines)
         self.lines.clear()
         for line in lines:
             line.end()
-
-        def close() -> None:
-            for line in lines:
-                line.release(abort=False)
-            if old:
-                with contextlib.suppress(self._library.libvirtError):
-                    old[0].domainEventDeregisterAny(self._subscription)
-            for each in old:
-                with contextlib.suppress(self._library.libvirtError):
-                    each.unregisterCloseCallback()
-                with contextlib.suppress(self._library.libvirtError):
-                    each.close()
-
-        if old:
-            with contextlib.suppress(NoAnswer, NotStarted):
-                await self._openers.call(close, 1.0)
+        self._free.clear()
+        self._discard(self._lanes, lines)
 
     # ---------------------------------------------------------------------------------------------------- consoles
+
+    async def open_line(self, line: SerialLine, uuid: str) -> None:
+        """Have a serial line take over that of a domain. Raises: as ``call``."""
+        await self._reach()
+        await self._through(
+            self._listeners, "open_console", self._line_lane, lambda connection: line.open(connection, uuid), line.key,
+            self.patience.call,
+        )  # fmt: skip
 
     async def on_lines(self, fn: Callable[[], T]) -> T:
         """Something with a serial line that waits for nobody, in a thread that others do not keep busy.
 
         Raises: HostDown if it gave no answer all the same.
         """
+        lane = self._line_lane
         try:
-            return await self._listeners.call(fn, self.patience.call)
+            return await self._listeners.call(lambda: lane.hold(fn), self.patience.call)
         except (NoAnswer, NotStarted) as error:
             raise HostDown(f"the consoles of host {self.name} do not answer: {error}", host=self.uuid) from error
 
     async def let_go(self, line: SerialLine) -> None:
         """Give the stream of a line back, if its connection did not end with it. Raises: HostDown."""
+        line.give_up()
         if line in self.lines:
             del self.lines[line]
             await self.on_lines(line.release)
@@ -551,19 +604,6 @@ class Link:
         self._down()
         self.state, self.reason = HostState.FENCED, "it was fenced"
         self.known.clear()
-
-
-def holding(connection: Connection, fn: Callable[[Connection], T]) -> T:
-    """What ``fn`` makes of a connection. To be called in a thread.
-
-    libvirt frees a connection when it is closed, also under a call that is on its way, and the process dies of that.
-    A stream, opened or not, has a reference of its own.
-    """
-    reference = connection.newStream(0)
-    try:
-        return fn(connection)
-    finally:
-        del reference
 
 
 def kept_aside(domain: Domain, *, uuid: str, name: str, kept: bool, ran: bool) -> Domain:

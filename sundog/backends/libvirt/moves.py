@@ -20,7 +20,7 @@ from sundog.backends.contract import (
 )
 from sundog.backends.libvirt.domain_xml import next_generation, restamped, target_names, with_screen_at, write_backup
 from sundog.backends.libvirt.keeper import LONG_S, LOOK_S, Keeper, cannot, undo_on_failure
-from sundog.backends.libvirt.link import HostSpec, Link, Seen, holding, kept_aside
+from sundog.backends.libvirt.link import HostSpec, Link, Seen, kept_aside
 from sundog.backends.libvirt.native import Connection
 from sundog.backends.libvirt.plan import plan, stem, volume_name
 from sundog.backends.libvirt.records import Disk, Domain, domain_name, domain_uuid, finished
@@ -235,7 +235,6 @@ class Mover(Keeper):
             | native.VIR_MIGRATE_NON_SHARED_INC
             | native.VIR_MIGRATE_ABORT_ON_ERROR
         )
-        connection_there = goal.connection
 
         def move(connection: Connection) -> None:
             there = connection.lookupByUUIDString(domain.uuid)
@@ -247,10 +246,12 @@ class Mover(Keeper):
                 native.VIR_MIGRATE_PARAM_PERSIST_XML: _listening(restamped(kept, arriving), goal),
                 native.VIR_MIGRATE_PARAM_LISTEN_ADDRESS: goal.spec.address,
             }
-            if holding(connection_there, lambda goes_to: there.migrate3(goes_to, parameters, flags)) is None:
+            if lane.use(lambda goes_to: there.migrate3(goes_to, parameters, flags)) is None:
                 raise BackendFailed(f"server {domain.stamp.key} did not arrive on host {goal.name}", host=goal.uuid)
 
-        await source.call("live_migrate", move, server=domain.stamp.key, limit=LONG_S)
+        async with goal.lane() as lane:
+            await goal.call("live_migrate", lambda _connection: None, lane=lane)  # it is there
+            await source.call("live_migrate", move, server=domain.stamp.key, limit=LONG_S)
 
     async def _clear(self, link: Link, arriving: Domain) -> None:
         """Leave nothing on the host that a guest did not reach in the end."""

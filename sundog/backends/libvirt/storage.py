@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from sundog.backends.libvirt.failures import Code
 from sundog.backends.libvirt.host_xml import read_backing, read_files, read_pool_path, write_pool, write_volume
+from sundog.backends.libvirt.lanes import Lane
 from sundog.backends.libvirt.native import Connection
 from sundog.backends.libvirt.records import DiskFormat
 from sundog.errors import BackendFailed
@@ -263,8 +264,15 @@ class Storage:
                 data = data[stream.send(bytes(data[:_MESSAGE])) :]
             return more
 
-        stream = await self._link.call("upload", begin)
-        await self._moved(stream, lambda: self._link.call("upload", lambda _connection: send(stream)))
+        async with self._link.lane() as lane:
+            stream = await self._link.call("upload", begin, lane=lane)
+            done = False
+            try:
+                while await self._link.call("upload", lambda _connection: send(stream), lane=lane):
+                    pass
+                done = True
+            finally:
+                await self._end(lane, stream, well=done)
 
     async def download(self, name: str, *, offset: int = 0, logs: bool = False) -> AsyncGenerator[bytes, None]:
         """The bytes of a volume from ``offset`` on; with ``logs`` of a console log."""
@@ -282,26 +290,21 @@ class Storage:
                 size += len(part)
             return b"".join(parts)
 
-        stream = await self._link.call("download", begin)
-        done = False
-        try:
-            while data := await self._link.call("download", lambda _connection: receive(stream)):
-                yield data
-            done = True
-        finally:
-            await self._end(stream, well=done)
+        async with self._link.lane() as lane:
+            stream = await self._link.call("download", begin, lane=lane)
+            done = False
+            try:
+                while data := await self._link.call("download", lambda _connection: receive(stream), lane=lane):
+                    yield data
+                done = True
+            finally:
+                await self._end(lane, stream, well=done)
 
-    async def _moved(self, stream: Any, piece: Callable[[], Any]) -> None:
-        done = False
-        try:
-            while await piece():
-                pass
-            done = True
-        finally:
-            await self._end(stream, well=done)
+    async def _end(self, lane: Lane, stream: Any, *, well: bool) -> None:
+        def end(_connection: Connection) -> None:
+            _ = stream.finish() if well else stream.abort()
 
-    async def _end(self, stream: Any, *, well: bool) -> None:
-        await self._link.call("end of a stream", lambda _connection: stream.finish() if well else stream.abort())
+        await self._link.call("end of a stream", end, lane=lane)
 
     # -- console logs
 
