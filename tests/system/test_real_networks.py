@@ -235,8 +235,21 @@ def test_two_guests_on_two_hosts_reach_each_other_as_the_rules_say(bed: Bed, tmp
         # Rules that change hold for guests that run.
         await scene.rules(one, *EVERYBODY, LETS_PING)
         await scene.says(b, second, "wired: ping-yes ssh-no")
+        # A guest that goes, and comes back, is nothing to those who serve others.
+        serves = serving(scene.namespace)
+        await scene.driver.destroy(b, second.key, deadline=60)
+        for ports in ((one,), (one, two), (one,)):
+            network = replace(scene.network, ports=ports)
+            await scene.networks.apply(replace(scene.wiring, networks=(network,)), deadline=60)
+            await asyncio.sleep(0.2)  # it takes a moment to die of it
+        assert serving(scene.namespace) == serves != []
 
     play(bed, tmp_path, act)
+
+
+def serving(namespace: str) -> list[str]:
+    """The processes in a namespace that serve a network."""
+    return subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, text=True, check=True).stdout.split()
 
 
 SNIFFER = """

@@ -69,6 +69,14 @@ def files(network: WiredNetwork, mtu: int | None = None) -> DnsmasqFiles:
     return DnsmasqFiles(_lines(_host_lines(network)), _lines(_name_lines(network)), _lines(options), tuple(left_out))
 
 
+def must_start_anew(hosts: str) -> bool:
+    """Whether dnsmasq cannot be told to read the files again, since ``hosts`` is what it read last time.
+
+    2.90 dies of it when a client that it gave a tag is on a shared network: it frees what is not its own.
+    """
+    return ",set:" in hosts
+
+
 def host_name(ip: str) -> str:
     """The name that an address is known by on its network."""
     return f"host-{re.sub('[^0-9a-f]', '-', ipaddress.ip_address(ip).exploded)}"
@@ -79,7 +87,8 @@ def _host_lines(network: WiredNetwork) -> Iterator[str]:
     for port in network.ports:
         for address in port.addresses:
             if port.enabled and address.subnet_id in served:
-                yield f"{port.mac},set:port-{port.id},{address.ip},{host_name(address.ip)}"
+                tag = f"set:port-{port.id}," if port.dhcp_options else ""
+                yield f"{port.mac},{tag}{address.ip},{host_name(address.ip)}"
 
 
 def _name_lines(network: WiredNetwork) -> Iterator[str]:

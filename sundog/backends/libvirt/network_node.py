@@ -23,6 +23,8 @@ from sundog.backends.libvirt.network_shell import Commands, Machine
 from sundog.backends.libvirt.records import bridge_name
 from sundog.backends.networks import Report, RouterLeg, WiredNetwork, WiredRouter, Wiring
 from sundog.errors import BackendFailed, SundogError
+from sundog.runtime import aio
+from sundog.units import Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,9 @@ class NodeSpec:
     physical: Mapping[str, str] = field(default_factory=dict)
     spaces: links.Spaces = field(default_factory=links.Spaces)
 
+
+_END_S: Final[Seconds] = 2.0
+"""How long a process that was killed may take to end."""
 
 _TOOLS: Final = {"ip": "iproute2", "dnsmasq": "dnsmasq-base", "nft": "nftables", "sysctl": "procps"}
 """Commands that it needs, and Debian's packages that they are in."""
@@ -136,8 +141,7 @@ class NetworkNode:
             ]
         )
         await self._settle(namespace, links.serving(network, mtu))
-        self._daemon(network, mtu)
-        if not self._runs_well(network):
+        if self._daemon(network, mtu) or not self._runs_well(network):
             await self._end_all_in(namespace)
             await self._machine.run("ip", "netns", "exec", namespace, *self._command(network))
         if self._doors is not None:
@@ -145,9 +149,14 @@ class NetworkNode:
 
     async def _end_all_in(self, namespace: str) -> None:
         """End what runs in a namespace, also what the cloud's former folder began, of which this one has no file."""
-        for each in (await self._machine.run("ip", "netns", "pids", namespace)).split():
+        ending = {int(each) for each in (await self._machine.run("ip", "netns", "pids", namespace)).split()}
+        for each in ending:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(each), signal.SIGKILL)
+                os.kill(each, signal.SIGKILL)
+        with contextlib.suppress(TimeoutError):
+            async with aio.timeout(_END_S):
+                while any(_words(each) for each in ending):  # it has its port until then
+                    await aio.sleep(0.01)
 
     def _folder(self, network: str) -> Path:
         return self._spec.folder / network
@@ -155,28 +164,30 @@ class NetworkNode:
     def _command(self, network: WiredNetwork) -> tuple[str, ...]:
         return dnsmasq.command(network, str(self._folder(network.id)))
 
-    def _daemon(self, network: WiredNetwork, mtu: int) -> None:
-        """Write what dnsmasq reads; one that runs reads what has changed."""
+    def _daemon(self, network: WiredNetwork, mtu: int) -> bool:
+        """Write what dnsmasq reads; one that runs reads what has changed. Whether it must be started anew instead."""
         folder = self._folder(network.id)
         folder.mkdir(parents=True, exist_ok=True, mode=0o755)
         made = dnsmasq.files(network, mtu)
-        changed = False
+        changed, hosts = False, folder / "hosts"
+        anew = hosts.exists() and dnsmasq.must_start_anew(hosts.read_text())
         for name, text in (("hosts", made.hosts), ("names", made.names), ("options", made.options)):
             path = folder / name
             if not path.exists() or path.read_text() != text:
                 path.write_text(text)
                 changed = True
-        if changed and (running := self._running(network.id)):
+        if changed and not anew and (running := self._running(network.id)):
             os.kill(running[0], signal.SIGHUP)
+        return changed and anew
 
     def _running(self, network: str) -> tuple[int, tuple[str, ...]] | None:
         """The dnsmasq of a network and how it was started; a number that is somebody else's by now is not it."""
         folder = self._folder(network)
         try:
             pid = int((folder / "pid").read_text())
-            words = tuple(Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1])
         except (OSError, ValueError):
             return None
+        words = _words(pid)
         return (pid, words) if f"--pid-file={folder}/pid" in words else None
 
     def _runs_well(self, network: WiredNetwork) -> bool:
@@ -270,3 +281,11 @@ def _only(router: WiredRouter, cards: Iterable[RouterLeg]) -> WiredRouter:
         legs=tuple(leg for leg in router.legs if leg in there),
         outside=router.outside if router.outside in there else None,
     )
+
+
+def _words(pid: int) -> tuple[str, ...]:
+    """How a process was started; nothing if it has ended."""
+    try:
+        return tuple(Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1])
+    except OSError:
+        return ()
