@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import termios
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -235,14 +236,18 @@ def test_two_guests_on_two_hosts_reach_each_other_as_the_rules_say(bed: Bed, tmp
         # Rules that change hold for guests that run.
         await scene.rules(one, *EVERYBODY, LETS_PING)
         await scene.says(b, second, "wired: ping-yes ssh-no")
-        # A guest that goes, and comes back, is nothing to those who serve others.
-        serves = serving(scene.namespace)
+        # A guest that goes leaves its address to the next, and those who serve it alive.
         await scene.driver.destroy(b, second.key, deadline=60)
-        for ports in ((one,), (one, two), (one,)):
-            network = replace(scene.network, ports=ports)
-            await scene.networks.apply(replace(scene.wiring, networks=(network,)), deadline=60)
-            await asyncio.sleep(0.2)  # it takes a moment to die of it
-        assert serving(scene.namespace) == serves != []
+        heir = replace(two, id=str(uuid.uuid4()), mac="fa:16:3e:0a:0b:22", server_id=str(uuid.uuid4()))
+        for ports in ((one,), (one, heir)):
+            scene.wiring = replace(
+                scene.wiring, networks=(replace(scene.network, ports=ports), *scene.wiring.networks[1:])
+            )
+            await scene.networks.apply(scene.wiring, deadline=60)
+            await asyncio.sleep(0.2)  # it would take a moment to die of it
+            assert len(serving(scene.namespace)) == 1
+        third = await scene.boot(b, heir, "true")
+        await scene.says(b, third, "lease eth0 10.5.0.12")
 
     play(bed, tmp_path, act)
 

@@ -69,12 +69,13 @@ def files(network: WiredNetwork, mtu: int | None = None) -> DnsmasqFiles:
     return DnsmasqFiles(_lines(_host_lines(network)), _lines(_name_lines(network)), _lines(options), tuple(left_out))
 
 
-def must_start_anew(hosts: str) -> bool:
-    """Whether dnsmasq cannot be told to read the files again, since ``hosts`` is what it read last time.
+def must_start_anew(before: str, after: str) -> bool:
+    """Whether dnsmasq cannot be told to read the files again, if these were the hosts in them and are now.
 
-    2.90 dies of it when a client that it gave a tag is on a shared network: it frees what is not its own.
+    It keeps an address for who had it last, for a day, whoever is to have it now. And 2.90 dies of reading again when a
+    client that it gave a tag is on a shared network: it frees what is not its own.
     """
-    return ",set:" in hosts
+    return ",set:" in before or not set(before.splitlines()) <= set(after.splitlines())
 
 
 def host_name(ip: str) -> str:

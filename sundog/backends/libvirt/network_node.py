@@ -170,7 +170,7 @@ class NetworkNode:
         folder.mkdir(parents=True, exist_ok=True, mode=0o755)
         made = dnsmasq.files(network, mtu)
         changed, hosts = False, folder / "hosts"
-        anew = hosts.exists() and dnsmasq.must_start_anew(hosts.read_text())
+        anew = hosts.exists() and dnsmasq.must_start_anew(hosts.read_text(), made.hosts)
         for name, text in (("hosts", made.hosts), ("names", made.names), ("options", made.options)):
             path = folder / name
             if not path.exists() or path.read_text() != text:

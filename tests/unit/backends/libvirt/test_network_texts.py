@@ -214,10 +214,15 @@ def test_a_card_names_its_filter_where_hosts_have_filters_and_not_elsewhere() ->
 # ------------------------------------------------------------------------------------------------------------- dnsmasq
 
 
-def test_dnsmasq_reads_its_files_again_unless_it_gave_somebody_a_tag() -> None:
-    plain = dnsmasq.files(replace(TENANT, ports=(OPEN, replace(WEB, dhcp_options=()))))
-    assert not dnsmasq.must_start_anew(plain.hosts)
-    assert dnsmasq.must_start_anew(FILES.hosts)
+def test_dnsmasq_reads_its_files_again_unless_somebody_goes_or_it_gave_somebody_a_tag() -> None:
+    plain, one = (
+        dnsmasq.files(replace(TENANT, ports=ports)).hosts for ports in ((OPEN, replace(WEB, dhcp_options=())), (OPEN,))
+    )
+    assert not dnsmasq.must_start_anew("", plain)
+    assert not dnsmasq.must_start_anew(one, plain)
+    assert dnsmasq.must_start_anew(plain, one)
+    assert dnsmasq.must_start_anew(one, one.replace("fa:16", "fa:17"))
+    assert dnsmasq.must_start_anew(FILES.hosts, FILES.hosts)
 
 
 @given(st.lists(st.builds(DhcpOption, st.text(max_size=20), st.text(max_size=40)), max_size=4))
