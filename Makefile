@@ -23,7 +23,7 @@ $(VENV)/.dev: pyproject.toml tools/setup-venv tools/setup-postgresql
 demo: $(VENV)/.run  ## Set everything up, run the quickstart scenario, print its summary and where the report is
 	$(BIN)/sundog run quickstart --out $(OUT) --force
 
-test: lint types contracts test-fast coverage test-pythons test-slow test-libvirt  ## Set everything up and pass every check and test
+test: lint types contracts test-fast coverage test-pythons test-slow  ## Set everything up and pass every check and test
 
 test-fast: $(VENV)/.dev  ## The tests that need no process of their own: ten minutes and more on two cores
 	$(BIN)/pytest -n $(JOBS) -q -m "not slow and not system and not trace and not proof and not libvirt"
