@@ -31,6 +31,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 import numpy as np
 
+from sundog.errors import SundogError
 from sundog.runtime.warp import JUMP, WarpLoop
 from sundog.units import Seconds
 
@@ -46,6 +47,7 @@ __all__ = [
     "Timeout",
     "Undo",
     "apart",
+    "background",
     "current_task",
     "gather",
     "map",
@@ -235,6 +237,22 @@ class TaskGroup:
                     self._abort()
         self._idle = None
         return cancelled
+
+
+@asynccontextmanager
+async def background() -> AsyncIterator[TaskGroup]:
+    """Tasks that run beside a block, which has them end before it does. A SundogError of the block is raised as itself.
+
+    A TaskGroup would raise it as one of several. Raises: an ExceptionGroup of what the tasks failed with.
+    """
+    failed = None
+    async with TaskGroup() as tasks:
+        try:
+            yield tasks
+        except SundogError as error:
+            failed = error
+    if failed is not None:
+        raise failed
 
 
 T1 = TypeVar("T1")

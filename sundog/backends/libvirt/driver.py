@@ -42,7 +42,7 @@ from sundog.backends.libvirt.native import library
 from sundog.backends.libvirt.plan import blanks, interface, plan, volume_name
 from sundog.backends.libvirt.records import Disk, Domain, Interface, finished
 from sundog.backends.libvirt.states import LIVE
-from sundog.errors import BackendFailed, NoSuchServer, NotSupported, PlainFailure, SundogError
+from sundog.errors import BackendFailed, NoSuchServer, NotSupported, PlainFailure
 from sundog.runtime import aio, clock
 from sundog.units import Seconds
 
@@ -92,18 +92,14 @@ async def connected(
 
     Raises: InputError if two hosts have one name, address or uuid, or libvirt-python is not installed.
     """
-    native, specs, failed = library(), distinct(hosts), None
-    async with aio.TaskGroup() as group:
-        driver = LibvirtDriver(native, specs, Images(images, folder, fetched), group, fencer, settings)
+    native, specs = library(), distinct(hosts)
+    async with aio.background() as tasks:
+        driver = LibvirtDriver(native, specs, Images(images, folder, fetched), tasks, fencer, settings)
         try:
             yield driver
-        except SundogError as error:  # to be raised as itself; the group would raise it as one of several
-            failed = error
         finally:
             driver.close()
             driver.disconnect()
-    if failed is not None:
-        raise failed
 
 
 class LibvirtDriver(Mover):

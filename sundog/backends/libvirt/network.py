@@ -104,17 +104,12 @@ async def networks_over(
     ``node`` None: no DHCP, metadata, routers, and ``why`` says why. How a host's networks reach those of others is in
     its ``HostSpec``.
     """
-    failed = None
-    async with aio.TaskGroup() as tasks:
+    async with aio.background() as tasks:
         networks = LibvirtNetworks(hosts, tasks, node, why, machines)
         try:
             yield networks
-        except SundogError as error:  # to be raised as itself; the group would raise it as one of several
-            failed = error
         finally:
             networks.stop()
-    if failed is not None:
-        raise failed
 
 
 class LibvirtNetworks:

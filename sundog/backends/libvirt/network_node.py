@@ -141,9 +141,7 @@ class NetworkNode:
             ]
         )
         await self._settle(namespace, links.serving(network, mtu))
-        if self._daemon(network, mtu) or not self._runs_well(network):
-            await self._end_all_in(namespace)
-            await self._machine.run("ip", "netns", "exec", namespace, *self._command(network))
+        await self._tell(network, mtu)
         if self._doors is not None:
             await self._doors.open(namespace, network)
 
@@ -155,7 +153,7 @@ class NetworkNode:
                 os.kill(each, signal.SIGKILL)
         with contextlib.suppress(TimeoutError):
             async with aio.timeout(_END_S):
-                while any(_words(each) for each in ending):  # it has its port until then
+                while not all(map(_has_ended, ending)):
                     await aio.sleep(0.01)
 
     def _folder(self, network: str) -> Path:
@@ -164,21 +162,25 @@ class NetworkNode:
     def _command(self, network: WiredNetwork) -> tuple[str, ...]:
         return dnsmasq.command(network, str(self._folder(network.id)))
 
-    def _daemon(self, network: WiredNetwork, mtu: int) -> bool:
-        """Write what dnsmasq reads; one that runs reads what has changed. Whether it must be started anew instead."""
-        folder = self._folder(network.id)
+    async def _tell(self, network: WiredNetwork, mtu: int) -> None:
+        """Write what dnsmasq reads, and have it read what has changed, or start it anew."""
+        folder, namespace = self._folder(network.id), self._spec.spaces.network(network.id)
         folder.mkdir(parents=True, exist_ok=True, mode=0o755)
         made = dnsmasq.files(network, mtu)
-        changed, hosts = False, folder / "hosts"
-        anew = hosts.exists() and dnsmasq.must_start_anew(hosts.read_text(), made.hosts)
-        for name, text in (("hosts", made.hosts), ("names", made.names), ("options", made.options)):
-            path = folder / name
-            if not path.exists() or path.read_text() != text:
-                path.write_text(text)
-                changed = True
-        if changed and not anew and (running := self._running(network.id)):
+        want = {"hosts": made.hosts, "names": made.names, "options": made.options}
+        had = {path.name: path.read_text() for path in map(folder.joinpath, want) if path.exists()}
+        changed, running = had != want, self._running(network.id)
+        anew = changed and dnsmasq.must_start_anew(had.get("hosts", ""), made.hosts)
+        if anew or running is None or running[1] != self._command(network):
+            await self._end_all_in(namespace)  # first: if we are killed meanwhile, who comes after us sees none running
+            running = None
+        for name, text in want.items():
+            if had.get(name) != text:
+                (folder / name).write_text(text)
+        if running is None:
+            await self._machine.run("ip", "netns", "exec", namespace, *self._command(network))
+        elif changed:
             os.kill(running[0], signal.SIGHUP)
-        return changed and anew
 
     def _running(self, network: str) -> tuple[int, tuple[str, ...]] | None:
         """The dnsmasq of a network and how it was started; a number that is somebody else's by now is not it."""
@@ -189,11 +191,6 @@ class NetworkNode:
             return None
         words = _words(pid)
         return (pid, words) if f"--pid-file={folder}/pid" in words else None
-
-    def _runs_well(self, network: WiredNetwork) -> bool:
-        """Whether the network's dnsmasq runs, and was started as it would be now."""
-        running = self._running(network.id)
-        return running is not None and running[1] == self._command(network)
 
     # -- routers
 
@@ -289,3 +286,11 @@ def _words(pid: int) -> tuple[str, ...]:
         return tuple(Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1])
     except OSError:
         return ()
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a process has given back all that it had. Its words are gone first, its ports after them."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True

@@ -3,12 +3,14 @@ import inspect
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sundog.errors import InputError
 from sundog.runtime import aio, clock, warp
 from sundog.runtime.seeds import Streams
 
@@ -227,6 +229,46 @@ def test_cancellation_beside_a_failure_arrives_at_the_next_await() -> None:
         return [*seen, f"cancelled: {task.cancelled()}"]
 
     assert run(main) == ["group at 3.0", "cancelled at 3.0", "cancelled: True"]
+
+
+def test_the_background_ends_with_its_block_which_fails_as_itself() -> None:
+    ended: list[float] = []
+
+    async def watch(stop: aio.Event) -> None:
+        await stop.wait()
+        ended.append(clock.now())
+
+    async def main(error: Exception) -> None:
+        stop = aio.Event()
+        async with aio.background() as tasks:
+            tasks.create_task(watch(stop))
+            await aio.sleep(3)
+            try:
+                raise error
+            finally:
+                stop.set()
+
+    with pytest.raises(InputError, match="not so"):
+        run(partial(main, InputError("not so")))
+    with pytest.raises(ExceptionGroup) as caught:
+        run(partial(main, ValueError("a fault of ours")))
+    assert repr(caught.value.exceptions) == "(ValueError('a fault of ours'),)"
+    assert ended == [3]
+
+
+def test_what_fails_in_the_background_ends_the_block() -> None:
+    async def fail() -> None:
+        await aio.sleep(1)
+        raise InputError("lost")
+
+    async def main() -> None:
+        async with aio.background() as tasks:
+            tasks.create_task(fail())
+            await aio.sleep(100)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        run(main)
+    assert [type(error) for error in caught.value.exceptions] == [InputError]
 
 
 def test_group_used_for_cleaning_up_does_not_deliver_the_old_cancellation_again() -> None:

@@ -162,6 +162,13 @@ async def joined(networks: LibvirtNetworks, host: Host, wiring: Wiring, port: st
     return clock.now() - begun
 
 
+async def settled(networks: LibvirtNetworks, host: Host, wiring: Wiring) -> None:
+    """A wiring whose ports are all on a host, which has done what it says."""
+    await networks.apply(wiring, deadline=60)
+    await networks.bind(host.uuid, [port.id for network in wiring.networks for port in network.ports], deadline=60)
+    await networks.done(deadline=60)
+
+
 def test_a_new_member_waits_for_its_own_filter_and_at_most_one_other() -> None:
     async def act(networks: LibvirtNetworks, host: Host, _other: Host) -> None:
         for count in range(1, 20):
@@ -193,9 +200,7 @@ def test_a_host_that_never_answers_delays_nobody_elsewhere() -> None:
 
 def test_many_changes_while_a_host_is_told_are_told_at_once() -> None:
     async def act(networks: LibvirtNetworks, host: Host, _other: Host) -> None:
-        await networks.apply(group_of(*range(5)), deadline=60)
-        await networks.bind(host.uuid, [f"port-{each}" for each in range(5)], deadline=60)
-        await networks.done(deadline=60)
+        await settled(networks, host, group_of(*range(5)))
         before = len(host.laid)
         for count in range(6, 60):
             await networks.apply(group_of(*range(count)), deadline=60)
@@ -216,9 +221,7 @@ def test_what_closes_is_told_before_what_only_opens() -> None:
             (network,) = group_of(*numbers).networks
             return Wiring((replace(network, ports=(*(p for p in network.ports if p.id != last.id), last)),))
 
-        await networks.apply(wiring(numbers, last), deadline=60)
-        await networks.bind(host.uuid, [f"port-{each}" for each in numbers], deadline=60)
-        await networks.done(deadline=60)
+        await settled(networks, host, wiring(numbers, last))
         await networks.apply(wiring(range(11), last), deadline=60)
         await aio.sleep(2.5)  # eight are still to be told of the new member
         closed = clock.now()
@@ -232,9 +235,7 @@ def test_what_closes_is_told_before_what_only_opens() -> None:
 
 def test_what_only_opens_waits_for_servers_that_come_and_what_closes_does_not() -> None:
     async def act(networks: LibvirtNetworks, host: Host, _other: Host) -> None:
-        await networks.apply(group_of(*range(5)), deadline=60)
-        await networks.bind(host.uuid, [f"port-{each}" for each in range(5)], deadline=60)
-        await networks.done(deadline=60)
+        await settled(networks, host, group_of(*range(5)))
         host.laid.clear()
         host.arriving = 1
         for count in range(6, 12):
@@ -286,9 +287,7 @@ def test_such_an_address_on_a_host_that_never_answers_is_waited_for_so_long_and_
 def test_a_server_that_starts_again_has_its_filter_as_it_is_by_then() -> None:
     async def act(networks: LibvirtNetworks, host: Host, _other: Host) -> None:
         numbers = range(10)
-        await networks.apply(group_of(*numbers, extra=(SSH,)), deadline=60)
-        await networks.bind(host.uuid, [f"port-{each}" for each in numbers], deadline=60)
-        await networks.done(deadline=60)
+        await settled(networks, host, group_of(*numbers, extra=(SSH,)))
         await networks.apply(group_of(*numbers), deadline=60)
         await networks.catch_up(cast(Link, host), ["port-9"])
         assert 'dstportstart="22"' not in host.filters[filter_name("port-9")]
