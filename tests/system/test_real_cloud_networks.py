@@ -143,7 +143,7 @@ def test_one_machine_is_a_host_and_the_network_node(bed: Bed, tmp_path: Path) ->
                 one.wait_for_console(server, "wired: ping-yes ssh-yes")
             for port in ports:
                 floating = wired.float(port)
-                wait_for(lambda at=floating: "SSH-" in in_one(sys.executable, "-c", ANSWERS, at), seconds=20)
+                wait_for(lambda at=floating: "SSH-" in in_one(sys.executable, "-c", ANSWERS, at), seconds=60)
             told = json.loads(one.command("host", "list", "--json"))["network"]
             assert told["failed"] == []
             assert all("carries 1500 bytes" in line for line in told["left_out"]), told
@@ -156,12 +156,12 @@ def test_one_machine_is_a_host_and_the_network_node(bed: Bed, tmp_path: Path) ->
             for value in (0, 1):
                 in_one("sysctl", "-qw", f"net.bridge.bridge-nf-call-iptables={value}")
                 wired.let(group, "udp", 53 + value)  # so that hosts are looked at
-                wait_for(lambda value=value: is_said() is not bool(value), seconds=20)
+                wait_for(lambda value=value: is_said() is not bool(value), seconds=60)
 
             # It comes and goes from the machine that is the network node as from any other.
             one.act(servers[0], **{"os-migrateLive": {"host": None, "block_migration": "auto"}})
             one.settled(servers[0], "ACTIVE")
-            wait_for(lambda: "SSH-" in in_one(sys.executable, "-c", ANSWERS, floating), seconds=20)
+            wait_for(lambda: "SSH-" in in_one(sys.executable, "-c", ANSWERS, floating), seconds=60)
             one.act(servers[0], **{"os-migrateLive": {"host": None, "block_migration": "auto"}})
             assert one.settled(servers[0], "ACTIVE")["OS-EXT-SRV-ATTR:host"] == here.name
             one.wait_for_console(servers[0], "wired: ping-yes ssh-yes")
@@ -184,8 +184,8 @@ def test_one_machine_is_a_host_and_the_network_node(bed: Bed, tmp_path: Path) ->
             wired.remove()
             nothing = {place.name: [] for place in bed.hosts()}
             assert holdings(bed) == nothing
-            wait_for(lambda: wiring_left(bed, one.state) == {**nothing, "node": []}, seconds=20)
-            wait_for(lambda: in_one("ip", "netns", "list") == "", seconds=20)
+            wait_for(lambda: wiring_left(bed, one.state) == {**nothing, "node": []}, seconds=60)
+            wait_for(lambda: in_one("ip", "netns", "list") == "", seconds=60)
             assert not re.search(r" s(br|vx|dh|rt)", in_one("ip", "-o", "link"))
             one.stop()
     finally:

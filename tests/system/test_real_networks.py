@@ -214,6 +214,24 @@ def is_open(line: socket.socket) -> bool:
     return line.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == b"\x01"
 
 
+@asynccontextmanager
+async def talking(address: str) -> AsyncIterator[socket.socket]:
+    """A connection with what answers on port 22, which hears us."""
+    with await asyncio.to_thread(socket.create_connection, (address, 22), 20.0) as line:
+        line.sendall(b"SSH-2.0-wired\r\n")
+        async with asyncio.timeout(20):
+            while unheard(line):
+                await asyncio.sleep(0.1)
+        yield line
+
+
+async def is_cut(line: socket.socket) -> None:
+    """Nobody hears what we say, and nobody closed the connection."""
+    line.sendall(bytes(64))
+    await asyncio.sleep(3)
+    assert (unheard(line), is_open(line)) == (64, True)
+
+
 TRIES = """
 say() { echo "wired: $*" >/dev/console; }
 try() { if "$@" >/dev/null 2>&1; then echo yes; else echo no; fi; }
@@ -377,20 +395,16 @@ def test_a_floating_ip_reaches_its_guest_and_others_go_out_by_the_router(bed: Be
             while gate.callers != {floating, own}:
                 await asyncio.sleep(0.2)
         # A rule that is taken away, and a floating IP that is, hold at once: for connections that are there as well.
-        with await asyncio.to_thread(socket.create_connection, (floating, 22), 20.0) as line:
-            line.sendall(b"SSH-2.0-wired\r\n")
-            async with asyncio.timeout(20):
-                while unheard(line):
-                    await asyncio.sleep(0.1)
+        async with talking(floating) as line:
             await scene.rules(one, *EVERYBODY)
             assert await asyncio.to_thread(banner, floating) == b""
-            line.sendall(bytes(64))
-            await asyncio.sleep(3)
-            assert (unheard(line), is_open(line)) == (64, True)
+            await is_cut(line)
         await scene.rules(one, *EVERYBODY, LETS_SSH)
         assert await asyncio.to_thread(banner, floating)
-        scene.wiring = replace(scene.wiring, routers=(replace(router, floating=()),))
-        await scene.networks.apply(scene.wiring, deadline=60)
+        async with talking(floating) as line:
+            scene.wiring = replace(scene.wiring, routers=(replace(router, floating=()),))
+            await scene.networks.apply(scene.wiring, deadline=60)
+            await is_cut(line)
         assert await asyncio.to_thread(banner, floating) == b""
         gate.server.close()
 

@@ -1,8 +1,9 @@
 """The rules of a router's namespace for nftables: NAT, floating IPs, and what may come in. Pure.
 
-One text replaces everything at once, so there is no moment without rules. Floating IPs are two maps. What comes from
-outside is let in if it answers, or if it came for a floating IP; without SNAT the router is an ordinary one, and
-security groups are what protects servers.
+One text replaces everything at once, so there is no moment without rules. Floating IPs are two maps, and their pairs a
+set: the kernel goes on translating a connection as it began to, so one whose pair is there no longer is dropped. What
+comes from outside is let in if it answers, or if it came for a floating IP; without SNAT the router is an ordinary one,
+and security groups are what protects servers.
 
 Reference: https://wiki.nftables.org/wiki-nftables/index.php/Performing_Network_Address_Translation_(NAT).
 """
@@ -24,8 +25,9 @@ def ruleset(router: WiredRouter) -> str:
     """All rules of a router, as ``nft -f`` reads them."""
     lines = [f"table ip {TABLE}", f"delete table ip {TABLE}", f"table ip {TABLE} {{"]
     floating = router.floating if router.outside is not None and router.enabled else ()
-    lines += _map("inwards", ((each.address, each.fixed) for each in floating))
-    lines += _map("outwards", ((each.fixed, each.address) for each in floating))
+    lines += _holding("map inwards", "ipv4_addr : ipv4_addr", (f"{each.address} : {each.fixed}" for each in floating))
+    lines += _holding("map outwards", "ipv4_addr : ipv4_addr", (f"{each.fixed} : {each.address}" for each in floating))
+    lines += _holding("set pairs", "ipv4_addr . ipv4_addr", (f"{each.address} . {each.fixed}" for each in floating))
     lines += _chain("arrive", "type nat hook prerouting priority dstnat; policy accept;",
                     ["dnat to ip daddr map @inwards"])  # fmt: skip
     lines += _chain("leave", "type nat hook postrouting priority srcnat; policy accept;", _leave(router))
@@ -46,9 +48,15 @@ def _leave(router: WiredRouter) -> list[str]:
 def _pass(router: WiredRouter) -> list[str]:
     if not router.enabled:
         return ["drop"]
+    own = f"ct reply ip daddr != {own} " if (own := _own(router)) else ""
+    rules = [
+        "ct status dnat ct original ip daddr . ct reply ip saddr != @pairs drop",
+        f"ct status snat {own}ct reply ip daddr . ct original ip saddr != @pairs drop",
+    ]
     if router.outside is None or not router.snat:
-        return []
+        return rules
     return [
+        *rules,
         f'iifname "{OUTSIDE}" ct state established,related accept',
         f'iifname "{OUTSIDE}" ct status dnat accept',
         f'iifname "{OUTSIDE}" drop',
@@ -66,12 +74,10 @@ def floating_addresses(floating: Iterable[Floating]) -> tuple[str, ...]:
     return tuple(f"{each.address}/32" for each in floating)
 
 
-def _map(name: str, pairs: Iterable[tuple[str, str]]) -> list[str]:
-    elements = ", ".join(f"{key} : {value}" for key, value in sorted(pairs))
-    inside = ["    type ipv4_addr : ipv4_addr"]
-    if elements:
-        inside.append(f"    elements = {{ {elements} }}")
-    return [f"  map {name} {{", *inside, "  }"]
+def _holding(what: str, kind: str, elements: Iterable[str]) -> list[str]:
+    """A map or set and what is in it."""
+    told = ", ".join(sorted(elements))
+    return [f"  {what} {{", f"    type {kind}", *([f"    elements = {{ {told} }}"] if told else []), "  }"]
 
 
 def _chain(name: str, hook: str, rules: Iterable[str]) -> list[str]:
