@@ -142,8 +142,8 @@ class RealCloud:
         """An action of a server, asked for."""
         return self.ask("POST", "compute", f"/servers/{server}/action", action)
 
-    def settled(self, server: str, status: str) -> dict[str, Any]:
-        """The server when nothing is under way on it; then it has this status."""
+    def idle(self, server: str) -> dict[str, Any]:
+        """The server when nothing is under way on it."""
 
         def done() -> dict[str, Any] | None:
             found = self.server(server)
@@ -151,12 +151,13 @@ class RealCloud:
             return None if busy else found
 
         found: dict[str, Any] = wait_for(done, seconds=BOOT_SECONDS)
-        assert found["status"] == status, found.get("fault", found)
         return found
 
-    def console(self, server: str) -> str:
-        """What the guest wrote."""
-        return str(self.act(server, **{"os-getConsoleOutput": {}})["output"])
+    def settled(self, server: str, status: str) -> dict[str, Any]:
+        """The server when nothing is under way on it; then it has this status."""
+        found = self.idle(server)
+        assert found["status"] == status, found.get("fault", found)
+        return found
 
     def wait_for_console(self, server: str, pattern: str) -> None:
         """Until the guest has written something."""

@@ -124,6 +124,7 @@ def test_it_is_killed_while_a_guest_moves(tried: Tried) -> None:
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_it_is_killed_before_every_request_to_a_host(tried: Tried, operation: str) -> None:
     killed = tried.try_all(operation, (f"call:{number}" for number in range(1, MOST)))
@@ -132,6 +133,7 @@ def test_it_is_killed_before_every_request_to_a_host(tried: Tried, operation: st
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_it_is_killed_at_any_instant(tried: Tried, operation: str) -> None:
     dice = random.Random(5)

@@ -181,6 +181,7 @@ def test_a_name_and_user_data_of_any_signs_are_themselves_on_hosts_and_in_guests
     cloud.delete(server)
 
 
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize(
     ("rounds", "at_once"), [(1, 4), pytest.param(50, 4, marks=pytest.mark.proof)], ids=["four", "two-hundred"]
 )
