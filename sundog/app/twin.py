@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -226,6 +227,8 @@ def play_on_real_hosts(plan: Plan, state: str, timings: Timings, keep: Callable[
             told.append(duration)
             keep(duration)
 
+        # What ends services is to leave as little on hosts as Ctrl-C does, which cancels this.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
         watch = Stopwatch(hear, hears_fetches=True)
         async with real_hosts(folder, cloud_id(state), work=work, fetched=watch.fetched) as real:
             driver = real.driver
