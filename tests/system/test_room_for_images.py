@@ -1,4 +1,4 @@
-"""A host's disk fills up with images: those that nobody uses go when there is need, and no other."""
+"""A host's disk fills up: images that nobody uses go when there is need, and no other; what runs waits for room."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sundog.backends.contract import ServerSpec
+from sundog.backends.contract import PowerState, ServerSpec
 from sundog.backends.libvirt.driver import LibvirtDriver
 from sundog.errors import BackendFailed
 from sundog.runtime.ids import Ids
@@ -83,7 +83,12 @@ def test_images_that_nobody_uses_make_room_for_others(bed: Bed, tmp_path_factory
         play(bed, tmp_path_factory.getbasetemp() / "libvirt-images", scene)
 
 
-def test_what_a_full_disk_cannot_hold_is_not_there_and_what_runs_goes_on(
+WRITES = b"""#!/bin/sh
+(dd if=/dev/urandom of=/dev/vda bs=1M seek=32 count=8 oflag=direct) &
+"""
+
+
+def test_what_a_full_disk_cannot_hold_is_not_there_and_a_guest_that_writes_waits_for_room(
     bed: Bed, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     ids = Ids(np.random.default_rng())
@@ -99,9 +104,14 @@ def test_what_a_full_disk_cannot_hold_is_not_there_and_what_runs_goes_on(
     def files() -> set[str]:
         return set(bed.run(1, ["ls", POOL], capture_output=True).stdout.split()) - {"filling"}
 
+    def written() -> int:
+        disks = bed.run(1, ["sh", "-c", f"stat -c %s {POOL}/*.root.qcow2"], capture_output=True).stdout
+        return max(map(int, disks.split()))
+
     async def scene(driver: LibvirtDriver, _trouble: BedTrouble) -> None:
         full, other = (link.uuid for link in driver.links)
-        runs, comes = make_spec(), make_spec()
+        told = {"openstack/latest/meta_data.json": "{}"}
+        runs, comes = make_spec(config_drive=True, drive=told, user_data=WRITES), make_spec()
         await driver.spawn(full, runs, deadline=120)
         await driver.spawn(other, comes, deadline=120, start=False)
         before = files()
@@ -113,10 +123,21 @@ def test_what_a_full_disk_cannot_hold_is_not_there_and_what_runs_goes_on(
             with pytest.raises(BackendFailed, match=r"[Nn]o space left"):
                 await attempt
         assert files() == before
+
+        async def power() -> PowerState:
+            (copy,) = await driver.list_servers(full, deadline=60)
+            assert copy.key == runs.key
+            return copy.power_state
+
+        async with asyncio.timeout(120):
+            while await power() != PowerState.PAUSED:
+                await asyncio.sleep(0.3)
         bed.run(1, ["rm", f"{POOL}/filling"])
-        assert [(copy.key, copy.power_state) for copy in await driver.list_servers(full, deadline=60)] == [
-            (runs.key, "running")
-        ]
+        await driver.unpause(full, runs.key, deadline=60)
+        async with asyncio.timeout(120):  # it has no console any more: virtlogd gives up a log that it cannot write
+            while written() < 8 * 2**20:
+                await asyncio.sleep(0.3)
+        assert await power() == PowerState.RUNNING
         (there,) = await driver.list_servers(other, deadline=60)
         assert (there.key, there.kept) == (comes.key, False)
         await driver.resize_begin(other, comes.key, full, replace(comes, generation=2), deadline=60)
