@@ -159,6 +159,10 @@ class RealCloud:
         assert found["status"] == status, found.get("fault", found)
         return found
 
+    def console(self, server: str) -> str:
+        """What the guest wrote."""
+        return str(self.act(server, **{"os-getConsoleOutput": {}})["output"])
+
     def wait_for_console(self, server: str, pattern: str) -> None:
         """Until the guest has written something."""
         wait_for(lambda: re.search(pattern, self.console(server)), seconds=BOOT_SECONDS)
