@@ -107,7 +107,7 @@ class Bed:
             *command,
         ]
         chosen = {"text": True, "check": False, "env": ENVIRONMENT} | options
-        return subprocess.run(inside, **chosen)  # type: ignore[call-overload, no-any-return]
+        return subprocess.run(inside, **chosen)  # type: ignore[call-overload]
 
     # Up and down.
 

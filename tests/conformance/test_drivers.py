@@ -325,7 +325,10 @@ class Deaf:
         self.inner = inner
 
     async def read(self) -> bytes:
-        return await self.inner.read() or await asyncio.Event().wait() or b""
+        if told := await self.inner.read():
+            return bytes(told)
+        await asyncio.Event().wait()
+        return b""
 
     async def write(self, data: bytes) -> None:
         await self.inner.write(data)

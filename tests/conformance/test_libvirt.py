@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,11 @@ pytestmark = [pytest.mark.libvirt, pytest.mark.slow]
 
 AROUND = ("resize", "live-migration", "ports", "lost-reply", "host-down")
 """The clauses in which ports come and go, or hosts are switched off."""
+
+
+def names(listing: str, connection: Any) -> list[str]:
+    """Of all that a host lists of one kind."""
+    return [each.name() for each in getattr(connection, listing)(0)]
 
 
 async def check(driver: ComputeDriver, trouble: BedTrouble, clause: str) -> None:
@@ -130,9 +136,7 @@ def test_real_hosts_with_networks_that_can_be_fenced_keep_the_contract(
         assert report.failed == ()
         for link in driver.links:
             for listing in ("listAllNWFilters", "listAllNetworks"):
-                there = await link.call(
-                    "test", lambda each, what=listing: [one.name() for one in getattr(each, what)(0)]
-                )
+                there = await link.call("test", partial(names, listing))
                 assert [name for name in there if name.startswith("sundog-")] == []
 
     images = tmp_path_factory.getbasetemp() / "libvirt-images"

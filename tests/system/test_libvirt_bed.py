@@ -276,7 +276,7 @@ def test_down_cleans_up_after_a_command_that_was_killed(bed_machine: None, late:
     with free_bed() as own:
         before = traces(own)
         number = own.layout.number
-        command = [sys.executable, REPOSITORY / "tools/libvirt-bed", "--bed", str(number), "up", "--hosts", "2"]
+        command = [sys.executable, str(REPOSITORY / "tools/libvirt-bed"), "--bed", str(number), "up", "--hosts", "2"]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as killed:
             one, two = own.layout.host(1), own.layout.host(2)
             waited_for = two if late else one

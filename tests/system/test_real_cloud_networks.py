@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class Wired:
 
     def let(self, group: str, protocol: str, port: int | None = None) -> str:
         """Let something in."""
-        rule = {"security_group_id": group, "direction": "ingress", "protocol": protocol}
+        rule: dict[str, Any] = {"security_group_id": group, "direction": "ingress", "protocol": protocol}
         rule |= {} if port is None else {"port_range_min": port, "port_range_max": port}
         told = self._ask("POST", "/v2.0/security-group-rules", {"security_group_rule": rule})
         return str(told["security_group_rule"]["id"])
@@ -116,6 +117,9 @@ def test_one_machine_is_a_host_and_the_network_node(bed: Bed, tmp_path: Path) ->
     def in_one(*command: str) -> str:
         return bed.run(here.number, command, stdout=subprocess.PIPE).stdout
 
+    def answers(address: str) -> bool:
+        return "SSH-" in in_one(sys.executable, "-c", ANSWERS, address)
+
     in_one("ip", "link", "add", "lan", "type", "bridge")
     in_one("ip", "address", "add", "192.168.50.1/24", "dev", "lan")
     in_one("ip", "link", "set", "lan", "up")
@@ -143,25 +147,25 @@ def test_one_machine_is_a_host_and_the_network_node(bed: Bed, tmp_path: Path) ->
                 one.wait_for_console(server, "wired: ping-yes ssh-yes")
             for port in ports:
                 floating = wired.float(port)
-                wait_for(lambda at=floating: "SSH-" in in_one(sys.executable, "-c", ANSWERS, at), seconds=60)
+                wait_for(partial(answers, floating), seconds=60)
             told = json.loads(one.command("host", "list", "--json"))["network"]
             assert told["failed"] == []
             assert all("carries 1500 bytes" in line for line in told["left_out"]), told
 
             # Where the kernel keeps rules from being in force, that is said.
-            def is_said() -> bool:
+            def is_said(expected: bool) -> bool:
                 told = json.loads(one.command("host", "list", "--json"))["network"]["left_out"]
-                return any(f"host {here.name} does not look into bridges" in line for line in told)
+                return any(f"host {here.name} does not look into bridges" in line for line in told) is expected
 
             for value in (0, 1):
                 in_one("sysctl", "-qw", f"net.bridge.bridge-nf-call-iptables={value}")
                 wired.let(group, "udp", 53 + value)  # so that hosts are looked at
-                wait_for(lambda value=value: is_said() is not bool(value), seconds=60)
+                wait_for(partial(is_said, not value), seconds=60)
 
             # It comes and goes from the machine that is the network node as from any other.
             one.act(servers[0], **{"os-migrateLive": {"host": None, "block_migration": "auto"}})
             one.settled(servers[0], "ACTIVE")
-            wait_for(lambda: "SSH-" in in_one(sys.executable, "-c", ANSWERS, floating), seconds=60)
+            wait_for(partial(answers, floating), seconds=60)
             one.act(servers[0], **{"os-migrateLive": {"host": None, "block_migration": "auto"}})
             assert one.settled(servers[0], "ACTIVE")["OS-EXT-SRV-ATTR:host"] == here.name
             one.wait_for_console(servers[0], "wired: ping-yes ssh-yes")
@@ -177,12 +181,12 @@ def test_one_machine_is_a_host_and_the_network_node(bed: Bed, tmp_path: Path) ->
             wait_for(lambda: is_so("up") and one.server(servers[1])["status"] == "SHUTOFF", seconds=120)
             one.act(servers[1], **{"os-start": None})
             one.settled(servers[1], "ACTIVE")
-            wait_for(lambda: "SSH-" in in_one(sys.executable, "-c", ANSWERS, floating), seconds=BOOT_SECONDS)
+            wait_for(partial(answers, floating), seconds=BOOT_SECONDS)
 
             for server in servers:
                 one.delete(server)
             wired.remove()
-            nothing = {place.name: [] for place in bed.hosts()}
+            nothing: dict[str, list[str]] = {place.name: [] for place in bed.hosts()}
             assert holdings(bed) == nothing
             wait_for(lambda: wiring_left(bed, one.state) == {**nothing, "node": []}, seconds=60)
             wait_for(lambda: in_one("ip", "netns", "list") == "", seconds=60)

@@ -27,7 +27,7 @@ def started(folder: Path, *words: str) -> subprocess.Popen[str]:
     """The tool, with a group of its own, as a terminal would give it; temporary files are in the folder."""
     command = [REPOSITORY / "tools/conformance", "compute", "--backend", "libvirt", "--python", sys.executable, *words]
     said = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, env=environment(TMPDIR=str(folder)), start_new_session=True, **said)  # type: ignore[call-overload, no-any-return]
+    return subprocess.Popen(command, env=environment(TMPDIR=str(folder)), start_new_session=True, **said)  # type: ignore[call-overload]
 
 
 def ended(tool: subprocess.Popen[str], folder: Path, heard: str = "") -> list[str]:

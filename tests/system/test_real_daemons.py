@@ -11,6 +11,7 @@ from functools import partial
 import pytest
 
 from tests.bed.bed import Bed, virsh
+from tests.bed.layout import HostPlace
 from tests.real_hosts import guest_disk
 from tests.system.real_clouds import BOOT_SECONDS, RealCloud, cloud, holdings, wait_for  # noqa: F401
 
@@ -20,6 +21,10 @@ pytestmark = [pytest.mark.libvirt, pytest.mark.slow]
 
 KILLS = 8
 SERVERS = 6
+
+
+def answers(place: HostPlace) -> bool:
+    return virsh(place, "version", check=False).returncode == 0
 
 
 @contextmanager
@@ -32,7 +37,7 @@ def killing(bed: Bed, times: int) -> Iterator[None]:
             place = dice.choice(bed.hosts())
             bed.run(place.number, ["pkill", "-KILL", "libvirtd"])
             # One that never answers for eight seconds on end would be a host that is down, which is another story.
-            wait_for(lambda at=place: virsh(at, "version", check=False).returncode == 0, seconds=60.0)
+            wait_for(partial(answers, place), seconds=60.0)
             done.wait(dice.uniform(0.5, 4.0))
 
     done = threading.Event()

@@ -14,6 +14,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,7 +115,7 @@ def test_ossa_2026_002_a_qcow2_header_in_a_guests_own_disk_leads_nowhere(
     image, network = cloud.upload(guest_disk()), cloud.network()
     sizes = [flavor(cloud, disk=gib, **{"OS-FLV-EXT-DATA:ephemeral": 1}) for gib in (1, 2)]
     script = WRITES.format(header=base64.encodebytes(gzip.compress(header)).decode())
-    told = {"user_data": base64.b64encode(script.encode()).decode(), "config_drive": True}
+    told: dict[str, Any] = {"user_data": base64.b64encode(script.encode()).decode(), "config_drive": True}
     server = cloud.boot(image, sizes[0], network, **told)
     cloud.settled(server, "ACTIVE")
     cloud.wait_for_console(server, "hostile-written")
@@ -168,7 +169,11 @@ SIGNS = "<domain/>&'\"]]>${HOME}$(id)`id`%s;é"
 
 def test_a_name_and_user_data_of_any_signs_are_themselves_on_hosts_and_in_guests(cloud: RealCloud, bed: Bed) -> None:
     script = f"#!/bin/sh\ncat <<'END' >/dev/console\ntold {SIGNS}\n]]><&'\"\nEND\n"
-    told = {"user_data": base64.b64encode(script.encode()).decode(), "config_drive": True, "metadata": {"a": SIGNS}}
+    told: dict[str, Any] = {
+        "user_data": base64.b64encode(script.encode()).decode(),
+        "config_drive": True,
+        "metadata": {"a": SIGNS},
+    }
     server = cloud.boot(cloud.upload(guest_disk()), flavor(cloud), cloud.network(), SIGNS, **told)
     host = cloud.settled(server, "ACTIVE")["OS-EXT-SRV-ATTR:host"]
     place = next(each for each in bed.hosts() if each.name == host)

@@ -78,8 +78,8 @@ def on_real_hosts(cloud: RealCloud, servers: Sequence[Wanted]) -> dict[str, str 
     facts = {"name": "empty", "disk_format": "qcow2", "container_format": "bare"}
     image = cloud.ask("POST", "image", "/v2/images", facts)["id"]
     cloud.ask("PUT", "image", f"/v2/images/{image}/file", empty_qcow2(2**30))
-    for each in SIZES:
-        flavor = {"id": each.id, "name": each.name, "vcpus": each.vcpus, "ram": each.memory_mb, "disk": each.root_gb}
+    for size in SIZES:
+        flavor = {"id": size.id, "name": size.name, "vcpus": size.vcpus, "ram": size.memory_mb, "disk": size.root_gb}
         cloud.ask("POST", "compute", "/flavors", {"flavor": flavor})
     found: dict[str, str | None] = {}
     ids: dict[str, str] = {}

@@ -50,7 +50,7 @@ def index_is_there(folder: Path) -> bool:
         "--quiet",
         "--no-deps",
         "--dest",
-        folder,
+        str(folder),
         "python-openstackclient",
     ]
     return subprocess.run(command, capture_output=True).returncode == 0

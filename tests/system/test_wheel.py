@@ -24,7 +24,8 @@ with store.read() as tx:
 
 
 def test_an_installed_sundog_brings_its_migrations(tmp_path: Path) -> None:
-    wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, REPOSITORY]
+    wheel: list[str | Path] = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir"]
+    wheel += [tmp_path, REPOSITORY]
     subprocess.run(wheel, check=True)
     installed = tmp_path / "installed"
     with zipfile.ZipFile(next(tmp_path.glob("sundog-*.whl"))) as made:

@@ -69,7 +69,8 @@ def test_random_transactions_leave_what_they_leave_in_a_dictionary(
             tx.insert_many(projects, [{"id": each, "name": each} for each in ("p1", "p2")])
     model: Servers = {}
     for steps, keep in several:
-        after, expected = model, None if keep else Undo
+        after = model
+        expected: type[Exception] | None = None if keep else Undo
         for step in steps:
             try:
                 after = in_model(after, *step)
