@@ -143,12 +143,13 @@ def test_lives_behind_the_api_leave_nothing_in_the_control_plane_and_in_networks
     assert cloud.process is not None
     served = cloud.process.pid
 
-    def live() -> None:
-        """A network, a router, servers with a floating IP for one; and all of it goes."""
+    def live(asked: int = 0) -> None:
+        """A network, a router, servers with a floating IP for one; and all of it goes. Hosts are asked so often."""
         wired = Wired(cloud, bed.layout.gateway)
         servers = at_once(lambda n: cloud.boot(image, flavor, wired.network, f"vm{n}"), range(AT_ONCE))
         wait_for(lambda: set(counts(cloud)) <= {"ACTIVE", "ERROR"}, seconds=PATIENCE)
         assert counts(cloud) == {"ACTIVE": AT_ONCE}
+        at_once(lambda n: cloud.ask("GET", "compute", f"/servers/{servers[n % AT_ONCE]}/diagnostics"), range(asked))
         ports = cloud.ask("GET", "network", f"/v2.0/ports?device_id={servers[0]}")["ports"]
         wired.float(ports[0]["id"])
         at_once(lambda server: cloud.ask("DELETE", "compute", f"/servers/{server}"), servers)
@@ -161,8 +162,8 @@ def test_lives_behind_the_api_leave_nothing_in_the_control_plane_and_in_networks
             "wires": wiring_left(bed, cloud.state), "control plane": held_by(served),
         }  # fmt: skip
 
-    live()  # the image comes to hosts, and threads come to be
-    live()
+    live()  # the image comes to hosts
+    live(asked=60)  # all threads and connections come to be that are kept
     nothing: dict[str, list[str]] = {**{place.name: [] for place in bed.hosts()}, "node": []}
     wait_for(lambda: wiring_left(bed, cloud.state) == nothing, seconds=PATIENCE)
     before = count()

@@ -38,7 +38,7 @@ def halting_disk(folder: Path) -> Path:
 def at_once(act: Callable[[T], Any], each: Iterable[T]) -> list[Any]:
     """What came of it, in order, when all was done at once."""
     wanted = list(each)
-    with ThreadPoolExecutor(len(wanted)) as pool:
+    with ThreadPoolExecutor(max(1, len(wanted))) as pool:
         return list(pool.map(act, wanted))
 
 

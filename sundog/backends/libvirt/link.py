@@ -14,7 +14,7 @@ import contextlib
 import logging
 import math
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -207,11 +207,22 @@ class Link:
         Raises: HostDown; what ``translate`` makes of an error of libvirt; OutcomeUnknown after ``limit`` seconds.
         """
         limit = limit or self.patience.call
+        await self._reach()
         if lane is not None:
-            await self._reach()
-            return await self._through(self._workers, operation, lane, fn, server, limit)
-        async with self.lane() as own:
-            return await self._through(self._workers, operation, own, fn, server, limit)
+            return await self._through(self._workers.call, operation, lane, fn, server, limit)
+        async with self._turn(operation, limit), self.lane() as own:  # in this order: no more connections than calls
+            return await self._through(self._workers.make, operation, own, fn, server, limit)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, operation: str, limit: Seconds) -> AsyncIterator[None]:
+        try:
+            async with self._workers.turn(limit):
+                yield
+        except NotStarted as error:
+            raise self._not_begun(operation, error) from error
+
+    def _not_begun(self, operation: str, error: NotStarted) -> BackendFailed:
+        return BackendFailed(f"{operation} on host {self.name} was not begun: {error}", host=self.uuid)
 
     @contextlib.asynccontextmanager
     async def lane(self) -> AsyncIterator[Lane]:
@@ -226,7 +237,7 @@ class Link:
         try:
             yield lane
         finally:
-            if lane in self._lanes and self._is_alive(lane):
+            if lane in self._lanes and self._is_alive(lane) and len(self._free) < self._workers.size:
                 self._free.append(lane)
             else:
                 self._discard([lane])
@@ -260,11 +271,12 @@ class Link:
             raise HostDown(f"host {self.name} is {self.state}: {self.reason}", host=self.uuid)
 
     async def _through(
-        self, workers: Workers, operation: str, lane: Lane, fn: Callable[[Connection], T],
-        server: ServerKey | None, limit: Seconds,
+        self, make: Callable[[Callable[[], T], Seconds], Awaitable[T]], operation: str, lane: Lane,
+        fn: Callable[[Connection], T], server: ServerKey | None, limit: Seconds,
     ) -> T:  # fmt: skip
+        """What ``fn`` makes of the connection of a lane, in a thread of whoever has calls made."""
         try:
-            return await workers.call(lambda: lane.use(fn), limit)
+            return await make(lambda: lane.use(fn), limit)
         except self._library.libvirtError as error:
             said = meaning(error.get_error_code(), alive=self._is_alive(lane))
             raise translate(
@@ -275,7 +287,7 @@ class Link:
                 Meaning.UNREACHABLE, str(error), operation=operation, host=self.uuid, name=self.name, server=server
             ) from error
         except NotStarted as error:
-            raise BackendFailed(f"{operation} on host {self.name} was not begun: {error}", host=self.uuid) from error
+            raise self._not_begun(operation, error) from error
         except NoAnswer as error:
             raise OutcomeUnknown(
                 f"{operation} on host {self.name} may or may not have happened: {error}; reconcile", host=self.uuid
@@ -401,7 +413,7 @@ class Link:
 
     async def _get_to_know(self, lane: Lane) -> None:
         async def ask(operation: str, fn: Callable[[Connection], T]) -> T:
-            return await self._through(self._workers, operation, lane, fn, None, self.patience.call)
+            return await self._through(self._workers.call, operation, lane, fn, None, self.patience.call)
 
         facts, version, lib_version, hostname = await ask("inventory", self._inventory)
         if lib_version < OLDEST:
@@ -503,10 +515,8 @@ class Link:
     async def open_line(self, line: SerialLine, uuid: str) -> None:
         """Have a serial line take over that of a domain. Raises: as ``call``."""
         await self._reach()
-        await self._through(
-            self._listeners, "open_console", self._line_lane, lambda connection: line.open(connection, uuid), line.key,
-            self.patience.call,
-        )  # fmt: skip
+        opened = partial(line.open, uuid=uuid)
+        await self._through(self._listeners.call, "open_console", self._line_lane, opened, line.key, self.patience.call)
 
     async def on_lines(self, fn: Callable[[], T]) -> T:
         """Something with a serial line that waits for nobody, in a thread that others do not keep busy.

@@ -7,8 +7,9 @@ a bound: so a hung guest or daemon costs its own host some threads and nobody el
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -33,7 +34,7 @@ class Workers:
 
     def __init__(self, name: str, *, size: int = 4, most: int = 20) -> None:
         self.name = name
-        self._size, self._most = size, most
+        self.size, self._most = size, most
         self._free = asyncio.Semaphore(size)
         self._idle: list[_Worker] = []
         self._threads = 0
@@ -44,18 +45,28 @@ class Workers:
 
         Raises: NotStarted; NoAnswer.
         """
+        async with self.turn(deadline):
+            return await self.make(fn, deadline)
+
+    @contextlib.asynccontextmanager
+    async def turn(self, deadline: Seconds) -> AsyncIterator[None]:
+        """A turn, for one call to be made in the block. Raises: NotStarted if it has not come by the deadline."""
         try:
             async with asyncio.timeout(deadline):
                 await self._free.acquire()
         except TimeoutError:
-            raise NotStarted(f"{self._size} other calls are under way") from None
+            raise NotStarted(f"{self.size} other calls are under way") from None
         try:
-            worker = self._take()
-            outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            worker.begin(fn, outcome, self._give_back)
-            return await _outcome(outcome, deadline)
+            yield
         finally:
             self._free.release()
+
+    async def make(self, fn: Callable[[], T], deadline: Seconds) -> T:
+        """A call by somebody whose turn it is; as ``call``."""
+        worker = self._take()
+        outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        worker.begin(fn, outcome, self._give_back)
+        return await _outcome(outcome, deadline)
 
     def statistics(self) -> dict[str, int]:
         """How many threads there are, and how many of them have nothing to do."""
@@ -78,7 +89,7 @@ class Workers:
         return _Worker(self.name, self._left)
 
     def _give_back(self, worker: _Worker) -> None:
-        if self._closed or len(self._idle) >= self._size:
+        if self._closed or len(self._idle) >= self.size:
             worker.end()
         else:
             self._idle.append(worker)

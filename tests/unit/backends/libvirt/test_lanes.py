@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import threading
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -149,40 +151,50 @@ class Watching(Library):
         return self.seen.made[-1]
 
 
+@contextlib.asynccontextmanager
+async def connected(library: Library, patience: Patience = Patience()) -> AsyncIterator[Link]:  # noqa: B008 - frozen
+    """A host that is up."""
+    link = Link(0, HostSpec("host-1", URI, uuid=UUID, cloud="ours"), library, lambda _event: None, patience)
+    task = asyncio.create_task(link.run())
+    try:
+        await up(link)
+        yield link
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def up(link: Link) -> None:
+    async with asyncio.timeout(30):
+        while link.state is not HostState.UP:
+            await asyncio.sleep(0.001)
+
+
 def test_calls_that_hang_and_hosts_that_break_off_leave_each_connection_to_one_thread() -> None:
     seen, host, dice = Seen(), Host(), random.Random(5)
     library = Watching(seen, host)
     patience = Patience(pulse=0.02, silent=0.2, restart=0.2, connect=5.0, call=0.05)
 
     async def main() -> None:
-        link = Link(0, HostSpec("host-1", URI, uuid=UUID, cloud="ours"), library, lambda _event: None, patience)
-        task = asyncio.create_task(link.run())
+        async with connected(library, patience) as link:
 
-        async def up() -> None:
-            async with asyncio.timeout(30):
-                while link.state is not HostState.UP:
-                    await asyncio.sleep(0.001)
+            async def ask(seconds: float) -> None:
+                try:
+                    await link.call("work", lambda connection: connection.work(seconds))
+                except (OutcomeUnknown, HostDown):
+                    pass
+                except SundogError as error:
+                    assert "not begun" in error.message  # noqa: PT017 - which of them it is
 
-        async def ask(seconds: float) -> None:
-            try:
-                await link.call("work", lambda connection: connection.work(seconds))
-            except (OutcomeUnknown, HostDown):
-                pass
-            except SundogError as error:
-                assert "not begun" in error.message  # noqa: PT017 - which of them it is
-
-        await up()
-        for _ in range(6):
-            asked = [asyncio.create_task(ask(dice.choice((0.0, 0.001, 0.01, 0.1)))) for _ in range(30)]
-            await asyncio.sleep(0.02)
-            host.refuses = {"getLibVersion": LibvirtError("End of file while reading data", 38)}
-            library.refused = True
-            await asyncio.gather(*asked)
-            host.refuses, library.refused = {}, False
-            await up()
-        await ask(0.0)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+            for _ in range(6):
+                asked = [asyncio.create_task(ask(dice.choice((0.0, 0.001, 0.01, 0.1)))) for _ in range(30)]
+                await asyncio.sleep(0.02)
+                host.refuses = {"getLibVersion": LibvirtError("End of file while reading data", 38)}
+                library.refused = True
+                await asyncio.gather(*asked)
+                host.refuses, library.refused = {}, False
+                await up(link)
+            await ask(0.0)
         async with asyncio.timeout(30):  # who hung has come back, and closed what it used
             while not all(connection.closed for connection in seen.made):
                 await asyncio.sleep(0.005)
@@ -192,23 +204,37 @@ def test_calls_that_hang_and_hosts_that_break_off_leave_each_connection_to_one_t
     assert len(seen.made) > 12
 
 
+def test_however_many_call_at_once_there_are_no_more_connections_than_calls_at_a_time() -> None:
+    seen = Seen()
+    library = Watching(seen, Host())
+
+    async def main() -> None:
+        async with connected(library) as link:
+            few = len(seen.made)
+            for _ in range(3):
+                await asyncio.gather(*(link.call("work", lambda each: each.work(0.001)) for _ in range(50)))
+            assert few < len(seen.made) <= few + 3  # one of four was there
+            async with contextlib.AsyncExitStack() as stack:
+                for _ in range(9):
+                    lane = await stack.enter_async_context(link.lane())
+                    await link.call("work", lambda each: each.work(0.0), lane=lane)
+            async with asyncio.timeout(30):  # those that are too many once nobody uses them
+                while sum(not each.closed for each in seen.made) > few + 3:
+                    await asyncio.sleep(0.005)
+
+    asyncio.run(main())
+
+
 def test_what_takes_several_calls_has_its_connection_to_itself() -> None:
     seen = Seen()
     library = Watching(seen, Host())
 
     async def main() -> None:
-        link = Link(0, HostSpec("host-1", URI, uuid=UUID, cloud="ours"), library, lambda _event: None)
-        task = asyncio.create_task(link.run())
-        async with asyncio.timeout(30):
-            while link.state is not HostState.UP:
-                await asyncio.sleep(0.001)
-        async with link.lane() as lane:
+        async with connected(library) as link, link.lane() as lane:
             mine = [await link.call("mine", lambda connection: connection, lane=lane) for _ in range(3)]
             others = {await link.call("other", lambda connection: connection) for _ in range(3)}
             assert len(set(mine)) == 1
             assert len(others) == 1
             assert others.isdisjoint(mine)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(main())
