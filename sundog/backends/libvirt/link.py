@@ -39,6 +39,7 @@ from sundog.units import Seconds
 T = TypeVar("T")
 
 _LOG: Final = logging.getLogger("sundog.hosts")
+_LONG_S: Final[Seconds] = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ class Link:
         self._ready = aio.Event()
         self._heard_at = self._ended_at = -math.inf
         self._workers = Workers(f"libvirt-{spec.name}")
+        self._long = Workers(f"libvirt-long-{spec.name}", size=8)
         self._openers = Workers(f"libvirt-open-{spec.name}", size=1, most=4)
         self._pulses = Workers(f"libvirt-pulse-{spec.name}", size=1, most=4)
         self._listeners = Workers(f"libvirt-console-{spec.name}", size=1, most=4)
@@ -193,7 +195,7 @@ class Link:
 
     def statistics(self) -> dict[str, int]:
         """How many threads the host has."""
-        parts = (self._workers, self._openers, self._pulses, self._listeners)
+        parts = (self._workers, self._long, self._openers, self._pulses, self._listeners)
         return {"threads": sum(each.statistics()["threads"] for each in parts)}
 
     # ------------------------------------------------------------------------------------------------------- calls
@@ -204,19 +206,21 @@ class Link:
     ) -> T:  # fmt: skip
         """What ``fn`` makes of a connection, in a thread; of that of a ``lane``, if its holder asks.
 
+        What may take longer than a minute, as a migration, has threads of its own: it can be looked at and broken off.
         Raises: HostDown; what ``translate`` makes of an error of libvirt; OutcomeUnknown after ``limit`` seconds.
         """
         limit = limit or self.patience.call
         await self._reach()
         if lane is not None:
             return await self._through(self._workers.call, operation, lane, fn, server, limit)
-        async with self._turn(operation, limit), self.lane() as own:  # in this order: no more connections than calls
-            return await self._through(self._workers.make, operation, own, fn, server, limit)
+        workers = self._long if limit > _LONG_S else self._workers
+        async with self._turn(workers, operation, limit), self.lane() as own:  # so no more connections than calls
+            return await self._through(workers.make, operation, own, fn, server, limit)
 
     @contextlib.asynccontextmanager
-    async def _turn(self, operation: str, limit: Seconds) -> AsyncIterator[None]:
+    async def _turn(self, workers: Workers, operation: str, limit: Seconds) -> AsyncIterator[None]:
         try:
-            async with self._workers.turn(limit):
+            async with workers.turn(limit):
                 yield
         except NotStarted as error:
             raise self._not_begun(operation, error) from error
@@ -326,7 +330,7 @@ class Link:
         finally:
             self._hang_up()
             self._drop()
-            for workers in (self._workers, self._openers, self._pulses, self._listeners):
+            for workers in (self._workers, self._long, self._openers, self._pulses, self._listeners):
                 workers.close()
 
     def _left(self) -> Seconds:

@@ -225,6 +225,23 @@ def test_however_many_call_at_once_there_are_no_more_connections_than_calls_at_a
     asyncio.run(main())
 
 
+def test_calls_that_may_take_long_hold_up_no_others_on_their_host() -> None:
+    ended = threading.Event()
+
+    async def main() -> None:
+        async with connected(Library(a=Host())) as link:
+            moves = [asyncio.create_task(link.call("move", lambda _: ended.wait(), limit=3600)) for _ in range(20)]
+            await asyncio.sleep(0.05)
+            try:
+                assert await link.call("look", lambda _connection: "seen", limit=1.0) == "seen"
+                assert not any(move.done() for move in moves)
+            finally:
+                ended.set()
+            assert await asyncio.gather(*moves) == [True] * 20
+
+    asyncio.run(main())
+
+
 def test_what_takes_several_calls_has_its_connection_to_itself() -> None:
     seen = Seen()
     library = Watching(seen, Host())
