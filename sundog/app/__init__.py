@@ -280,10 +280,12 @@ async def _serve(
         say(f"  export OS_CLIENT_CONFIG_FILE={clouds} OS_CLOUD=sundog")
         say("  openstack token issue")
 
-    async with aio.TaskGroup() as group:
-        task = group.create_task(beside(cloud))
-        await serve(app, settings.listen, ready=ready, stopping=cloud.fleet.close)
-        task.cancel()
+    async with aio.background() as tasks:
+        task = tasks.create_task(beside(cloud))
+        try:
+            await serve(app, settings.listen, ready=ready, stopping=cloud.fleet.close)
+        finally:
+            task.cancel()
     await cloud.compute.stop()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from sundog.backends.simulated import identical_hosts
@@ -54,3 +56,14 @@ def test_both_and_neither_a_file_nor_a_name_are_refused(sundog, tmp_path):
         told = sundog("serve", "--state", ":memory:", *options)
         assert told.code == 2
         assert said in told.err
+
+
+@pytest.mark.parametrize("backend", ["simulated", "libvirt"])
+def test_a_port_that_is_another_s_is_said_to_be_so(sundog, tmp_path, backend):
+    if backend == "libvirt":
+        pytest.importorskip("libvirt", reason="libvirt-python is not installed: pip install 'sundog[libvirt]'")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = sundog("serve", "--backend", backend, "--state", tmp_path / "state", "--listen", f"127.0.0.1:{port}")
+    assert told.code == 2
+    assert told.err.splitlines()[-1] == f"sundog: cannot listen on 127.0.0.1 port {port}: is it in use?"
