@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -258,7 +258,8 @@ class Bed:
         if not struck:
             raise BedError(f"nothing called {process}… runs on {place.name}")
         for each in struck:
-            os.kill(each.pid, what)
+            with suppress(ProcessLookupError):  # one that has just ended of itself
+                os.kill(each.pid, what)
 
     def _first(self, place: HostPlace) -> int:
         first = processes.first_process(place.folder)
