@@ -40,6 +40,7 @@ T = TypeVar("T")
 
 _LOG: Final = logging.getLogger("sundog.hosts")
 _LONG_S: Final[Seconds] = 60.0
+"""What may take longer has threads of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,7 @@ class Link:
         self._openers = Workers(f"libvirt-open-{spec.name}", size=1, most=4)
         self._pulses = Workers(f"libvirt-pulse-{spec.name}", size=1, most=4)
         self._listeners = Workers(f"libvirt-console-{spec.name}", size=1, most=4)
+        self._all_workers = (self._workers, self._long, self._openers, self._pulses, self._listeners)
 
     @property
     def uuid(self) -> str:
@@ -195,8 +197,7 @@ class Link:
 
     def statistics(self) -> dict[str, int]:
         """How many threads the host has."""
-        parts = (self._workers, self._long, self._openers, self._pulses, self._listeners)
-        return {"threads": sum(each.statistics()["threads"] for each in parts)}
+        return {"threads": sum(each.statistics()["threads"] for each in self._all_workers)}
 
     # ------------------------------------------------------------------------------------------------------- calls
 
@@ -330,7 +331,7 @@ class Link:
         finally:
             self._hang_up()
             self._drop()
-            for workers in (self._workers, self._long, self._openers, self._pulses, self._listeners):
+            for workers in self._all_workers:
                 workers.close()
 
     def _left(self) -> Seconds:
