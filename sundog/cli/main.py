@@ -23,6 +23,7 @@ from sundog.cli.audit import audit
 from sundog.cli.backup import backup, restore
 from sundog.cli.calibrate import calibrate
 from sundog.cli.compare import compare
+from sundog.cli.fence_redfish import fence_redfish
 from sundog.cli.host import host_app
 from sundog.cli.network_node import network_node
 from sundog.cli.serve import serve
@@ -285,6 +286,7 @@ app.command()(backup)
 app.command()(restore)
 app.command()(network_node)
 app.command()(systemd_unit)
+app.command()(fence_redfish)
 app.command()(calibrate)
 app.command()(twin)
 

@@ -1,15 +1,15 @@
-"""A real host that is only cut off is switched off by its owner's command before its server runs elsewhere."""
+"""A real host that is only cut off is switched off by its BMC before its server runs elsewhere."""
 
 from __future__ import annotations
 
 import shlex
-import sys
+from pathlib import Path
 
 import pytest
 
 from tests.bed.bed import Bed
-from tests.conftest import REPOSITORY
 from tests.real_hosts import guest_disk
+from tests.redfish import USERNAME, bmc
 from tests.system.real_clouds import RealCloud, cloud, holdings, wait_for  # noqa: F401
 from tests.system.test_split_brain import domain_id, force, listed, refused
 
@@ -20,7 +20,11 @@ pytestmark = [pytest.mark.libvirt, pytest.mark.slow]
 PATIENCE = 120.0
 
 
-def test_a_host_is_switched_off_before_its_server_runs_elsewhere(cloud: RealCloud, bed: Bed) -> None:  # noqa: F811
+def test_a_host_is_switched_off_before_its_server_runs_elsewhere(
+    cloud: RealCloud,  # noqa: F811
+    bed: Bed,
+    tmp_path: Path,
+) -> None:
     image, flavor, network = cloud.upload(guest_disk()), cloud.flavor(), cloud.network()
     old, new = bed.hosts()
     force(cloud, new.name, down=True)
@@ -34,15 +38,16 @@ def test_a_host_is_switched_off_before_its_server_runs_elsewhere(cloud: RealClou
     assert cloud.settled(server, "ACTIVE")["OS-EXT-SRV-ATTR:host"] == old.name, "the command failed"
     assert domain_id(old, server)
 
-    bed_tool = [sys.executable, str(REPOSITORY / "tools/libvirt-bed"), "--bed", str(bed.layout.number)]
-    cloud.command("host", "change", old.name, "--fence", shlex.join([*bed_tool, "fault", "kill", str(old.number)]))
-
     def evacuated() -> bool:
         refused(cloud, server)
         return bool(cloud.server(server)["OS-EXT-SRV-ATTR:host"] == new.name)
 
-    wait_for(evacuated, seconds=PATIENCE)  # once the cloud has read of the new command
-    assert not bed.status()[old.number - 1].on
+    with bmc(tmp_path, {place.name: place.uuid for place in (old, new)}, lambda _uuid: bed.kill(old.number)) as made:
+        fence = [made.address, "--username", USERNAME, "--password-file", str(made.password), "--ca", str(made.ca)]
+        command = shlex.join(["sundog", "fence-redfish", *fence, "--system", old.uuid])
+        cloud.command("host", "change", old.name, "--fence", command)
+        wait_for(evacuated, seconds=PATIENCE)  # once the cloud has read of the new command
+    assert [each.on for each in bed.status()] == [False, True]
     cloud.settled(server, "SHUTOFF")
     cloud.act(server, **{"os-start": None})
     cloud.settled(server, "ACTIVE")

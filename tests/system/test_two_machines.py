@@ -38,7 +38,6 @@ SHIMS = {
     "sudo": 'exec "$@"',
     "apt": 'shift; for name; do apt-cache show "$name" >/dev/null || { echo "Debian has no $name"; exit 1; }; done',
     "pip": 'test "$*" = "install sundog[api,libvirt]"',
-    "fence_redfish": "touch fenced",
     "sundog": """\
 case "$1 $2" in
     "host add") exec PYTHON -m sundog "$@" --virt-type qemu;;
@@ -50,6 +49,7 @@ case "$1 $2" in
             kill -0 $! || { cat serve.log; exit 1; }
             sleep 0.2
         done;;
+    "fence-redfish https://192.0.2.101") case "$*" in *--status) touch looked;; *) touch fenced;; esac;;
     *) exec PYTHON -m sundog "$@";;
 esac""",
 }
@@ -78,6 +78,7 @@ ip address add 192.0.2.1/24 dev br0
 ip link set br0 up
 """
 TAIL = """\
+[ -e looked ]
 [ -e fenced ]
 stop
 sundog audit

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from sundog.backends.libvirt.link import HostSpec
@@ -18,7 +20,7 @@ LIMIT_S: Final[Seconds] = 60.0
 
 
 class CommandFencer:
-    """Runs ``commands``, by the uuids of hosts: fence_redfish, ipmitool, a switch of the mains. A ``Fencer``.
+    """Runs ``commands``, by the uuids of hosts: sundog fence-redfish, ipmitool, a switch of the mains. A ``Fencer``.
 
     A command gets the host's name in ``SUNDOG_HOST`` and its uuid in ``SUNDOG_HOST_UUID``. Its exit code is 0 when
     nothing runs on the host any more, also if the host was off before. What it is called with is never told: there may
@@ -42,7 +44,8 @@ class CommandFencer:
                 host=host.uuid,
             )
         program = command[0]
-        about = {"SUNDOG_HOST": host.name, "SUNDOG_HOST_UUID": host.uuid}
+        found_in = [*os.get_exec_path(), str(Path(sys.executable).parent)]  # where our own commands are, too
+        about = {"SUNDOG_HOST": host.name, "SUNDOG_HOST_UUID": host.uuid, "PATH": os.pathsep.join(found_in)}
         try:
             process = await asyncio.create_subprocess_exec(
                 *command, env={**os.environ, **about}, start_new_session=True, stdin=asyncio.subprocess.DEVNULL,

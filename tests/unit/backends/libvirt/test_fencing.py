@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from pathlib import Path
 
@@ -23,6 +24,11 @@ def test_the_command_knows_which_host_and_is_run_without_a_shell(tmp_path: Path)
     file = tmp_path / "a name; with $(things)"
     fence("sh", "-c", 'printf "%s %s" "$SUNDOG_HOST" "$SUNDOG_HOST_UUID" > "$1"', "sh", str(file))
     assert file.read_text() == f"rack1-7 {HOST.uuid}"
+
+
+def test_sundog_s_own_commands_are_found_wherever_it_was_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/none")
+    fence(Path(sys.executable).name, "-c", "pass")
 
 
 def test_what_failed_is_told_by_its_last_words_and_never_its_password() -> None:
