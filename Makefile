@@ -1,6 +1,6 @@
 # Two commands do everything: `make demo` runs the quickstart, `make test` passes every test.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow test-libvirt proofs conformance soak lint types contracts coverage fuzz libvirt-test bed bench test-pythons clean
+.PHONY: help demo test libvirt-needs test-fast test-slow test-libvirt proofs conformance soak lint types contracts coverage fuzz libvirt-test bed bench test-pythons clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,7 +23,7 @@ $(VENV)/.dev: pyproject.toml tools/setup-venv tools/setup-postgresql
 demo: $(VENV)/.run  ## Set everything up, run the quickstart scenario, print its summary and where the report is
 	$(BIN)/sundog run quickstart --out $(OUT) --force
 
-test: lint types contracts test-fast test-pythons test-slow test-libvirt  ## Set everything up and pass every check and test
+test: libvirt-needs lint types contracts test-fast test-pythons test-slow test-libvirt  ## Set everything up and pass every check and test
 
 CORE := tests/unit/core tests/unit/test_errors.py tests/unit/test_units.py tests/properties
 test-fast: coverage  ## The tests that need no process of their own: fifteen minutes on two cores
@@ -74,6 +74,9 @@ LONGEST := tests/system/test_two_machines.py
 libvirt-test: bed  ## The tests on real libvirt hosts, which are set up for them and go with them: as root
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -q -m "libvirt and not proof" \
 		$(LONGEST) $(filter-out $(LONGEST),$(wildcard tests/system/test_*.py)) tests/conformance
+
+libvirt-needs: $(VENV)/.dev  ## What the tests of the libvirt driver need, where it can be had: first, or some would be skipped
+	@if tools/libvirt-bed needs --install; then $(MAKE) $(VENV)/.libvirt; fi
 
 test-libvirt: $(VENV)/.dev  ## libvirt-test where real hosts can be; elsewhere it says what stands in the way
 	@if tools/libvirt-bed needs --install; then $(MAKE) libvirt-test; \
