@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -47,6 +48,9 @@ CALM_S: Final[Seconds] = 20.0
 """How long what only opens waits for servers that come to its host. libvirt lays one filter at a time, and the guest
 that starts waits for that; and what changes meanwhile is told at once."""
 
+SETTLE_S: Final[Seconds] = 0.5
+"""How long after a change what only opens waits: for the server that has the change made, if one is about to come."""
+
 _LOOK_S: Final[Seconds] = 0.1
 
 
@@ -70,6 +74,7 @@ class _Part:
     owed: dict[str, frozenset[str] | None] = field(default_factory=dict)
     joined: set[str] = field(default_factory=set)
     due: bool = False
+    changed: Seconds = -math.inf
     since: Seconds | None = None
     task: asyncio.Task[None] | None = None
     report: Report = field(default_factory=Report)
@@ -212,7 +217,7 @@ class LibvirtNetworks:
         """Have a host follow the wiring, which is another one now, or is said again."""
         for port in part.told:
             self._owe(part, port)
-        part.due = True
+        part.due, part.changed = True, clock.now()
         if not part.is_at_work:
             part.task = self._tasks.create_task(self._follow(part), name=f"networks of {part.host.name}")
 
@@ -272,7 +277,8 @@ class LibvirtNetworks:
         """Tell a host what it is owed, or only what closes something; what it refused, in sentences."""
         failed, due = [], clock.now() + CALM_S
         while (port := part.next(closing=closing)) is not None:
-            if part.owed[port] is None and part.host.arriving and clock.now() < due:
+            expecting = part.host.arriving or clock.now() < part.changed + SETTLE_S
+            if part.owed[port] is None and expecting and clock.now() < due:
                 await aio.sleep(_LOOK_S)
                 continue
             try:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sundog.backends.contract import HostState
 from sundog.backends.libvirt.link import Link
-from sundog.backends.libvirt.network import CALM_S, HOST_S, LATE_S, LibvirtNetworks, networks_over
+from sundog.backends.libvirt.network import CALM_S, HOST_S, LATE_S, SETTLE_S, LibvirtNetworks, networks_over
 from sundog.backends.libvirt.network_changes import taken_back
 from sundog.backends.libvirt.network_filters import filter_name, port_of
 from sundog.backends.networks import Address, Report, Rule, WiredNetwork, WiredPort, Wiring
@@ -250,6 +250,21 @@ def test_what_only_opens_waits_for_servers_that_come_and_what_closes_does_not() 
         await networks.done(deadline=60)
         assert CALM_S < clock.now() - begun < 2 * CALM_S + 5
         assert all(host.lets_in(f"port-{each}", "10.0.0.26") for each in range(1, 5))
+
+    play(act)
+
+
+def test_a_server_that_comes_is_not_kept_waiting_by_what_opens_for_it() -> None:
+    async def act(networks: LibvirtNetworks, host: Host, _other: Host) -> None:
+        await settled(networks, host, group_of(*range(5)))
+        await networks.apply(group_of(*range(6)), deadline=60)
+        await aio.sleep(SETTLE_S / 2)  # its network is told of it before its host is
+        begun, host.arriving = clock.now(), 1
+        await networks.bind(host.uuid, ["port-5"], deadline=60)
+        assert clock.now() - begun == 1.0, "its own filter"
+        host.arriving = 0
+        await networks.done(deadline=60)
+        assert all(host.lets_in(f"port-{each}", "10.0.0.10") for each in range(5))
 
     play(act)
 
