@@ -49,7 +49,8 @@ CALM_S: Final[Seconds] = 20.0
 that starts waits for that; and what changes meanwhile is told at once."""
 
 SETTLE_S: Final[Seconds] = 0.5
-"""How long after a change what only opens waits: for the server that has the change made, if one is about to come."""
+"""How long what only opens waits on a host once that is owed something else: for the server that has it opened, if one is
+about to come."""
 
 _LOOK_S: Final[Seconds] = 0.1
 
@@ -215,9 +216,12 @@ class LibvirtNetworks:
 
     def _set_off(self, part: _Part) -> None:
         """Have a host follow the wiring, which is another one now, or is said again."""
+        before = dict(part.owed)
         for port in part.told:
             self._owe(part, port)
-        part.due, part.changed = True, clock.now()
+        if part.owed != before:
+            part.changed = clock.now()
+        part.due = True
         if not part.is_at_work:
             part.task = self._tasks.create_task(self._follow(part), name=f"networks of {part.host.name}")
 

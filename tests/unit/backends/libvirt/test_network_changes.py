@@ -269,6 +269,20 @@ def test_a_server_that_comes_is_not_kept_waiting_by_what_opens_for_it() -> None:
     play(act)
 
 
+def test_what_opens_is_not_kept_waiting_by_what_changes_elsewhere() -> None:
+    async def act(networks: LibvirtNetworks, host: Host, _other: Host) -> None:
+        await settled(networks, host, group_of(*range(3)))
+        for count in range(30):  # nothing of which is on this host
+            stranger = replace(member(50 + count, members=()), id="stranger")
+            await networks.apply(
+                Wiring((*group_of(*range(4)).networks, WiredNetwork("elsewhere", ports=(stranger,)))), deadline=60
+            )
+            await aio.sleep(SETTLE_S / 3)
+        assert all(host.lets_in(f"port-{each}", "10.0.0.6") for each in range(3))
+
+    play(act)
+
+
 def test_an_address_that_another_has_now_is_closed_everywhere_before_that_one_is_plugged() -> None:
     async def act(networks: LibvirtNetworks, host: Host, other: Host) -> None:
         await joined(networks, other, group_of(0, 1, 2), "port-0")
