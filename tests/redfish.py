@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.unit.api.kit.test_server import free_port
+
 USERNAME = "owner"
 PASSWORD = 'canary: it\'s "quoted"'
 
@@ -43,7 +45,7 @@ def bmc(folder: Path, machines: Mapping[str, str], cut: Callable[[str], object] 
     ``cut`` is called with its uuid just before the BMC says that it is.
     """
     with ExitStack() as stack:
-        port = _free_port()
+        port = free_port()
         told = stack.enter_context(_told(cut)) if cut is not None else ""
         made = Bmc(f"https://127.0.0.1:{port}", folder / "bmc.pem", folder / "password", folder / "wrong")
         _certify(made.ca, folder / "bmc.key")
@@ -98,12 +100,6 @@ def _told(cut: Callable[[str], object]) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _listens(port: int) -> bool:
