@@ -49,7 +49,7 @@ CALM_S: Final[Seconds] = 20.0
 that starts waits for that; and what changes meanwhile is told at once."""
 
 SETTLE_S: Final[Seconds] = 0.5
-"""How long what only opens waits on a host once that is owed something else: for the server that has it opened, if one is
+"""How long what only opens waits once its host is owed something else: for the server that has it opened, if one is
 about to come."""
 
 _LOOK_S: Final[Seconds] = 0.1
